@@ -1,0 +1,45 @@
+"""What a handler knows about the request it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from handlers.core.errors import Unauthenticated
+from storage.ledger_record import Record
+
+if TYPE_CHECKING:
+    from handlers.core.services import Services
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks. `models` and `apis` are what the key is limited to, None for no limit; an admin token has no key."""
+
+    project_id: str
+    project: str
+    key_id: str | None = None
+    admin: bool = False
+    models: frozenset[str] | None = None
+    apis: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """`headers` are lower-cased. `record` is the request's row of the ledger: core fills in model, tokens and cost."""
+
+    services: Services
+    api: str
+    operation_id: str
+    request_id: str
+    headers: Mapping[str, str]
+    record: Record
+    who: Caller | None = None
+
+    @property
+    def caller(self) -> Caller:
+        """Raises `Unauthenticated` on an operation that is open to everybody and was called without a key."""
+        if self.who is None:
+            raise Unauthenticated("this needs an API key")
+        return self.who

@@ -1,0 +1,38 @@
+"""One request as the ledger keeps it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+State = Literal["started", "completed", "failed", "interrupted"]
+
+
+@dataclass(slots=True)
+class Record:
+    """Filled in on the way through a request; times are unix seconds (UTC), durations microseconds, money
+    micro-dollars (1e-6 USD, an integer, so that sums are exact). `model` is the public id, `provider` the vendor row's name."""
+
+    request_id: str
+    api: str
+    operation_id: str
+    started_at: float
+    project_id: str | None = None
+    key_id: str | None = None
+    state: State = "started"
+    http_status: int | None = None
+    error_code: str | None = None
+    streamed: bool = False
+    model: str | None = None
+    provider: str | None = None
+    upstream_model: str | None = None
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
+    cost_micros: int = 0
+    duration_us: int | None = None
+    first_byte_us: int | None = None
+    finish_reason: str | None = None
+    metadata: dict[str, Any] | None = None
