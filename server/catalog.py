@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -54,6 +53,9 @@ class VendorRow:
     @property
     def embedded(self) -> bool:
         return self.kind in ("simulator", "local")
+
+
+ADAPTERS: Mapping[type, TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in (VendorRow, Model, Deployment, Price)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,17 +254,12 @@ def _build(kind: type[Parsed], values: Mapping[str, Any], where: str) -> Parsed:
     for unknown in values.keys() - known:
         raise CatalogError(f"{where}: there is no field {unknown}")
     try:
-        built: Parsed = _adapter(kind).validate_python(values)
+        built: Parsed = ADAPTERS[kind].validate_python(values)
     except ValidationError as error:
         fault = error.errors()[0]
         place = ".".join(str(part) for part in fault["loc"] if part != kind.__name__)
         raise CatalogError(f"{where}: {place}: {fault['msg']}") from None
     return built
-
-
-@cache
-def _adapter(kind: Hashable) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
 
 
 def _refuse_lookalikes(models: Iterable[Model], source: str) -> None:
