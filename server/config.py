@@ -41,6 +41,8 @@ NOT_SETTINGS = frozenset({f"{PREFIX}CONFIG", f"{PREFIX}TEST_DATABASE_URL"})
 
 PASSWORD_IN_URL = re.compile(r"(?<=://)([^:/@\s]*):\S*@|(?<=password=)[^&\s]+")
 
+VENDOR_SECRET = re.compile(r"_(API_KEY|ACCESS_KEY|SECRET_KEY|TOKEN|PASSWORD)$")
+
 
 class ConfigError(Exception):
     """A setting is wrong. The message is for the operator: one line for each fault, no secret in it."""
@@ -197,6 +199,22 @@ class Settings(BaseSettings):
         key = read_variable(self._environ, key_env) if key_env else None
         address = self._environ.get(f"{vendor.upper().replace('-', '_')}_BASE_URL", "").strip()
         return VendorAccess(key=SecretStr(key) if key else None, base_url=address.rstrip("/") or None)
+
+    def secret_values(self) -> frozenset[str]:
+        """Every secret in force, vendors' keys too, to be kept out of logs.
+
+        Raises `ConfigError` when a secret's file cannot be read.
+        """
+        own = (getattr(self, name) for name in type(self).model_fields if is_secret(name))
+        urls = (self.database_url, self.blob_url)
+        values = {secret.get_secret_value() for secret in own if secret and secret not in urls}
+        values |= {key.get_secret_value() for _, key in self.bootstrap_pairs()}
+        values |= {found[2] for url in urls if (found := re.search(r"://([^:/@]*):(\S*)@", url.get_secret_value()))}
+        names = {name.removesuffix("_FILE") for name in self._environ}
+        for name in names:
+            if VENDOR_SECRET.search(name) and (value := read_variable(self._environ, name)):
+                values.add(value)
+        return frozenset(values)
 
 
 @dataclass(frozen=True, slots=True)
