@@ -1,0 +1,104 @@
+"""Everything that handlers work with, built once in the server's wiring and carried by every `Call`.
+
+What is given here as a Protocol is a port: any object of that shape fits, so tests hand in their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from handlers.core.call import Caller
+from handlers.core.catalog import CatalogHolder, Kind
+from providers.inference.interface import Inference
+
+Profile = Literal["local", "production"]
+
+SIMULATOR = "simulator"
+"""The vendor name of the deterministic provider that answers where no vendor can, in the `local` profile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One operation of one API, as the server mounts it: `path` as in the document, `bound` when it has a handler."""
+
+    method: str
+    path: str
+    operation_id: str
+    bound: bool
+
+
+class RegisteredModel(Protocol):
+    """A model that a project registered: `model_id` there is `provider_model_id` at the vendor `provider_id`.
+
+    `created` is unix seconds.
+    """
+
+    @property
+    def model_id(self) -> str: ...
+    @property
+    def provider_id(self) -> str: ...
+    @property
+    def provider_model_id(self) -> str: ...
+    @property
+    def kind(self) -> Kind: ...
+    @property
+    def metadata(self) -> Mapping[str, Any]: ...
+    @property
+    def created(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What a project asks to register; a `RegisteredModel` before it is stored."""
+
+    model_id: str
+    provider_id: str
+    provider_model_id: str
+    kind: Kind
+    metadata: Mapping[str, Any]
+    created: int
+
+
+class RegisteredModels(Protocol):
+    """What projects registered. `put` replaces a model of the same id; `remove` says whether there was one."""
+
+    async def list(self, project_id: str) -> Sequence[RegisteredModel]: ...
+
+    async def put(self, project_id: str, model: Registration) -> RegisteredModel: ...
+
+    async def remove(self, project_id: str, model_id: str) -> bool: ...
+
+
+class Quota(Protocol):
+    """Limits and prepaid credits. `admit` raises `RateLimited` or `PaymentRequired`, or answers what `settle` wants
+    back; every admission is settled once, with what was really used (0 when nothing was)."""
+
+    async def admit(self, caller: Caller, tokens_estimate: int) -> Any: ...
+
+    async def settle(self, admission: Any, *, tokens: int, cost_micros: int) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """`inference` holds every vendor that has a key (and the simulator, outside production or when asked for) by its
+    name; `embedded` names the vendors that need none, such as `local`.
+
+    `clock` is unix seconds, `random` is in [0, 1), `new_id("chatcmpl")` is `chatcmpl-...`; `ready` tells whether
+    storage answers. `documents` are the overlaid documents as JSON text and `routes` their operations, by API.
+    """
+
+    profile: Profile
+    version: str
+    catalog: CatalogHolder
+    inference: Mapping[str, Inference]
+    embedded: frozenset[str]
+    registered_models: RegisteredModels
+    quota: Quota
+    clock: Callable[[], float]
+    random: Callable[[], float]
+    new_id: Callable[[str], str]
+    ready: Callable[[], Awaitable[bool]]
+    documents: Mapping[str, bytes]
+    routes: Mapping[str, Sequence[Route]]

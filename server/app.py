@@ -1,0 +1,116 @@
+"""The ASGI application: one connexion `AsyncApp` per document, mounted side by side.
+
+Paths and error shapes collide between documents, so each API has a stack of its own: boundary, routing, security,
+validation, idempotency, endpoints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+import orjson
+from connexion import AsyncApp
+from connexion.middleware.main import API
+
+from handlers.core.idempotency import Idempotency
+from server.auth.credentials import Authenticator
+from server.binding.boundary import Boundary, Wording
+from server.binding.endpoint import Endpoints, Serving
+from server.binding.idempotent import Idempotent
+from server.inspect import GENERATED, find_handler, operations
+from server.openapi31.routing import Routing
+from server.openapi31.security import SecurityMiddleware
+from server.openapi31.specification import Document
+from server.openapi31.validation import Limits, Validation
+from server.request import KEY, Request
+
+PREFIXES = {
+    "maniac": "/maniac",
+    "ipop": "/ipop/v1",
+    "llama_stack": "/llama-stack",
+    "llama_stack_deprecated": "/llama-stack-deprecated",
+}
+"""Where each API is mounted; a document that is not named here is mounted under its slug."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What stands before the endpoints of one API."""
+
+    authenticator: Authenticator
+    limits: Limits
+    idempotency: Idempotency
+
+
+class DialectApp(AsyncApp):  # type: ignore[misc]
+    """The application of one API. Connexion assembles the stack; every layer of it is ours, for OpenAPI 3.1."""
+
+    def __init__(self, document: Document, serving: Serving, gate: Gate) -> None:
+        handlers = {
+            operation.operation_id: handler
+            for operation in document.operations
+            if (handler := find_handler(operation)) is not None
+        }
+        bound = frozenset(handlers)
+        layers = [
+            partial(Boundary, wording=serving.wording, recorder=serving.recorder),
+            Routing,
+            partial(SecurityMiddleware, api=serving.api, authenticator=gate.authenticator),
+            partial(Validation, limits=gate.limits, bound=bound),
+            partial(Idempotent, idempotency=gate.idempotency, bound=bound),
+        ]
+        super().__init__(__name__, middlewares=layers)
+        self.middleware.app = self._middleware_app = Endpoints(serving, handlers)
+        # `add_api` cannot take a Specification: it would load, and refuse, the 3.1 document itself.
+        self.middleware.apis.append(API(document, base_path=""))
+
+
+def load_document(api: str, prefix: str) -> Document:
+    """The overlaid document of an API, its `servers` saying where it is mounted here."""
+    spec = orjson.loads((GENERATED / api / "openapi.json").read_bytes())
+    spec["servers"] = [{"url": prefix or "/"}]
+    return Document(orjson.dumps(spec), operations(api))
+
+
+def load_wording(api: str) -> Wording:
+    wording: Any = import_module(f"handlers.{api}.errors")
+    return wording  # type: ignore[no-any-return]
+
+
+class Mounts:
+    """Gives each request to the API whose prefix its path has, and every other one to `rest` (ASGI).
+
+    `prefixes` are unique in their first segment, or the only one is empty.
+    """
+
+    def __init__(self, apis: Mapping[str, DialectApp], documents: Mapping[str, bytes], rest: Any) -> None:
+        self._mounts = {prefix.split("/")[1] if prefix else "": (prefix, app) for prefix, app in apis.items()}
+        self._documents = {prefix + "/openapi.json": content for prefix, content in documents.items()}
+        self._rest = rest
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await self._rest(scope, receive, send)
+            return
+        path: str = scope["path"]
+        mount = self._mounts.get(path.split("/", 2)[1] if path.startswith("/") else "") or self._mounts.get("")
+        if mount is None or path.startswith("/-/") or not path.startswith(mount[0] + "/"):
+            await self._rest(scope, receive, send)
+            return
+        document = self._documents.get(path)
+        if document is not None and scope["method"] in ("GET", "HEAD"):
+            await _send_document(document, send)
+            return
+        prefix, app = mount
+        scope[KEY] = Request(scope, path[len(prefix) :])
+        await app(scope, receive, send)
+
+
+async def _send_document(document: bytes, send: Any) -> None:
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(document))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": document})

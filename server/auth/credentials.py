@@ -1,0 +1,72 @@
+"""Credentials in request headers, and the checks that an OpenAPI security scheme asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from handlers.core.call import Caller
+
+Headers = Mapping[str, str]
+Check = Callable[[Headers], Awaitable[Caller | None]]
+
+ADMIN_HEADER = "x-admin-token"
+KEY_HEADER = "x-api-key"
+
+
+class Keys(Protocol):
+    """What `handlers.core.keys.KeyRing` offers."""
+
+    async def caller(self, key: str) -> Caller | None: ...
+
+    async def admin(self, token: str) -> Caller | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticator:
+    """Checks one presented credential against the key ring. `everybody` is who a request is without authentication
+    (`--no-auth`); it opens what a key opens and never what the admin token opens."""
+
+    keys: Keys
+    everybody: Caller | None = None
+
+    def check_for(self, scheme: Mapping[str, Any]) -> Check | None:
+        """The check of a security scheme object, or None for a kind that is not known here (AWS signatures)."""
+        kind, where, name = scheme.get("type"), scheme.get("in"), str(scheme.get("name", "")).lower()
+        if kind == "http" and str(scheme.get("scheme", "")).lower() == "bearer":
+            return self.bearer
+        if kind == "apiKey" and where == "header" and name == KEY_HEADER:
+            return self.api_key
+        if kind == "apiKey" and where == "header" and name == ADMIN_HEADER:
+            return self.admin
+        return None
+
+    async def bearer(self, headers: Headers) -> Caller | None:
+        if self.everybody is not None:
+            return self.everybody
+        scheme, _, key = headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            return None
+        return await self._caller(key.strip())
+
+    async def api_key(self, headers: Headers) -> Caller | None:
+        if self.everybody is not None:
+            return self.everybody
+        return await self._caller(headers.get(KEY_HEADER, ""))
+
+    async def admin(self, headers: Headers) -> Caller | None:
+        token = headers.get(ADMIN_HEADER, "")
+        return await self.keys.admin(token) if token else None
+
+    async def recognise(self, headers: Headers) -> Caller | None:
+        """Whoever a valid key names, on an operation that is open to everybody."""
+        return await self.bearer(headers) or await self.api_key(headers)
+
+    async def _caller(self, key: str) -> Caller | None:
+        return await self.keys.caller(key) if key else None
+
+    def complaint(self, headers: Headers) -> str:
+        if "authorization" in headers or KEY_HEADER in headers or ADMIN_HEADER in headers:
+            return "the credential is not valid for this operation"
+        return "no credential: send an API key as 'Authorization: Bearer KEY'"

@@ -1,0 +1,71 @@
+"""The outermost middleware of an API: whatever goes wrong below is answered in that API's own words."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import orjson
+import structlog
+
+from handlers.core.errors import CoreError, Unavailable
+from server.binding.recorder import Recorder
+from server.openapi31.bodies import Disconnected
+from server.request import KEY, Request
+from storage.errors import StorageError
+
+log = structlog.get_logger("concordat.server")
+
+
+class Wording(Protocol):
+    """An API's `errors.py`."""
+
+    def render(self, error: CoreError, request_id: str) -> tuple[int, dict[str, str], dict[str, Any]]: ...
+
+    def stream_error(self, error: CoreError, request_id: str) -> bytes: ...
+
+
+def as_core_error(error: Exception, request: Request) -> CoreError:
+    """What an exception is to a caller. The unexpected is logged here and shown as an internal error without details."""
+    if isinstance(error, CoreError):
+        return error
+    if isinstance(error, StorageError):
+        log.warning("storage_unavailable", request_id=request.request_id, reason=str(error))
+        return Unavailable("storage is not available", headers={"Retry-After": "1"})
+    operation = request.operation.operation_id if request.operation else None
+    log.error("internal_error", request_id=request.request_id, operation_id=operation, exc_info=error)
+    return CoreError("an internal error occurred")
+
+
+class Boundary:
+    """Answers errors (ASGI middleware). The record of a request that failed before or in its handler is closed here."""
+
+    def __init__(self, app: Any, *, wording: Wording, recorder: Recorder) -> None:
+        self.app = app
+        self._wording = wording
+        self._recorder = recorder
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        request: Request = scope[KEY]
+        try:
+            await self.app(scope, receive, send)
+        except Disconnected:
+            return
+        except Exception as error:
+            await self._answer(request, as_core_error(error, request), send)
+
+    async def _answer(self, request: Request, error: CoreError, send: Any) -> None:
+        if request.operation is not None and request.who is not None:
+            try:
+                await self._recorder.fail(request.record or self._recorder.open(request), request, error)
+            except Unavailable as unrecorded:
+                error = unrecorded
+        status, headers, content = self._wording.render(error, request.request_id)
+        body = orjson.dumps(content)
+        fields = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+        fields += [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            (b"x-request-id", request.request_id.encode()),
+        ]
+        await send({"type": "http.response.start", "status": status, "headers": fields})
+        await send({"type": "http.response.body", "body": body})

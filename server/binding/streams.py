@@ -1,0 +1,97 @@
+"""Event streams: headers once the first frame is there, frames as they come, and an honest end."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import Any
+
+from handlers.core.errors import CoreError, Unavailable
+from handlers.wire.reply import EventStream, Last
+from server.binding.boundary import Wording, as_core_error
+from server.binding.recorder import Recorder
+from server.binding.watch import Interrupted, Reason, Watch
+from server.request import Request
+from storage.ledger_record import Record
+
+KEEP_ALIVE = b": keep-alive\n\n"
+CLIENT_CLOSED = 499
+"""The status in the record of a request whose client hung up before an answer."""
+
+
+class StreamSender:
+    def __init__(self, wording: Wording, recorder: Recorder, keep_alive_seconds: float) -> None:
+        self._wording = wording
+        self._recorder = recorder
+        self._keep_alive_seconds = keep_alive_seconds
+
+    async def send(self, stream: EventStream, request: Request, watch: Watch, send: Any) -> None:
+        """Raises whatever comes before the first frame; later errors end the stream in the API's own words."""
+        record = request.record
+        if record is None:
+            raise RuntimeError("a stream needs a record")
+        async with aclosing(stream.events) as events:  # type: ignore[type-var]
+            first = await anext(events, Last())
+            await self._recorder.start(record)
+            request.streaming = True
+            await send({"type": "http.response.start", "status": 200, "headers": _headers(stream, request)})
+            if stream.keep_alive:
+                watch.keep_alive(lambda: _body(send, KEEP_ALIVE), self._keep_alive_seconds)
+            try:
+                await self._relay(first, events, request, watch, send)
+            except Exception as error:
+                await self._break_off(as_core_error(error, request), record, request, send)
+            await _body(send, b"", more=False)
+
+    async def _relay(self, first: bytes, events: Any, request: Request, watch: Watch, send: Any) -> None:
+        record: Record = request.record  # type: ignore[assignment]
+        closed = await self._forward(first, request, send)
+        async for frame in events:
+            watch.touch()
+            closed = await self._forward(frame, request, send) or closed
+        if not closed:
+            await self._recorder.close(record, request, "completed", 200)
+
+    async def _forward(self, frame: bytes, request: Request, send: Any) -> bool:
+        """Sends one frame, and says whether it closed the record."""
+        last = type(frame) is Last
+        if last and request.record is not None:
+            await self._recorder.close(request.record, request, "completed", 200)
+        await _body(send, frame)
+        return last
+
+    async def _break_off(self, error: CoreError, record: Record, request: Request, send: Any) -> None:
+        try:
+            await self._recorder.fail(record, request, error)
+        except Unavailable as unrecorded:
+            error = unrecorded
+        await _body(send, self._wording.stream_error(error, request.request_id))
+
+    async def interrupt(self, interrupted: Interrupted, request: Request, send: Any) -> None:
+        """Records a request that was cut off. On shutdown its client is told, by 503 where no header is out yet."""
+        record = request.record
+        shutdown = interrupted.reason is Reason.SHUTDOWN
+        if record is None or record.state == "completed":
+            return
+        farewell = Unavailable("the server is shutting down", headers={"Retry-After": "1"})
+        if shutdown and not request.streaming:
+            raise farewell
+        record.error_code = interrupted.reason.value
+        await self._recorder.close(record, request, "interrupted", 200 if request.streaming else CLIENT_CLOSED)
+        if shutdown:
+            await _body(send, self._wording.stream_error(farewell, request.request_id))
+            await _body(send, b"", more=False)
+
+
+async def _body(send: Any, body: bytes, *, more: bool = True) -> None:
+    await send({"type": "http.response.body", "body": body, "more_body": more})
+
+
+def _headers(stream: EventStream, request: Request) -> list[tuple[bytes, bytes]]:
+    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in stream.headers.items()]
+    return [
+        *headers,
+        (b"content-type", b"text/event-stream; charset=utf-8"),
+        (b"cache-control", b"no-cache"),
+        (b"x-accel-buffering", b"no"),
+        (b"x-request-id", request.request_id.encode()),
+    ]

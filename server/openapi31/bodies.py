@@ -1,0 +1,113 @@
+"""Reading a request body off the wire, within limits, and into Python values."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import orjson
+from starlette.datastructures import Headers, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from handlers.core.errors import Invalid, TooLarge
+from handlers.wire.upload import Upload
+from server.openapi31.parameters import parse_literal
+
+MEBIBYTE = 1024 * 1024
+DRAIN_FACTOR = 4
+MAX_FIELDS = 1000
+
+
+class Disconnected(Exception):
+    """The client hung up before its body was complete."""
+
+
+async def read_chunks(receive: Any, limit_bytes: int) -> AsyncIterator[bytes]:
+    """The body in pieces. Raises `TooLarge` past the limit, `Disconnected`."""
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        chunk: bytes = message.get("body", b"")
+        size += len(chunk)
+        if size > limit_bytes:
+            if message.get("more_body"):
+                await _drain(receive, limit_bytes * DRAIN_FACTOR)
+            raise TooLarge(f"the body is larger than {limit_bytes / MEBIBYTE:g} MiB", headers={"Connection": "close"})
+        if chunk:
+            yield chunk
+        if not message.get("more_body", False):
+            return
+
+
+async def _drain(receive: Any, limit_bytes: int) -> None:
+    """Reads on for a while, because a client that is still sending does not see an answer."""
+    size = 0
+    while size < limit_bytes:
+        message = await receive()
+        size += len(message.get("body", b""))
+        if not message.get("more_body", False):
+            return
+
+
+async def read_all(receive: Any, limit_bytes: int) -> bytes:
+    chunks = [chunk async for chunk in read_chunks(receive, limit_bytes)]
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def parse_json(text: bytes) -> Any:
+    """Raises `Invalid`. The message names the place, never the text."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        fault = {"loc": ["body"], "msg": f"malformed JSON: {error.msg}", "type": "json"}
+        raise Invalid(
+            f"malformed JSON: {error.msg} at byte {error.pos}", code="malformed_json", errors=[fault]
+        ) from None
+
+
+async def read_form(receive: Any, headers: Mapping[str, str], limit_bytes: int) -> dict[str, Any]:
+    """A multipart form: text fields as text, files as `Upload`, repeated fields (or `name[]`) as lists, `name[key]` as objects.
+
+    Raises `Invalid`, `TooLarge`.
+    """
+    parser = MultiPartParser(
+        Headers(dict(headers)), read_chunks(receive, limit_bytes), max_fields=MAX_FIELDS, max_part_size=limit_bytes
+    )
+    try:
+        form = await parser.parse()
+    except (MultiPartException, KeyError) as error:
+        raise Invalid(f"malformed multipart body: {error}", code="malformed_multipart") from None
+    fields: dict[str, Any] = {}
+    for name, value in form.multi_items():
+        _put(fields, name, _upload(value) if isinstance(value, UploadFile) else value)
+    return fields
+
+
+def _upload(file: UploadFile) -> Upload:
+    media_type = file.content_type or "application/octet-stream"
+    return Upload(file.filename or "upload", media_type, file.size or 0, file.file)
+
+
+def _put(fields: dict[str, Any], name: str, value: Any) -> None:
+    base, bracket, key = name.partition("[")
+    if bracket and key == "]":
+        fields.setdefault(base, []).append(value)
+    elif bracket and key.endswith("]"):
+        nested = fields.setdefault(base, {})
+        if isinstance(nested, dict):
+            nested[key[:-1]] = value
+    elif name in fields:
+        earlier = fields[name]
+        fields[name] = [*earlier, value] if isinstance(earlier, list) else [earlier, value]
+    else:
+        fields[name] = value
+
+
+def parse_field(text: str) -> Any:
+    """A form field that its schema wants as an object or array, sent as JSON text; text where it is neither."""
+    try:
+        return parse_literal(text)
+    except ValueError:
+        return text

@@ -1,0 +1,47 @@
+"""What a validator found wrong, as the one error that is answered with it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from itertools import islice
+from typing import Any
+
+import jsonschema_rs
+
+from handlers.core.errors import Invalid
+
+MAX_FAULTS = 10
+MAX_MESSAGE = 300
+
+
+def describe(validator: jsonschema_rs.Draft202012Validator, instance: Any, locations: Collection[str] = ()) -> Invalid:
+    """`Invalid` with the first faults. With `locations` the top-level keys are `query.limit`-like; else it is the body."""
+    errors = [_fault(error, locations) for error in islice(validator.iter_errors(instance), MAX_FAULTS)]
+    first = errors[0]
+    return Invalid(f"{dotted(first['loc'])}: {first['msg']}", param=dotted(first["loc"][1:]) or None, errors=errors)
+
+
+def _fault(error: jsonschema_rs.ValidationError, locations: Collection[str]) -> dict[str, Any]:
+    path = [part for part in error.instance_path]
+    message = error.message
+    if locations:
+        place, _, name = str(path[0] if path else _missing(message)).partition(".")
+        loc = [place, name, *path[1:]] if name else [place]
+        if not path:
+            message = f"{name} is required"
+    else:
+        loc = ["body", *path]
+    return {"loc": loc, "msg": _shorten(message), "type": error.kind.name}
+
+
+def _missing(message: str) -> str:
+    """The property of jsonschema_rs's `"query.limit" is a required property`."""
+    return message.split('"')[1] if '"' in message else "query"
+
+
+def _shorten(message: str) -> str:
+    return message if len(message) <= MAX_MESSAGE else message[:MAX_MESSAGE] + " ..."
+
+
+def dotted(path: Iterable[Any]) -> str:
+    return ".".join(str(part) for part in path)

@@ -1,0 +1,123 @@
+"""The router: path and method to an operation, in time that does not grow with the number of routes.
+
+Paths are a tree of segments. A literal segment wins over a parameter, a parameter over one that crosses slashes, and
+the search goes back where a choice leads nowhere. Templates of one shape share a node, whatever they call their
+parameters, so `/v1/evaluators/{evaluator}` and `/v1/evaluators/{evaluator_id}` may differ by method.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from connexion.middleware.abstract import SpecMiddleware
+
+from codegen.operation import Operation
+from handlers.core.errors import MethodNotAllowed, NotFound
+from server.openapi31.specification import Document
+from server.request import KEY, Request
+
+PARAMETER = re.compile(r"^\{([^{}]+)\}$")
+EMBEDDED = re.compile(r"\{[^{}]+\}")
+
+
+class Node:
+    """`routes` maps a method to the operation that ends here and the names of its path parameters, in order."""
+
+    __slots__ = ("crossing", "literals", "parameter", "routes")
+
+    def __init__(self) -> None:
+        self.literals: dict[str, Node] = {}
+        self.parameter: Node | None = None
+        self.crossing: Node | None = None
+        self.routes: dict[str, tuple[Operation, tuple[str, ...]]] = {}
+
+
+class Router:
+    """`aliases` are pairs of path prefixes: a path without a route is tried again with the first replaced by the second."""
+
+    def __init__(self, operations: Iterable[Operation], aliases: Iterable[tuple[str, str]] = ()) -> None:
+        self._root = Node()
+        self._aliases = tuple(aliases)
+        for operation in operations:
+            self._add(operation)
+
+    def _add(self, operation: Operation) -> None:
+        crossing = {parameter.name for parameter in operation.parameters if parameter.crosses_slashes}
+        names: list[str] = []
+        node = self._root
+        for segment in operation.path[1:].split("/"):
+            match = PARAMETER.match(segment)
+            if match is None:
+                if EMBEDDED.search(segment):
+                    raise ValueError(f"{operation.path}: a parameter must be a whole segment")
+                node = node.literals.setdefault(segment, Node())
+                continue
+            names.append(match[1])
+            if match[1] in crossing:
+                node.crossing = node = node.crossing or Node()
+            else:
+                node.parameter = node = node.parameter or Node()
+        if operation.method in node.routes:
+            raise ValueError(f"{operation.method} {operation.path} has two operations")
+        node.routes[operation.method] = (operation, tuple(names))
+
+    def find(self, method: str, path: str) -> tuple[Operation, dict[str, str]]:
+        """Raises `NotFound`, or `MethodNotAllowed` when only other methods have the path."""
+        allowed: set[str] = set()
+        for candidate in self._spellings(path):
+            for node, values in _walk(self._root, candidate[1:].split("/"), 0, ()):
+                route = node.routes.get(method)
+                if route is not None:
+                    operation, names = route
+                    return operation, dict(zip(names, values, strict=True))
+                allowed.update(node.routes)
+        if allowed:
+            allow = ", ".join(sorted(allowed))
+            raise MethodNotAllowed(f"{method} is not allowed here, only {allow}", headers={"Allow": allow})
+        raise NotFound("no such path", code="path_not_found")
+
+    def _spellings(self, path: str) -> Iterator[str]:
+        yield path
+        for alias, original in self._aliases:
+            if path.startswith(alias):
+                yield original + path[len(alias) :]
+
+
+def _walk(
+    node: Node, segments: list[str], position: int, values: tuple[str, ...]
+) -> Iterator[tuple[Node, tuple[str, ...]]]:
+    """Every node with routes that the segments from `position` on lead to, the best first."""
+    if position == len(segments):
+        if node.routes:
+            yield node, values
+        return
+    segment = segments[position]
+    literal = node.literals.get(segment)
+    if literal is not None:
+        yield from _walk(literal, segments, position + 1, values)
+    if node.parameter is not None and segment:
+        yield from _walk(node.parameter, segments, position + 1, (*values, segment))
+    if node.crossing is not None:
+        for end in range(len(segments), position, -1):
+            value = "/".join(segments[position:end])
+            if value:
+                yield from _walk(node.crossing, segments, end, (*values, value))
+
+
+class Routing(SpecMiddleware):  # type: ignore[misc]
+    """Finds the operation of a request (ASGI middleware)."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+        self.router = Router(())
+
+    def add_api(self, specification: Document, **_: Any) -> None:
+        aliases = specification.get("x-path-aliases", [])
+        self.router = Router(specification.operations, [(alias["from"], alias["to"]) for alias in aliases])
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        request: Request = scope[KEY]
+        request.operation, request.path_values = self.router.find(request.method, request.path)
+        await self.app(scope, receive, send)

@@ -1,0 +1,185 @@
+"""Requests held against the document, by validators compiled per operation on its first request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import jsonschema_rs
+from connexion.middleware.abstract import SpecMiddleware
+
+from codegen.operation import Body, Operation, Payload
+from handlers.core.errors import Invalid, TooLarge, UnsupportedMedia
+from handlers.wire.upload import RawBody, Upload
+from server.openapi31.bodies import MEBIBYTE, parse_field, parse_json, read_all, read_chunks, read_form
+from server.openapi31.faults import describe
+from server.openapi31.parameters import Parameters, parse_scalar, types_of
+from server.openapi31.specification import Document, Schema
+from server.request import KEY, Request
+
+FORM = "multipart/form-data"
+JSON = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    json_bytes: int
+    upload_bytes: int
+
+
+class RequestValidator:
+    """One operation's parameters and bodies."""
+
+    def __init__(self, document: Document, operation: Operation, limits: Limits) -> None:
+        self._document = document
+        self._limits = limits
+        self._parameters = Parameters(document, operation)
+        self._payloads = {payload.media_type.lower(): payload for payload in operation.body}
+        self._required = operation.body_required
+
+    async def validate(self, request: Request, receive: Any) -> None:
+        """Sets `Request.params` and `Request.body`. Raises `Invalid`, `TooLarge`, `UnsupportedMedia`."""
+        request.params = self._parameters.read(request)
+        if self._payloads:
+            request.body = await self._read(request, receive)
+
+    async def _read(self, request: Request, receive: Any) -> Body[Any]:
+        named = request.headers.get("content-type", "")
+        media_type = named.partition(";")[0].strip().lower()
+        payload = self._payload(media_type)
+        if payload is None:
+            if await read_all(receive, self._limits.json_bytes):
+                accepted = ", ".join(sorted(self._payloads))
+                raise UnsupportedMedia(f"a body of type {media_type!r} is not accepted here, only {accepted}")
+            return self._absent()
+        if payload.media_type == FORM:
+            return await self._form(payload, request, receive)
+        if _is_json(payload.media_type):
+            return await self._json(payload, request, receive)
+        self._check_length(request, self._limits.upload_bytes)
+        return Body(RawBody(media_type or payload.media_type, read_chunks(receive, self._limits.upload_bytes)))
+
+    def _payload(self, media_type: str) -> Payload | None:
+        if not media_type or _is_json(media_type):
+            json = next((payload for name, payload in self._payloads.items() if _is_json(name)), None)
+            return json or (None if media_type else next(iter(self._payloads.values())))
+        return self._payloads.get(media_type) or self._payloads.get("*/*")
+
+    def _absent(self) -> Body[Any]:
+        if self._required:
+            raise Invalid(
+                "a request body is required", errors=[{"loc": ["body"], "msg": "is required", "type": "required"}]
+            )
+        return Body(None)
+
+    async def _json(self, payload: Payload, request: Request, receive: Any) -> Body[Any]:
+        text = await read_all(receive, self._limits.json_bytes)
+        if not text:
+            return self._absent()
+        data = parse_json(text)
+        if payload.schema is not None:
+            validator = self._document.validator(payload.schema)
+            if not validator.is_valid(data):
+                raise describe(validator, data)
+        return Body(data, payload.model)
+
+    async def _form(self, payload: Payload, request: Request, receive: Any) -> Body[Any]:
+        self._check_length(request, self._limits.upload_bytes)
+        if "boundary=" not in request.headers.get("content-type", ""):
+            raise Invalid("the multipart body names no boundary", code="malformed_multipart")
+        fields = await read_form(receive, request.headers, self._limits.upload_bytes)
+        if payload.schema is None:
+            return Body(fields)
+        schema = self._document.schema_at(payload.schema)
+        fields = {name: self._field(schema, name, value) for name, value in fields.items()}
+        judged = {name: _as_text(value) for name, value in fields.items()}
+        validator = self._document.validator(payload.schema)
+        if not validator.is_valid(judged):
+            raise describe(validator, judged)
+        return Body(fields)
+
+    def _field(self, schema: Schema, name: str, value: Any) -> Any:
+        properties = schema.get("properties", {}) if isinstance(schema, dict) else {}
+        if not isinstance(value, str) or name not in properties:
+            return value
+        types = types_of(self._document, properties[name])
+        return parse_field(value) if types & {"object", "array"} else parse_scalar(value, types)
+
+    def _check_length(self, request: Request, limit_bytes: int) -> None:
+        length = request.headers.get("content-length", "")
+        if length.isdecimal() and int(length) > limit_bytes:
+            raise TooLarge(f"the body is larger than {limit_bytes / MEBIBYTE:g} MiB", headers={"Connection": "close"})
+
+
+def _is_json(media_type: str) -> bool:
+    return media_type == JSON or media_type.endswith("+json")
+
+
+def _as_text(value: Any) -> Any:
+    """Files are text to a schema (`type: string, format: binary`)."""
+    if isinstance(value, list):
+        return [_as_text(item) for item in value]
+    return "" if isinstance(value, Upload) else value
+
+
+class Validation(SpecMiddleware):  # type: ignore[misc]
+    """Validates requests of operations that have a handler (ASGI middleware)."""
+
+    def __init__(self, app: Any, *, limits: Limits, bound: frozenset[str]) -> None:
+        self.app = app
+        self._limits = limits
+        self._bound = bound
+        self._document: Document | None = None
+        self._validators: dict[str, RequestValidator] = {}
+
+    def add_api(self, specification: Document, **_: Any) -> None:
+        self._document = specification
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        request: Request = scope[KEY]
+        operation = request.routed
+        if operation.operation_id in self._bound:
+            await self._validator(operation).validate(request, receive)
+        await self.app(scope, receive, send)
+
+    def _validator(self, operation: Operation) -> RequestValidator:
+        found = self._validators.get(operation.operation_id)
+        if found is None:
+            if self._document is None:
+                raise RuntimeError("validation has no document")
+            found = RequestValidator(self._document, operation, self._limits)
+            self._validators[operation.operation_id] = found
+        return found
+
+
+class ResponseValidator:
+    """Holds answers against the document; for tests and staging."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+
+    def fault(self, operation: Operation, status: int, media_type: str, content: Any) -> str | None:
+        """What is wrong with a JSON answer, in words, or None."""
+        response = next(
+            (
+                r
+                for name in (str(status), f"{status // 100}XX", "default")
+                for r in operation.responses
+                if r.status == name
+            ),
+            None,
+        )
+        if response is None:
+            return f"{operation.operation_id} documents no status {status}"
+        payload = next((p for p in response.payloads if p.media_type == media_type), None)
+        if payload is None:
+            return f"{operation.operation_id} documents no {media_type} for {status}" if response.payloads else None
+        if payload.schema is None:
+            return None
+        validator = self._document.validator(payload.schema)
+        error: jsonschema_rs.ValidationError | None = next(iter(validator.iter_errors(content)), None)
+        return (
+            None
+            if error is None
+            else f"{operation.operation_id} {status}: {list(error.instance_path)}: {error.message}"
+        )

@@ -1,0 +1,52 @@
+"""One HTTP request on its way through the middlewares of its API."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from time import perf_counter, time
+from typing import Any
+
+from codegen.operation import Operation
+from handlers.core.call import Caller
+from storage.ledger_record import Record
+
+Scope = Any
+KEY = "concordat"
+
+
+class Request:
+    """Made by the mount, filled in by routing (`operation`, `path_values`), security (`who`) and validation
+    (`params`, `body`). `path` is the decoded path below the mount; `headers` are lower-cased, the last of a name wins.
+    `streaming` says that the headers of an event stream are out."""
+
+    __slots__ = (
+        "body", "headers", "method", "operation", "params", "path", "path_values", "query", "record",
+        "request_id", "started", "started_at", "streaming", "who",
+    )  # fmt: skip
+
+    def __init__(self, scope: Scope, path: str) -> None:
+        self.method: str = scope["method"]
+        self.path = path
+        self.query: bytes = scope["query_string"]
+        self.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        self.request_id = "req_" + os.urandom(12).hex()
+        self.started = perf_counter()
+        self.started_at = time()
+        self.operation: Operation | None = None
+        self.path_values: Mapping[str, str] = {}
+        self.who: Caller | None = None
+        self.params: Any = None
+        self.body: Any = None
+        self.record: Record | None = None
+        self.streaming = False
+
+    @property
+    def routed(self) -> Operation:
+        """The operation, once the router has found it."""
+        if self.operation is None:
+            raise RuntimeError("the request was not routed yet")
+        return self.operation
+
+    def elapsed_us(self) -> int:
+        return int((perf_counter() - self.started) * 1_000_000)
