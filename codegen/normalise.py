@@ -1,0 +1,148 @@
+"""Brings an overlaid document into the one form that the later steps read.
+
+Every operation has a unique `operationId`, its path item's parameters, and its parameters resolved in place. What the
+document forgot is derived: an id from method and path, a handler module from tag or path, a parameter for a template
+variable. `x-handler-module` is taken out, so that the served document does not tell how the server is built.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+from codegen.load import DocumentError
+from codegen.operation import Json
+from codegen.pointer import resolve
+
+METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One operation of a normalised document: `node` is its object there, `method` is lower case."""
+
+    path: str
+    method: str
+    node: dict[str, Any]
+    module: str
+    tag: str
+    derived: bool
+
+    @property
+    def operation_id(self) -> str:
+        return str(self.node["operationId"])
+
+
+def normalise(api: str, document: dict[str, Any]) -> tuple[dict[str, Any], tuple[Source, ...]]:
+    """Raises `DocumentError` for duplicate operation ids and parameters, and for references that lead nowhere."""
+    result = deepcopy(document)
+    hoist_definitions(result)
+    sources = tuple(_normalise_operation(api, result, *found) for found in _operations(result))
+    for item in result["paths"].values():
+        item.pop("parameters", None)
+    seen: dict[str, Source] = {}
+    for source in sources:
+        other = seen.setdefault(source.operation_id, source)
+        if other is not source:
+            raise DocumentError(
+                f"{source.operation_id} names both {other.method.upper()} {other.path} "
+                f"and {source.method.upper()} {source.path}"
+            )
+    return result, sources
+
+
+def _operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    paths = document.get("paths")
+    if not isinstance(paths, dict):
+        raise DocumentError("the document has no paths")
+    for path, item in paths.items():
+        for method in METHODS:
+            if method in item:
+                yield path, method, item[method]
+
+
+def _normalise_operation(api: str, document: dict[str, Any], path: str, method: str, node: dict[str, Any]) -> Source:
+    where = f"{method.upper()} {path}"
+    node["parameters"] = _merge_parameters(document, document["paths"][path], node, where)
+    node["parameters"] += [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in _template_variables(path)
+        if not any(p["in"] == "path" and p["name"] == name for p in node["parameters"])
+    ]
+    derived = "operationId" not in node
+    if derived:
+        node["operationId"] = derive_name(method, path)
+    tags = node.get("tags") or []
+    noun = _identifier(tags[0] if tags else next(iter(_words(path)), "root"))
+    module = node.pop("x-handler-module", None) or f"handlers.{api}.{noun}"
+    tag = tags[0] if tags else module.rpartition(".")[2]
+    return Source(path, method, node, module, tag, derived)
+
+
+def _merge_parameters(document: Json, item: Json, node: Json, where: str) -> list[dict[str, Any]]:
+    merged: dict[tuple[str, str], dict[str, Any]] = {}
+    for level in (item.get("parameters", []), node.get("parameters", [])):
+        names = set()
+        for entry in level:
+            parameter = deepcopy(resolve(document, entry["$ref"]) if "$ref" in entry else entry)
+            key = (parameter["in"], parameter["name"])
+            if key in names:
+                raise DocumentError(f"{where} has the {key[0]} parameter {key[1]} twice")
+            names.add(key)
+            merged[key] = parameter
+            if key[0] == "path":
+                parameter["required"] = True
+    return list(merged.values())
+
+
+def derive_name(method: str, path: str) -> str:
+    """`get_v1_things_by_id` for `GET /v1/things/{id}`: stable, because it depends on nothing else."""
+    parts = [f"by_{part[1:-1]}" if part.startswith("{") else part for part in path.strip("/").split("/")]
+    return _identifier("_".join([method, *parts]))
+
+
+def _template_variables(path: str) -> list[str]:
+    return re.findall(r"\{([^}]+)\}", path)
+
+
+def _words(path: str) -> Iterator[str]:
+    for part in path.strip("/").split("/"):
+        if part and not part.startswith("{") and not re.fullmatch(r"v\d\w*", part):
+            yield part
+
+
+def _identifier(text: str) -> str:
+    name = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_").lower() or "root"
+    return f"_{name}" if name[0].isdigit() else name
+
+
+def hoist_definitions(document: dict[str, Any]) -> None:
+    """Moves `$defs` of inline schemas to the components, where the `#/$defs/...` pointers to them can find them.
+
+    Pydantic writes such pointers for a document of one schema; in an OpenAPI document they lead nowhere. Raises
+    `DocumentError` when the components have another schema of the same name.
+    """
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    for node in list(_objects(document["paths"])):
+        definitions = node.get("$defs")
+        if not isinstance(definitions, dict):
+            continue
+        del node["$defs"]
+        for name, schema in definitions.items():
+            if schemas.setdefault(name, schema) != schema:
+                raise DocumentError(f"two different schemas are called {name}")
+    for node in _objects(document):
+        reference = node.get("$ref")
+        if isinstance(reference, str) and reference.startswith("#/$defs/"):
+            node["$ref"] = reference.replace("#/$defs/", "#/components/schemas/", 1)
+
+
+def _objects(node: Json) -> Iterator[dict[str, Any]]:
+    if isinstance(node, dict):
+        yield node
+    if isinstance(node, dict | list):
+        for child in node.values() if isinstance(node, dict) else node:
+            yield from _objects(child)
