@@ -56,7 +56,8 @@ class Usage:
 @dataclass(frozen=True, slots=True)
 class Completion:
     """A whole answer. `body` is OpenAI's `chat.completion` (or `text_completion`) JSON: `id`, `created`, `model`,
-    `choices`, ...; reasoning text is at `choices[].message.reasoning_content`. `usage` is None where the vendor sent none."""
+    `choices`, ...; reasoning text is at `choices[].message.reasoning_content`. `usage` is None where the vendor sent
+    none."""
 
     body: dict[str, Any]
     usage: Usage | None
@@ -66,7 +67,8 @@ class Chunk:
     """One event of a streamed answer: OpenAI's `chat.completion.chunk` (or `text_completion`) JSON.
 
     `raw` is its JSON text as it will be sent, without `data: `; `body` the same, parsed on first use. A chunk made
-    from `body` writes `raw` on first use. `usage` is set on the chunk that carries it (usually the last, whose `choices` is empty).
+    from `body` writes `raw` on first use. `usage` is set on the chunk that carries it (usually the last, whose
+    `choices` is empty).
     """
 
     __slots__ = ("_body", "_raw", "usage")
@@ -100,7 +102,8 @@ class Inference(Protocol):
     ends without a `finish_reason` raises `Unavailable`.
     """
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     async def chat(self, request: ChatRequest) -> Completion: ...
 
