@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 from handlers.core import metering, routing
@@ -47,7 +48,7 @@ async def complete(ask: AnyAsk, call: Call) -> Answer:
     bodies = []
     try:
         for number in range(len(ask.requests(""))):
-            attempt, completion = await routing.try_each(attempts, lambda a, n=number: _ask_whole(ask, n, a, meter))
+            attempt, completion = await routing.try_each(attempts, partial(_ask_whole, ask, number, meter))
             usage = completion.usage
             if usage is None:
                 usage = await metering.count_whole(ask.requests(attempt.deployment.model)[number], completion.body)
@@ -73,7 +74,7 @@ async def stream(ask: AnyAsk, call: Call) -> Stream:
     return Stream(opened.attempt, _relay(ask, attempts, opened, meter), meter)
 
 
-async def _ask_whole(ask: AnyAsk, number: int, attempt: Attempt, meter: Meter) -> Completion:
+async def _ask_whole(ask: AnyAsk, number: int, meter: Meter, attempt: Attempt) -> Completion:
     meter.begin(attempt)
     request = ask.requests(attempt.deployment.model)[number]
     if isinstance(request, ChatRequest):

@@ -143,25 +143,29 @@ def _known_model(deployment: Deployment, services: Services) -> Model | None:
 def _registered_offer(registered: RegisteredModel, services: Services) -> Offer:
     deployment = Deployment(registered.provider_id, registered.provider_model_id)
     known = _known_model(deployment, services)
-    own = {
-        "id": registered.model_id,
-        "kind": registered.kind,
-        "created": registered.created,
-        "deployments": (deployment,),
-    }
-    if known:
-        model = replace(known, **own)
-    else:
-        model = Model(
-            **own,
-            display_name=registered.model_id,
-            owned_by=registered.provider_id,
-            capabilities=_ANY_CHAT if registered.kind == "chat" else frozenset({"embeddings"}),
-            context_tokens=_whole(registered.metadata.get("context_length")) or 0,
-            max_output_tokens=0,
-            embedding_dimensions=_whole(registered.metadata.get("embedding_dimension")),
-        )
+    model = replace(
+        known or _unknown_model(registered),
+        id=registered.model_id,
+        kind=registered.kind,
+        created=registered.created,
+        deployments=(deployment,),
+    )
     return replace(_offer(model, services), registered=True, metadata=registered.metadata)
+
+
+def _unknown_model(registered: RegisteredModel) -> Model:
+    """All that a registration tells of a model that the catalog does not know; 0 tokens mean that nobody said."""
+    return Model(
+        id=registered.model_id,
+        display_name=registered.model_id,
+        owned_by=registered.provider_id,
+        kind=registered.kind,
+        capabilities=_ANY_CHAT if registered.kind == "chat" else frozenset({"embeddings"}),
+        context_tokens=_whole(registered.metadata.get("context_length")) or 0,
+        max_output_tokens=0,
+        created=registered.created,
+        embedding_dimensions=_whole(registered.metadata.get("embedding_dimension")),
+    )
 
 
 def _whole(value: Any) -> int | None:
