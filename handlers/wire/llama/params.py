@@ -23,7 +23,7 @@ _TYPES = {
 """Names of types that clients write, Python's among them, in JSON Schema's words."""
 
 _QUERY = {"query": {"param_type": "string", "description": "What to look for", "required": True}}
-_BUILTIN = {
+_BUILTIN: dict[str, tuple[str, dict[str, Any]]] = {
     "brave_search": ("Searches the web", _QUERY),
     "wolfram_alpha": ("Answers questions of computation and fact", _QUERY),
     "photogen": ("Makes an image", _QUERY),
