@@ -16,6 +16,7 @@ from typing import Any
 from codegen.load import DocumentError
 from codegen.operation import Json
 from codegen.pointer import resolve
+from codegen.schema import allow_nulls, hoist_definitions, widen_unions
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
@@ -40,6 +41,9 @@ def normalise(api: str, document: dict[str, Any]) -> tuple[dict[str, Any], tuple
     """Raises `DocumentError` for duplicate operation ids and parameters, and for references that lead nowhere."""
     result = deepcopy(document)
     hoist_definitions(result)
+    widen_unions(result)
+    if result.pop("x-optional-takes-null", False):
+        allow_nulls(result)
     sources = tuple(_normalise_operation(api, result, *found) for found in _operations(result))
     for item in result["paths"].values():
         item.pop("parameters", None)
@@ -117,32 +121,3 @@ def _words(path: str) -> Iterator[str]:
 def _identifier(text: str) -> str:
     name = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_").lower() or "root"
     return f"_{name}" if name[0].isdigit() else name
-
-
-def hoist_definitions(document: dict[str, Any]) -> None:
-    """Moves `$defs` of inline schemas to the components, where the `#/$defs/...` pointers to them can find them.
-
-    Pydantic writes such pointers for a document of one schema; in an OpenAPI document they lead nowhere. Raises
-    `DocumentError` when the components have another schema of the same name.
-    """
-    schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    for node in list(_objects(document["paths"])):
-        definitions = node.get("$defs")
-        if not isinstance(definitions, dict):
-            continue
-        del node["$defs"]
-        for name, schema in definitions.items():
-            if schemas.setdefault(name, schema) != schema:
-                raise DocumentError(f"two different schemas are called {name}")
-    for node in _objects(document):
-        reference = node.get("$ref")
-        if isinstance(reference, str) and reference.startswith("#/$defs/"):
-            node["$ref"] = reference.replace("#/$defs/", "#/components/schemas/", 1)
-
-
-def _objects(node: Json) -> Iterator[dict[str, Any]]:
-    if isinstance(node, dict):
-        yield node
-    if isinstance(node, dict | list):
-        for child in node.values() if isinstance(node, dict) else node:
-            yield from _objects(child)

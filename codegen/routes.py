@@ -128,7 +128,7 @@ def _join(branches: Any) -> str:
 
 
 def _write_body_alias(document: Json, source: Source, names: Names) -> str:
-    payloads, required = read_body(document, source, names)
+    payloads, _ = read_body(document, source, names)
     model = next((payload.model for payload in payloads if payload.model), None)
     view = f'"models.{model.rpartition(".")[2]}"' if model else "Any"
     return f"\n{pascal(source.operation_id)}Body: TypeAlias = Body[{view}]\n"

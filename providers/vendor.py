@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from math import ceil
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from providers.errors import ProviderError, Refused, Throttled, TimedOut, Unauthorized, Unavailable
+from providers.http import Answer
 
 MESSAGE_CHARACTERS = 1000
 
@@ -36,16 +37,7 @@ class Vendor:
         return text
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorAnswer:
-    """An HTTP answer that is not a success."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
-def error_of(answer: ErrorAnswer, vendor: Vendor, now: Callable[[], float]) -> ProviderError:
+def error_of(answer: Answer, vendor: Vendor, now: float) -> ProviderError:
     """The error that an answer stands for, told in the vendor's words as far as it has any.
 
     Reads `{"error": {"message", "type", "param", "code"}}` (OpenAI, Anthropic), `{"error": "..."}`, `{"message"}`,
@@ -58,7 +50,7 @@ def error_of(answer: ErrorAnswer, vendor: Vendor, now: Callable[[], float]) -> P
     return error_for(
         answer.status,
         f"{vendor.name}: {message}",
-        retry_after_seconds=retry_after(answer.headers, now()),
+        retry_after_seconds=retry_after(answer.headers, now),
         param=str(param) if param else None,
         code=vendor.censor(str(code)) if code else None,
     )
@@ -100,10 +92,6 @@ def retry_after(headers: Mapping[str, str], now: float) -> int | None:
     return max(0, ceil(seconds)) if seconds < 10**9 else None
 
 
-def utc_now() -> float:
-    return datetime.now(UTC).timestamp()
-
-
 def _fault_in(body: bytes) -> dict[str, Any]:
     try:
         parsed = orjson.loads(body)
@@ -120,7 +108,7 @@ def _fault_in(body: bytes) -> dict[str, Any]:
     return {**parsed, "message": message} if message else parsed
 
 
-def _message_of(fault: Mapping[str, Any], answer: ErrorAnswer) -> str:
+def _message_of(fault: Mapping[str, Any], answer: Answer) -> str:
     message = fault.get("message")
     if message:
         return message if isinstance(message, str) else orjson.dumps(message).decode()

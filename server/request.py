@@ -9,6 +9,7 @@ from typing import Any
 
 from codegen.operation import Operation
 from handlers.core.call import Caller
+from handlers.wire.upload import Upload
 from storage.ledger_record import Record
 
 Scope = Any
@@ -22,7 +23,7 @@ class Request:
 
     __slots__ = (
         "body", "headers", "method", "operation", "params", "path", "path_values", "query", "record",
-        "request_id", "started", "started_at", "streaming", "who",
+        "request_id", "started", "started_at", "streaming", "uploads", "who",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, path: str) -> None:
@@ -40,6 +41,7 @@ class Request:
         self.body: Any = None
         self.record: Record | None = None
         self.streaming = False
+        self.uploads: list[Upload] = []
 
     @property
     def routed(self) -> Operation:
@@ -47,6 +49,11 @@ class Request:
         if self.operation is None:
             raise RuntimeError("the request was not routed yet")
         return self.operation
+
+    def close(self) -> None:
+        """Removes the temporary files of a form."""
+        for upload in self.uploads:
+            upload.file.close()
 
     def elapsed_us(self) -> int:
         return int((perf_counter() - self.started) * 1_000_000)

@@ -86,7 +86,8 @@ class Services:
     name; `embedded` names the vendors that need none, such as `local`.
 
     `clock` is unix seconds, `random` is in [0, 1), `new_id("chatcmpl")` is `chatcmpl-...`; `ready` tells whether
-    storage answers. `documents` are the overlaid documents as JSON text and `routes` their operations, by API.
+    storage answers. By API: `documents` are the overlaid documents as JSON text, `routes` their operations,
+    `base_paths` where they are mounted (`/ipop/v1`, or `/v1` as the root).
     """
 
     profile: Profile
@@ -102,3 +103,4 @@ class Services:
     ready: Callable[[], Awaitable[bool]]
     documents: Mapping[str, bytes]
     routes: Mapping[str, Sequence[Route]]
+    base_paths: Mapping[str, str]

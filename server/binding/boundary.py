@@ -25,7 +25,7 @@ class Wording(Protocol):
 
 
 def as_core_error(error: Exception, request: Request) -> CoreError:
-    """What an exception is to a caller. The unexpected is logged here and shown as an internal error without details."""
+    """What an exception is to a caller. The unexpected is logged, and shown as an internal error without details."""
     if isinstance(error, CoreError):
         return error
     if isinstance(error, StorageError):
@@ -52,6 +52,8 @@ class Boundary:
             return
         except Exception as error:
             await self._answer(request, as_core_error(error, request), send)
+        finally:
+            request.close()
 
     async def _answer(self, request: Request, error: CoreError, send: Any) -> None:
         if request.operation is not None and request.who is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import orjson
@@ -12,6 +12,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from handlers.core.errors import Invalid, TooLarge
 from handlers.wire.upload import Upload
 from server.openapi31.parameters import parse_literal
+from server.request import Request
 
 MEBIBYTE = 1024 * 1024
 DRAIN_FACTOR = 4
@@ -22,7 +23,7 @@ class Disconnected(Exception):
     """The client hung up before its body was complete."""
 
 
-async def read_chunks(receive: Any, limit_bytes: int) -> AsyncIterator[bytes]:
+async def read_chunks(receive: Any, limit_bytes: int) -> AsyncGenerator[bytes, None]:
     """The body in pieces. Raises `TooLarge` past the limit, `Disconnected`."""
     size = 0
     while True:
@@ -61,19 +62,20 @@ def parse_json(text: bytes) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        fault = {"loc": ["body"], "msg": f"malformed JSON: {error.msg}", "type": "json"}
+        fault: dict[str, object] = {"loc": ["body"], "msg": f"malformed JSON: {error.msg}", "type": "json"}
         raise Invalid(
             f"malformed JSON: {error.msg} at byte {error.pos}", code="malformed_json", errors=[fault]
         ) from None
 
 
-async def read_form(receive: Any, headers: Mapping[str, str], limit_bytes: int) -> dict[str, Any]:
-    """A multipart form: text fields as text, files as `Upload`, repeated fields (or `name[]`) as lists, `name[key]` as objects.
+async def read_form(request: Request, receive: Any, limit_bytes: int) -> dict[str, Any]:
+    """A multipart form: text fields as text, files as `Upload`, repeated fields (or `name[]`) as lists, and
+    `name[key]` as objects.
 
-    Raises `Invalid`, `TooLarge`.
+    The files live until `request.close()`. Raises `Invalid`, `TooLarge`.
     """
     parser = MultiPartParser(
-        Headers(dict(headers)), read_chunks(receive, limit_bytes), max_fields=MAX_FIELDS, max_part_size=limit_bytes
+        Headers(request.headers), read_chunks(receive, limit_bytes), max_fields=MAX_FIELDS, max_part_size=limit_bytes
     )
     try:
         form = await parser.parse()
@@ -81,13 +83,14 @@ async def read_form(receive: Any, headers: Mapping[str, str], limit_bytes: int) 
         raise Invalid(f"malformed multipart body: {error}", code="malformed_multipart") from None
     fields: dict[str, Any] = {}
     for name, value in form.multi_items():
-        _put(fields, name, _upload(value) if isinstance(value, UploadFile) else value)
+        if isinstance(value, UploadFile):
+            media_type = value.content_type or "application/octet-stream"
+            upload = Upload(value.filename or "upload", media_type, value.size or 0, value.file)
+            request.uploads.append(upload)
+            _put(fields, name, upload)
+        else:
+            _put(fields, name, value)
     return fields
-
-
-def _upload(file: UploadFile) -> Upload:
-    media_type = file.content_type or "application/octet-stream"
-    return Upload(file.filename or "upload", media_type, file.size or 0, file.file)
 
 
 def _put(fields: dict[str, Any], name: str, value: Any) -> None:

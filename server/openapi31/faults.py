@@ -15,14 +15,14 @@ MAX_MESSAGE = 300
 
 
 def describe(validator: jsonschema_rs.Draft202012Validator, instance: Any, locations: Collection[str] = ()) -> Invalid:
-    """`Invalid` with the first faults. With `locations` the top-level keys are `query.limit`-like; else it is the body."""
+    """`Invalid` with the first faults, in the body or, with `locations`, in an object with keys like `query.limit`."""
     errors = [_fault(error, locations) for error in islice(validator.iter_errors(instance), MAX_FAULTS)]
     first = errors[0]
     return Invalid(f"{dotted(first['loc'])}: {first['msg']}", param=dotted(first["loc"][1:]) or None, errors=errors)
 
 
 def _fault(error: jsonschema_rs.ValidationError, locations: Collection[str]) -> dict[str, Any]:
-    path = [part for part in error.instance_path]
+    path = list(error.instance_path)
     message = error.message
     if locations:
         place, _, name = str(path[0] if path else _missing(message)).partition(".")

@@ -35,7 +35,7 @@ class Node:
 
 
 class Router:
-    """`aliases` are pairs of path prefixes: a path without a route is tried again with the first replaced by the second."""
+    """`aliases` are pairs of path prefixes: a path without a route is tried again with the second for the first."""
 
     def __init__(self, operations: Iterable[Operation], aliases: Iterable[tuple[str, str]] = ()) -> None:
         self._root = Node()

@@ -22,7 +22,7 @@ Check = Callable[[Mapping[str, str]], Awaitable[Caller | None]]
 
 
 class Security:
-    """`schemes` maps the document's scheme names to checks. An operation whose only schemes have no check answers 501."""
+    """The compiled schemes of one document. An operation all of whose schemes are unknown here answers 501."""
 
     def __init__(self, api: str, schemes: Mapping[str, Any], authenticator: Authenticator) -> None:
         self._api = api

@@ -1,7 +1,7 @@
 """An OpenAPI 3.1 document as connexion takes one, and the validators compiled from it.
 
-Connexion refuses 3.1 documents, inlines every `$ref` and judges bodies by Draft 4. `Document` keeps the references: each
-schema is compiled once, on first need, by `jsonschema_rs` (Draft 2020-12) against one registry.
+Connexion refuses 3.1 documents, inlines every `$ref` and judges bodies by Draft 4. `Document` keeps the references:
+each schema is compiled once, on first need, by `jsonschema_rs` (Draft 2020-12) against one registry.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ class RequestValidator:
         self._check_length(request, self._limits.upload_bytes)
         if "boundary=" not in request.headers.get("content-type", ""):
             raise Invalid("the multipart body names no boundary", code="malformed_multipart")
-        fields = await read_form(receive, request.headers, self._limits.upload_bytes)
+        fields = await read_form(request, receive, self._limits.upload_bytes)
         if payload.schema is None:
             return Body(fields)
         schema = self._document.schema_at(payload.schema)

@@ -1,0 +1,76 @@
+"""Refusing what a model cannot do before its vendor is called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from handlers.core.asks import AnyAsk, ChatAsk
+from handlers.core.catalog import Capability, Model
+from handlers.core.errors import Invalid, NotFound
+
+
+def check(ask: AnyAsk, model: Model) -> None:
+    """Raises `Invalid` with the code `model_does_not_support_<what>`, or for a request that contradicts itself."""
+    if isinstance(ask, ChatAsk):
+        _check_chat(ask, model)
+    elif "completion" not in model.capabilities:
+        raise _lacks(model, "completion", "model")
+    if _format_type(ask) == "json_schema":
+        _check_schema(ask)
+        if "json_schema" not in model.capabilities:
+            raise _lacks(model, "json_schema", "response_format")
+    for name in ("max_tokens", "max_completion_tokens", "n"):
+        value = ask.options.get(name)
+        if value is not None and (not isinstance(value, int) or value < 1):
+            raise Invalid(f"{name} must be a whole number of at least 1", param=name)
+
+
+def _check_chat(ask: ChatAsk, model: Model) -> None:
+    if model.kind != "chat" or "chat" not in model.capabilities:
+        raise _lacks(model, "chat", "model")
+    if not ask.messages:
+        raise Invalid("messages must not be empty", param="messages")
+    if ask.options.get("tools") and "tools" not in model.capabilities:
+        raise _lacks(model, "tools", "tools")
+    for part in _parts(ask.messages):
+        _check_part(part, model)
+
+
+def _check_part(part: dict[str, Any], model: Model) -> None:
+    kind = part.get("type")
+    if kind == "image_url" and "vision" not in model.capabilities:
+        raise _lacks(model, "vision", "messages")
+    file = part.get("file")
+    if kind == "file" and isinstance(file, dict) and file.get("file_id") and not file.get("file_data"):
+        raise NotFound(f"there is no file {file['file_id']}", code="file_not_found", param="messages")
+
+
+def _check_schema(ask: AnyAsk) -> None:
+    wanted = ask.options["response_format"].get("json_schema")
+    schema = wanted.get("schema") if isinstance(wanted, dict) else None
+    if schema is not None and not isinstance(schema, dict | bool):
+        raise Invalid("response_format.json_schema.schema must be a JSON schema", param="response_format")
+    if not isinstance(wanted, dict) or (schema is None and wanted.get("strict")):
+        raise Invalid("response_format.json_schema.schema is missing", param="response_format")
+
+
+def _format_type(ask: AnyAsk) -> str:
+    """Raises `Invalid` for a `response_format` that OpenAI's API does not have."""
+    wanted = ask.options.get("response_format")
+    kind = "text" if wanted is None else wanted.get("type") if isinstance(wanted, dict) else None
+    if kind not in ("text", "json_object", "json_schema"):
+        raise Invalid("response_format.type must be text, json_object or json_schema", param="response_format")
+    return str(kind)
+
+
+def _parts(messages: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for message in messages:
+        content = message.get("content")
+        if isinstance(content, list):
+            yield from (part for part in content if isinstance(part, dict))
+
+
+def _lacks(model: Model, what: Capability, param: str) -> Invalid:
+    said = {"vision": "images", "json_schema": "JSON schemas", "completion": "plain text completion"}.get(what, what)
+    return Invalid(f"{model.id} does not support {said}", code=f"model_does_not_support_{what}", param=param)

@@ -1,0 +1,182 @@
+"""Asking a model: a chat or a text completion, whole or streamed.
+
+A stream is opened before it is handed out: models that are not there, limits and vendors that fail before their first
+word are ordinary errors, and the caller knows who answers before it sends a header.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, cast
+
+from handlers.core import metering, routing
+from handlers.core.asks import AnyAsk, Request
+from handlers.core.call import Call
+from handlers.core.metering import Meter
+from handlers.core.routing import Attempt
+from providers.errors import BrokenAnswer, ProviderError
+from providers.inference.interface import ChatRequest, Chunk, Completion, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer. `body` is OpenAI's JSON (`chat.completion` or `text_completion`) with the public model id."""
+
+    attempt: Attempt
+    body: dict[str, Any]
+    usage: Usage
+    cost_micros: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """An opened stream. `chunks` carry no usage: it is in `meter.usage`, final as soon as `chunks` has ended."""
+
+    attempt: Attempt
+    chunks: AsyncIterator[Chunk]
+    meter: Meter
+
+
+async def complete(ask: AnyAsk, call: Call) -> Answer:
+    """Raises what `routing.plan`, `metering.admit` and `routing.translate` say."""
+    attempts = await routing.plan(ask, call)
+    ask = await metering.keep_budget(ask, attempts[0])
+    meter = await metering.admit(ask, attempts[0], call)
+    bodies = []
+    try:
+        for number in range(len(ask.requests(""))):
+            attempt, completion = await routing.try_each(attempts, partial(_ask_whole, ask, number, meter))
+            usage = completion.usage
+            if usage is None:
+                usage = await metering.count_whole(ask.requests(attempt.deployment.model)[number], completion.body)
+            meter.charge(attempt, usage, _finish_reason(completion.body))
+            bodies.append(completion.body)
+    finally:
+        await meter.settle()
+    body = {**_merge(bodies, ask.choices), "model": attempt.model.id}
+    return Answer(attempt, body, meter.usage, meter.cost_micros)
+
+
+async def stream(ask: AnyAsk, call: Call) -> Stream:
+    """Raises as `complete` does, up to the first chunk; `chunks` raises `CoreError` when the vendor fails later."""
+    call.record.streamed = True
+    attempts = await routing.plan(ask, call)
+    ask = await metering.keep_budget(ask, attempts[0])
+    meter = await metering.admit(ask, attempts[0], call)
+    try:
+        opened = await _open(ask, 0, attempts, meter)
+    except BaseException:
+        await meter.settle()
+        raise
+    return Stream(opened.attempt, _relay(ask, attempts, opened, meter), meter)
+
+
+async def _ask_whole(ask: AnyAsk, number: int, meter: Meter, attempt: Attempt) -> Completion:
+    meter.begin(attempt)
+    request = ask.requests(attempt.deployment.model)[number]
+    if isinstance(request, ChatRequest):
+        completion = await attempt.inference.chat(request)
+    else:
+        completion = await attempt.inference.complete(request)
+    meter.note_first_byte()
+    return completion
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    attempt: Attempt
+    request: Request
+    first: Chunk
+    rest: AsyncGenerator[Chunk, None]
+
+
+async def _open(ask: AnyAsk, number: int, attempts: list[Attempt], meter: Meter) -> _Opened:
+    async def act(attempt: Attempt) -> _Opened:
+        meter.begin(attempt)
+        request = ask.requests(attempt.deployment.model)[number]
+        if isinstance(request, ChatRequest):
+            chunks = attempt.inference.stream_chat(request)
+        else:
+            chunks = attempt.inference.stream_complete(request)
+        first = await anext(chunks, None)
+        if first is None:
+            raise BrokenAnswer(f"{attempt.deployment.vendor} sent an empty stream")
+        meter.note_first_byte()
+        return _Opened(attempt, request, first, cast(AsyncGenerator[Chunk, None], chunks))
+
+    return (await routing.try_each(attempts, act))[1]
+
+
+async def _relay(ask: AnyAsk, attempts: list[Attempt], opened: _Opened, meter: Meter) -> AsyncIterator[Chunk]:
+    try:
+        for number in range(len(ask.requests(""))):
+            if number:
+                opened = await _open(ask, number, attempts, meter)
+            async with aclosing(_drain(opened, meter)) as chunks:
+                async for chunk in chunks:
+                    yield _shift(chunk, number * ask.choices)
+    finally:
+        await meter.settle()
+
+
+async def _drain(opened: _Opened, meter: Meter) -> AsyncGenerator[Chunk, None]:
+    """One vendor's stream without its usage, which is charged at the end, however that comes about."""
+    sent: list[Chunk] = []
+    usage: Usage | None = None
+    try:
+        async with aclosing(opened.rest):
+            chunk: Chunk | None = opened.first
+            while chunk is not None:
+                usage = chunk.usage or usage
+                if chunk.usage:
+                    chunk = _without_usage(chunk)
+                if chunk:
+                    sent.append(chunk)
+                    yield chunk
+                chunk = await anext(opened.rest, None)
+    except ProviderError as error:
+        raise routing.translate(error) from error
+    finally:
+        usage = usage or await metering.count_sent(opened.request, sent)
+        meter.charge(opened.attempt, usage, _last_finish_reason(sent))
+
+
+def _without_usage(chunk: Chunk) -> Chunk | None:
+    if not chunk.body.get("choices"):
+        return None
+    return Chunk(body={key: value for key, value in chunk.body.items() if key != "usage"})
+
+
+def _shift(chunk: Chunk, offset: int) -> Chunk:
+    """The chunk with its choices numbered on from those of earlier prompts."""
+    if not offset:
+        return chunk
+    choices = [{**choice, "index": choice.get("index", 0) + offset} for choice in chunk.body["choices"]]
+    return Chunk(body={**chunk.body, "choices": choices})
+
+
+def _merge(bodies: list[dict[str, Any]], choices_each: int) -> dict[str, Any]:
+    if len(bodies) == 1:
+        return bodies[0]
+    choices = [
+        {**choice, "index": choice.get("index", 0) + number * choices_each}
+        for number, body in enumerate(bodies)
+        for choice in body["choices"]
+    ]
+    return {**bodies[0], "choices": choices}
+
+
+def _finish_reason(body: dict[str, Any]) -> str | None:
+    reasons = [choice.get("finish_reason") for choice in body.get("choices") or []]
+    return next((reason for reason in reasons if reason), None)
+
+
+def _last_finish_reason(sent: list[Chunk]) -> str | None:
+    """Near the end, so that hardly any chunk is parsed for it; None for a stream that was cut."""
+    for chunk in reversed(sent):
+        if b'"finish_reason"' in chunk.raw and (reason := _finish_reason(chunk.body)):
+            return reason
+    return None

@@ -1,0 +1,154 @@
+"""What a request may use, what it used, and what that costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+from handlers.core.asks import AnyAsk, ChatAsk, Request
+from handlers.core.call import Call
+from handlers.core.errors import Invalid
+from handlers.core.pricing import cost_micros, pick_price
+from handlers.core.routing import Attempt
+from providers import tokens
+from providers.inference.interface import ChatRequest, Chunk, Usage
+
+CHARACTERS_PER_TOKEN = 4
+
+
+class Meter:
+    """One admitted request. Its record is filled in as it goes; `settle` is awaited exactly once, at its end."""
+
+    def __init__(self, call: Call, admission: Any, service_tier: object) -> None:
+        self.usage = Usage(0, 0)
+        self._call = call
+        self._admission = admission
+        self._service_tier = service_tier
+
+    @property
+    def cost_micros(self) -> int:
+        return self._call.record.cost_micros
+
+    def begin(self, attempt: Attempt) -> None:
+        record = self._call.record
+        record.model = attempt.model.id
+        record.provider = attempt.deployment.vendor
+        record.upstream_model = attempt.deployment.model
+
+    def note_first_byte(self) -> None:
+        record = self._call.record
+        if record.first_byte_us is None:
+            record.first_byte_us = int((self._call.services.clock() - record.started_at) * 1_000_000)
+
+    def charge(self, attempt: Attempt, usage: Usage, finish_reason: str | None) -> None:
+        """Adds up: a request of several prompts is charged for each."""
+        price = pick_price(attempt.model, attempt.deployment.vendor, usage.prompt_tokens, self._service_tier)
+        self.usage = _sum(self.usage, usage)
+        record = self._call.record
+        record.prompt_tokens = self.usage.prompt_tokens
+        record.completion_tokens = self.usage.completion_tokens
+        record.cached_tokens = self.usage.cached_tokens
+        record.cache_write_tokens = self.usage.cache_write_tokens
+        record.reasoning_tokens = self.usage.reasoning_tokens
+        record.cost_micros += cost_micros(price, usage)
+        record.finish_reason = finish_reason
+
+    async def settle(self) -> None:
+        quota = self._call.services.quota
+        await quota.settle(self._admission, tokens=self.usage.total_tokens, cost_micros=self.cost_micros)
+
+
+async def admit(ask: AnyAsk, attempt: Attempt, call: Call) -> Meter:
+    """Raises `RateLimited`, `PaymentRequired`, or `Invalid` for a prompt that the model cannot hold."""
+    estimate = _estimate_prompt(ask)
+    context = attempt.model.context_tokens
+    if context and estimate > context and await count_prompts(ask) > context:
+        message = f"the prompt does not fit into the {context} tokens of {attempt.model.id}"
+        raise Invalid(message, code="context_length_exceeded", param="messages")
+    estimate += (ask.max_tokens or 0) * ask.choices
+    admission = await call.services.quota.admit(call.caller, estimate)
+    return Meter(call, admission, ask.options.get("service_tier"))
+
+
+async def keep_budget(ask: AnyAsk, attempt: Attempt) -> AnyAsk:
+    """The request held to `max_cost_usd`: an answer without a limit gets the one that the money is good for.
+
+    Raises `Invalid` (`max_cost_exceeded`) when the prompt, or the limit that was asked for, costs more.
+    """
+    if ask.max_cost_usd is None:
+        return ask
+    prompt_tokens = await count_prompts(ask)
+    price = pick_price(attempt.model, attempt.deployment.vendor, prompt_tokens, ask.options.get("service_tier"))
+    if price is None:
+        return ask
+    left = ask.max_cost_usd * 1_000_000 - prompt_tokens * price.input_usd
+    needed = (ask.max_tokens or 1) * ask.choices * price.output_usd
+    if left < needed:
+        raise Invalid("the request may cost more than max_cost_usd", code="max_cost_exceeded", param="max_cost_usd")
+    if ask.max_tokens is not None or not price.output_usd:
+        return ask
+    affordable = int(left / (price.output_usd * Decimal(ask.choices)))
+    return replace(ask, options={**ask.options, "max_completion_tokens": affordable})
+
+
+async def count_prompts(ask: AnyAsk) -> int:
+    if isinstance(ask, ChatAsk):
+        return await tokens.count_chat(ask.messages, ask.options.get("tools"))
+    return sum([await tokens.count_text(prompt) for prompt in ask.prompts])
+
+
+async def count_whole(request: Request, body: Mapping[str, Any]) -> Usage:
+    """Our own count, for a vendor that sends none."""
+    return await _count(request, "".join(_texts([body], "message")))
+
+
+async def count_sent(request: Request, chunks: Iterable[Chunk]) -> Usage:
+    """What a stream has used up to here."""
+    return await _count(request, "".join(_texts([chunk.body for chunk in chunks], "delta")))
+
+
+async def _count(request: Request, said: str) -> Usage:
+    if isinstance(request, ChatRequest):
+        prompt_tokens = await tokens.count_chat(request.messages, request.options.get("tools"))
+    else:
+        prompt_tokens = await tokens.count_text(request.prompt)
+    return Usage(prompt_tokens, await tokens.count_text(said), counted_by="concordat")
+
+
+def _texts(bodies: Sequence[Mapping[str, Any]], key: str) -> Iterable[str]:
+    for body in bodies:
+        for choice in body.get("choices") or []:
+            message = choice.get(key) or choice
+            for name in ("text", "reasoning_content", "content"):
+                if isinstance(message.get(name), str):
+                    yield message[name]
+            for tool_call in message.get("tool_calls") or []:
+                function = tool_call.get("function") or {}
+                yield (function.get("name") or "") + (function.get("arguments") or "")
+
+
+def _sum(one: Usage, other: Usage) -> Usage:
+    return Usage(
+        one.prompt_tokens + other.prompt_tokens,
+        one.completion_tokens + other.completion_tokens,
+        one.cached_tokens + other.cached_tokens,
+        one.cache_write_tokens + other.cache_write_tokens,
+        one.reasoning_tokens + other.reasoning_tokens,
+        other.counted_by,
+    )
+
+
+def _estimate_prompt(ask: AnyAsk) -> int:
+    """Cheap and rough, to be admitted by: pictures and files weigh nothing."""
+    if not isinstance(ask, ChatAsk):
+        return sum(map(len, ask.prompts)) // CHARACTERS_PER_TOKEN
+    size = 0
+    for message in ask.messages:
+        content = message.get("content")
+        if isinstance(content, str):
+            size += len(content)
+        elif isinstance(content, list):
+            size += sum(len(part["text"]) for part in content if isinstance(part.get("text"), str))
+    return size // CHARACTERS_PER_TOKEN

@@ -1,0 +1,195 @@
+"""The models that one project sees: the catalog with the project's own registrations over it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from handlers.core.call import Call
+from handlers.core.catalog import Capability, Deployment, Kind, Model, fold
+from handlers.core.errors import Invalid, NotFound
+from handlers.core.services import SIMULATOR, RegisteredModel, Registration, Services
+
+_ANY_CHAT: frozenset[Capability] = frozenset(
+    {"chat", "completion", "tools", "parallel_tools", "json_schema", "vision", "reasoning", "streaming"}
+)
+"""What a registered model that the catalog does not know may be asked for: its vendor refuses what it cannot do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A model as a project sees it. `deployments` are those that can answer now, a simulated one included; none
+    means that the model is unavailable. `metadata` is what the project registered it with."""
+
+    model: Model
+    deployments: tuple[Deployment, ...]
+    registered: bool = False
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def available(self) -> bool:
+        return bool(self.deployments)
+
+    @property
+    def provider(self) -> str:
+        """The vendor that answers now, or that would if it were configured."""
+        served_by = self.deployments or self.model.deployments
+        return served_by[0].vendor if served_by else SIMULATOR
+
+    @property
+    def provider_model(self) -> str:
+        served_by = self.deployments or self.model.deployments
+        return served_by[0].model if served_by else self.model.id
+
+
+async def list_models(call: Call) -> list[Offer]:
+    """In the catalog's order, registrations that are new at the end. A key that is limited to models sees only those;
+    nobody in particular sees the catalog."""
+    services = call.services
+    offers = {fold(model.id): _offer(model, services) for model in services.catalog.current.models.values()}
+    if call.who is not None:
+        for registered in await services.registered_models.list(call.who.project_id):
+            offers[fold(registered.model_id)] = _registered_offer(registered, services)
+    return [offer for offer in offers.values() if may_use(offer.model.id, call)]
+
+
+async def find_model(model_id: str, call: Call) -> Offer | None:
+    """`/` and `:` in an id are the same. Finds what the key may not use, too: see `may_use`."""
+    services, wanted = call.services, fold(model_id)
+    if call.who is not None:
+        for registered in await services.registered_models.list(call.who.project_id):
+            if fold(registered.model_id) == wanted:
+                return _registered_offer(registered, services)
+    model = services.catalog.current.find(model_id) or _scripted(wanted, services)
+    return _offer(model, services) if model else None
+
+
+def may_use(model_id: str, call: Call) -> bool:
+    allowed = call.who.models if call.who else None
+    return allowed is None or fold(model_id) in {fold(name) for name in allowed}
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a client asks to register; None leaves it to us."""
+
+    model_id: str
+    provider_id: str | None = None
+    provider_model_id: str | None = None
+    kind: Kind | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+async def register_model(wish: Wish, call: Call) -> Offer:
+    """Raises `Invalid` for a provider that neither the catalog nor the configuration knows."""
+    services = call.services
+    deployment = _deployment_for(wish, services)
+    known = _known_model(deployment, services)
+    registration = Registration(
+        model_id=wish.model_id,
+        provider_id=deployment.vendor,
+        provider_model_id=deployment.model,
+        kind=wish.kind or (known.kind if known else "chat"),
+        metadata=wish.metadata,
+        created=int(services.clock()),
+    )
+    if known and known.kind != registration.kind:
+        raise Invalid(f"{deployment.model} is a {known.kind} model", code="wrong_model_type", param="model_type")
+    return _registered_offer(await services.registered_models.put(call.caller.project_id, registration), services)
+
+
+async def unregister_model(model_id: str, call: Call) -> None:
+    """Raises `NotFound`, or `Invalid` for a model that the operator's catalog offers to everybody."""
+    if await call.services.registered_models.remove(call.caller.project_id, model_id):
+        return
+    if await find_model(model_id, call):
+        raise Invalid(f"model {model_id} belongs to the catalog: it was not registered by this project")
+    raise NotFound(f"there is no model {model_id}", code="model_not_found")
+
+
+def _deployment_for(wish: Wish, services: Services) -> Deployment:
+    named = services.catalog.current.find(wish.provider_model_id or wish.model_id)
+    if wish.provider_id is None:
+        if named and named.deployments:
+            ready = [place for place in named.deployments if place.vendor in _configured(named.kind, services)]
+            return (ready or named.deployments)[0]
+        if SIMULATOR in services.inference:
+            return Deployment(SIMULATOR, wish.provider_model_id or wish.model_id)
+        raise Invalid("provider_id is needed: no model of the catalog has this name", param="provider_id")
+    if wish.provider_id not in _vendors(services):
+        raise Invalid(f"there is no provider {wish.provider_id}", code="provider_not_found", param="provider_id")
+    if named:
+        for deployment in named.deployments:
+            if deployment.vendor == wish.provider_id:
+                return deployment
+    return Deployment(wish.provider_id, wish.provider_model_id or wish.model_id)
+
+
+def _vendors(services: Services) -> set[str]:
+    """Every vendor that is configured or that the catalog names."""
+    named = {place.vendor for model in services.catalog.current.models.values() for place in model.deployments}
+    return named | set(services.inference) | services.embedded
+
+
+def _known_model(deployment: Deployment, services: Services) -> Model | None:
+    """The catalog's model that is served by this vendor under this name."""
+    for model in services.catalog.current.models.values():
+        if any((place.vendor, place.model) == (deployment.vendor, deployment.model) for place in model.deployments):
+            return model
+    return services.catalog.current.find(deployment.model) if deployment.vendor == SIMULATOR else None
+
+
+def _registered_offer(registered: RegisteredModel, services: Services) -> Offer:
+    deployment = Deployment(registered.provider_id, registered.provider_model_id)
+    known = _known_model(deployment, services)
+    model = replace(
+        known or _unknown_model(registered),
+        id=registered.model_id,
+        kind=registered.kind,
+        created=registered.created,
+        deployments=(deployment,),
+    )
+    return replace(_offer(model, services), registered=True, metadata=registered.metadata)
+
+
+def _unknown_model(registered: RegisteredModel) -> Model:
+    """All that a registration tells of a model that the catalog does not know; 0 tokens mean that nobody said."""
+    return Model(
+        id=registered.model_id,
+        display_name=registered.model_id,
+        owned_by=registered.provider_id,
+        kind=registered.kind,
+        capabilities=_ANY_CHAT if registered.kind == "chat" else frozenset({"embeddings"}),
+        context_tokens=_whole(registered.metadata.get("context_length")) or 0,
+        max_output_tokens=0,
+        created=registered.created,
+        embedding_dimensions=_whole(registered.metadata.get("embedding_dimension")),
+    )
+
+
+def _whole(value: Any) -> int | None:
+    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _offer(model: Model, services: Services) -> Offer:
+    """Real vendors first; in the `local` profile the simulator stands in for a chat model that has none. It is asked
+    for the model's own id, on which its text depends."""
+    configured = _configured(model.kind, services)
+    ready = tuple(place for place in model.deployments if place.vendor in configured)
+    if not ready and model.kind == "chat" and services.profile == "local" and SIMULATOR in services.inference:
+        ready = (Deployment(SIMULATOR, model.id),)
+    return Offer(model, ready)
+
+
+def _configured(kind: Kind, services: Services) -> set[str]:
+    return set(services.inference) | (services.embedded if kind == "embedding" else set())
+
+
+def _scripted(wanted: str, services: Services) -> Model | None:
+    """`simulator/error-429` and the like: the simulator's chat model under a name that scripts a fault."""
+    vendor, _, script = wanted.partition("/")
+    model = services.catalog.current.find(f"{SIMULATOR}/chat")
+    if vendor != SIMULATOR or not script or model is None or SIMULATOR not in services.inference:
+        return None
+    return replace(model, id=wanted, display_name=wanted, deployments=(Deployment(SIMULATOR, script),))

@@ -1,0 +1,40 @@
+"""What tokens cost. Rates in USD per million tokens are micro-dollars per token, so no factor appears."""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_UP, Decimal
+
+from handlers.core.catalog import Model, Price
+from providers.inference.interface import Usage
+
+_CARDS = ("priority", "flex", "batch")
+
+
+def pick_price(model: Model, vendor: str, prompt_tokens: int, service_tier: object = None) -> Price | None:
+    """The card for this vendor, tier and prompt; where there is none for the vendor or the tier, the nearest one."""
+    cards = [card for card in model.prices if card.vendor == vendor] or list(model.prices)
+    for tier in (service_tier if service_tier in _CARDS else "standard", "standard"):
+        of_tier = [card for card in cards if card.service_tier == tier]
+        if of_tier:
+            cards = of_tier
+            break
+    long = [card for card in cards if card.threshold_tokens is not None and prompt_tokens >= card.threshold_tokens]
+    short = [card for card in cards if card.context_band == "short"]
+    return next(iter(sorted(long, key=_threshold, reverse=True) or short or cards), None)
+
+
+def cost_micros(price: Price | None, usage: Usage) -> int:
+    """Micro-dollars, rounded half up. Cached prompt tokens have their own rate where the card names one."""
+    if price is None:
+        return 0
+    cached_rate = price.input_usd if price.cached_input_usd is None else price.cached_input_usd
+    exact = (
+        (usage.prompt_tokens - usage.cached_tokens) * price.input_usd
+        + usage.cached_tokens * cached_rate
+        + usage.completion_tokens * price.output_usd
+    )
+    return int(exact.quantize(Decimal(1), rounding=ROUND_HALF_UP))
+
+
+def _threshold(card: Price) -> int:
+    return card.threshold_tokens or 0

@@ -1,0 +1,103 @@
+"""Calling a vendor's JSON API: whole answers and streams of JSON events, faults told as `providers.errors`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from providers.errors import BrokenAnswer, ProviderError, Refused, Unavailable
+from providers.http import Answer, HttpClient, StreamedAnswer
+from providers.vendor import Vendor, error_of
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class VendorApi:
+    """`headers` are the vendor's own, its key included; `clock` gives unix seconds, to read `Retry-After` dates."""
+
+    vendor: Vendor
+    http: HttpClient
+    headers: Mapping[str, str]
+    clock: Callable[[], float]
+
+    async def post(self, path: str, body: Json) -> Json:
+        answer = await self.http.post_json(self.vendor.url(path), self._all_headers(), self._dump(body))
+        if not 200 <= answer.status < 300:
+            raise self._error(answer)
+        return self._checked(answer.body)
+
+    async def stream(self, path: str, body: Json) -> AsyncGenerator[tuple[bytes, Json], None]:
+        """Each event as it came and as JSON. Errors of the vendor are raised, also in the middle of a stream."""
+        async with self.http.stream(self.vendor.url(path), self._all_headers(), self._dump(body)) as answer:
+            if not 200 <= answer.status < 300:
+                raise self._error(Answer(answer.status, answer.headers, await answer.read()))
+            if "json" in answer.headers.get("content-type", ""):
+                raise await self._unstreamed(answer)
+            async with aclosing(answer.events()) as events:
+                async for event in events:
+                    yield event, self._checked(event)
+
+    def _all_headers(self) -> dict[str, str]:
+        return {**self.headers, **self.vendor.headers}
+
+    def _error(self, answer: Answer) -> ProviderError:
+        return error_of(answer, self.vendor, self.clock())
+
+    def _dump(self, body: Json) -> bytes:
+        try:
+            return orjson.dumps(body)
+        except orjson.JSONEncodeError as error:
+            raise Refused(f"the request cannot be written as JSON: {error}") from error
+
+    def _checked(self, content: bytes) -> Json:
+        """A JSON object that is not an error. Some vendors send errors with status 200, and in streams all do."""
+        try:
+            parsed = orjson.loads(content)
+        except orjson.JSONDecodeError as error:
+            raise self.broken("what is not JSON") from error
+        if not isinstance(parsed, dict):
+            raise self.broken("JSON that is not an object")
+        if parsed.get("error"):
+            raise self._error_inside(parsed["error"], content)
+        return parsed
+
+    def _error_inside(self, fault: Any, content: bytes) -> ProviderError:
+        code = fault.get("code") if isinstance(fault, dict) else None
+        status = code if isinstance(code, int) and 400 <= code < 600 else None
+        kind = fault.get("type") if isinstance(fault, dict) else None
+        answered = self._error(Answer(status or _STATUS_OF_TYPE.get(str(kind), 500), {}, content))
+        answered.status = status
+        return answered
+
+    async def _unstreamed(self, answer: StreamedAnswer) -> ProviderError:
+        try:
+            self._checked(await answer.read())
+        except ProviderError as error:
+            return error
+        return self.broken("a whole answer where a stream was asked for")
+
+    def broken(self, what: str) -> ProviderError:
+        return BrokenAnswer(f"{self.vendor.name}: answered with {what}", status=200)
+
+    def cut(self) -> ProviderError:
+        """The error for a stream that ended before its answer did."""
+        return Unavailable(f"{self.vendor.name}: broke off in the middle of the answer")
+
+
+_STATUS_OF_TYPE = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+}
+"""What Anthropic's errors in the middle of a stream would have been before it; OpenAI uses some of the names."""

@@ -1,0 +1,114 @@
+"""`Idempotency-Key` on POST: a repeated request gets the first one's answer, and nothing is done twice.
+
+The answer is stored before its last byte goes out, streams included. Answers that a retry may better (429 and 5xx) and
+those larger than `MAX_STORED_BYTES` are not kept: a repeated request is then done again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import orjson
+from connexion.middleware.abstract import SpecMiddleware
+
+from handlers.core.idempotency import Claim, Idempotency, Replay
+from handlers.wire.upload import RawBody, Upload
+from server.openapi31.specification import Document
+from server.request import KEY, Request
+
+HEADER = "idempotency-key"
+MAX_STORED_BYTES = 8 * 1024 * 1024
+DROPPED_HEADERS = frozenset({"content-length", "x-request-id"})
+
+
+class Idempotent(SpecMiddleware):  # type: ignore[misc]
+    """ASGI middleware between validation and the endpoints."""
+
+    def __init__(self, app: Any, *, idempotency: Idempotency, bound: frozenset[str]) -> None:
+        self.app = app
+        self._idempotency = idempotency
+        self._bound = bound
+
+    def add_api(self, specification: Document, **_: Any) -> None:
+        """Every POST of every API is served alike."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        request: Request = scope[KEY]
+        if HEADER not in request.headers or request.method != "POST" or request.who is None:
+            await self.app(scope, receive, send)
+            return
+        if request.routed.operation_id not in self._bound:
+            await self.app(scope, receive, send)
+            return
+        claim = await self._idempotency.claim(
+            request.who.project_id, request.headers[HEADER], request.routed.operation_id, fingerprint(request)
+        )
+        if isinstance(claim, Replay):
+            await _replay(claim, request, send)
+            return
+        recording = Recording(self._idempotency, claim, send)
+        try:
+            await self.app(scope, receive, recording.send)
+        finally:
+            await recording.close()
+
+
+class Recording:
+    """Passes an answer on and keeps a copy."""
+
+    def __init__(self, idempotency: Idempotency, claim: Claim, send: Any) -> None:
+        self._idempotency = idempotency
+        self._claim = claim
+        self._send = send
+        self._status = 0
+        self._headers: dict[str, str] = {}
+        self._body = bytearray()
+        self._stored = False
+
+    async def send(self, message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+            self._headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in message["headers"]}
+        elif len(self._body) <= MAX_STORED_BYTES:
+            self._body += message.get("body", b"")
+        if message["type"] == "http.response.body" and not message.get("more_body") and self._worth_keeping():
+            headers = {name: value for name, value in self._headers.items() if name not in DROPPED_HEADERS}
+            await self._idempotency.complete(self._claim, self._status, headers, bytes(self._body))
+            self._stored = True
+        await self._send(message)
+
+    def _worth_keeping(self) -> bool:
+        return self._status < 500 and self._status != 429 and len(self._body) <= MAX_STORED_BYTES
+
+    async def close(self) -> None:
+        if not self._stored:
+            await self._idempotency.release(self._claim)
+
+
+def fingerprint(request: Request) -> str:
+    """A digest of what is asked. A body that only the handler reads counts by its declared length and type."""
+    data = request.body.data if request.body is not None else None
+    if isinstance(data, RawBody):
+        data = [data.media_type, request.headers.get("content-length")]
+    text = orjson.dumps(data, option=orjson.OPT_SORT_KEYS, default=_describe)
+    return hashlib.sha256(b"\n".join((request.path.encode(), request.query, text))).hexdigest()
+
+
+def _describe(value: object) -> object:
+    if isinstance(value, Upload):
+        digest = hashlib.file_digest(value.file, "sha256").hexdigest()
+        value.file.seek(0)
+        return [value.filename, value.media_type, digest]
+    raise TypeError(type(value).__name__)
+
+
+async def _replay(replay: Replay, request: Request, send: Any) -> None:
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in replay.headers.items()]
+    headers += [
+        (b"content-length", b"%d" % len(replay.body)),
+        (b"idempotent-replayed", b"true"),
+        (b"x-request-id", request.request_id.encode()),
+    ]
+    await send({"type": "http.response.start", "status": replay.status, "headers": headers})
+    await send({"type": "http.response.body", "body": replay.body})

@@ -1,0 +1,90 @@
+"""Start, serve, stop: uvicorn around the wired application, and a shutdown that tells open streams."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import socket
+import sys
+from collections.abc import Coroutine
+from typing import Any
+
+import structlog
+import uvicorn
+
+from server import logs
+from server.binding.watch import OpenStreams
+from server.config import Settings
+from server.wiring import Wired, build
+
+log = structlog.get_logger("concordat.server")
+
+FAREWELL_SECONDS = 2
+"""What requests that were told to end get to say so."""
+
+
+class Server(uvicorn.Server):
+    """On shutdown running requests get `grace_seconds` to finish; then those still open are told and ended."""
+
+    def __init__(self, config: uvicorn.Config, streams: OpenStreams, grace_seconds: float) -> None:
+        super().__init__(config)
+        self._streams = streams
+        self._grace_seconds = grace_seconds
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        timer = asyncio.get_running_loop().call_later(self._grace_seconds, self._streams.end)
+        try:
+            await super().shutdown(sockets)
+        finally:
+            timer.cancel()
+
+
+def serve(settings: Settings) -> None:
+    """Serves until a signal. Raises `server.config.ConfigError`, `storage.errors.StorageError`."""
+    logs.configure(settings)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve(settings))
+
+
+async def _serve(settings: Settings) -> None:
+    async with build(settings) as wired:
+        if wired.first_start is not None:
+            print(wired.first_start, file=sys.stderr, flush=True)  # noqa: T201  shown once, and never logged
+        server = Server(_uvicorn_config(settings, wired), wired.streams, settings.shutdown_grace_seconds)
+        gc.collect()
+        gc.freeze()
+        async with asyncio.TaskGroup() as group:
+            background = [group.create_task(_named(job)) for job in wired.background]
+            await server.serve()
+            for task in background:
+                task.cancel()
+
+
+async def _named(job: Coroutine[Any, Any, None]) -> None:
+    await job
+
+
+def _uvicorn_config(settings: Settings, wired: Wired) -> uvicorn.Config:
+    return uvicorn.Config(
+        wired.app,
+        host=settings.host,
+        port=settings.port,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=settings.access_log,
+        proxy_headers=settings.proxy_headers,
+        forwarded_allow_ips=list(settings.trusted_proxies),
+        server_header=False,
+        timeout_graceful_shutdown=int(settings.shutdown_grace_seconds) + FAREWELL_SECONDS,
+        backlog=2048,
+    )
+
+
+def _loop_factory() -> Any:
+    try:
+        import uvloop
+    except ImportError:  # not made for this platform
+        return None
+    return uvloop.new_event_loop

@@ -1,0 +1,102 @@
+"""A real server in a process of its own, on a free port of the loopback. Standard library only."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+KEY = "ck_journeys_0123456789abcdef"
+OTHER_KEY = "ck_other_0123456789abcdef"
+ADMIN_TOKEN = "admin_journeys_0123456789abcdef"
+START_SECONDS = 60
+
+
+@dataclass
+class LiveServer:
+    """`key` belongs to the project `default`, `other_key` to the project `other`."""
+
+    data_dir: Path
+    settings: Mapping[str, str] = field(default_factory=dict)
+    key: str = KEY
+    other_key: str = OTHER_KEY
+    admin_token: str = ADMIN_TOKEN
+    port: int = 0
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def log_file(self) -> Path:
+        return self.data_dir / "server.log"
+
+    def log_text(self) -> str:
+        return self.log_file.read_text(encoding="utf-8", errors="replace")
+
+    def start(self) -> None:
+        """Returns when the server answers; raises `RuntimeError` with its log when it does not."""
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("CONCORDAT_")}
+        environment |= {
+            "CONCORDAT_PORT": str(self.port),
+            "CONCORDAT_DATA_DIR": str(self.data_dir),
+            "CONCORDAT_BOOTSTRAP_KEYS": f"default={self.key},other={self.other_key}",
+            "CONCORDAT_BOOTSTRAP_ADMIN_TOKEN": self.admin_token,
+            "CONCORDAT_VALIDATE_RESPONSES": "true",
+            "CONCORDAT_LOG_FORMAT": "json",
+            **self.settings,
+        }
+        with self.log_file.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "server.cli", "serve"], cwd=ROOT, env=environment, stdout=log, stderr=log
+            )
+        self._wait()
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if self.process is None or self.process.poll() is not None:
+                break
+            try:
+                with urllib.request.urlopen(f"{self.url}/-/healthz", timeout=5):
+                    return
+            except OSError:
+                time.sleep(0.05)
+        self.stop()
+        raise RuntimeError(f"the server did not start:\n{self.log_text()}")
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        if self.process is not None:
+            self.process.send_signal(how)
+            self.process.wait(timeout=60)
+            self.process = None
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def running(data_dir: Path, **settings: str) -> Iterator[LiveServer]:
+    """`settings` are environment variables."""
+    server = LiveServer(data_dir, settings)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
