@@ -11,7 +11,8 @@ State = Literal["started", "completed", "failed", "interrupted"]
 @dataclass(slots=True)
 class Record:
     """Filled in on the way through a request; times are unix seconds (UTC), durations microseconds, money
-    micro-dollars (1e-6 USD, an integer, so that sums are exact). `model` is the public id, `provider` the vendor row's name."""
+    micro-dollars (1e-6 USD, an integer, so that sums are exact). `model` is the public id, `provider` the vendor
+    row's name."""
 
     request_id: str
     api: str

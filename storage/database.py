@@ -1,0 +1,182 @@
+"""One open database: SQLite in a file, or Postgres.
+
+Every repository and the ledger stand on a `Database`. Its contexts raise only `storage.errors`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, cast
+
+from sqlalchemy import URL, Table, event, inspect, make_url, text
+from sqlalchemy import exc as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.sqlite import Insert
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from storage.errors import SchemaMismatch, StorageConflict, StorageUnavailable
+from storage.migrations import HEAD, REVISIONS
+
+Transaction: TypeAlias = AsyncConnection
+"""What a repository's write takes, so that several writes commit together."""
+
+BUSY_TIMEOUT_SECONDS = 5.0
+CONNECT_TIMEOUT_SECONDS = 10.0
+MIGRATION_LOCK = 0x636F6E63
+"""The key of the Postgres advisory lock under which one process at a time migrates."""
+
+# FULL, because keys and money live here: what was acknowledged must survive the power going
+PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "foreign_keys=ON",
+    f"busy_timeout={int(BUSY_TIMEOUT_SECONDS * 1000)}",
+)
+
+AWAY = (sa.OperationalError, sa.InterfaceError, sa.InternalError, sa.TimeoutError, OSError)
+
+
+class Database:
+    """Opens lazily: making one touches nothing but the folder of an SQLite file.
+
+    `reading()` sees each statement on its own; `writing()` is one transaction, which on SQLite holds the write lock
+    from its first statement on.
+    """
+
+    def __init__(self, url: URL) -> None:
+        self.url = url
+        self.dialect: Literal["sqlite", "postgresql"] = "sqlite" if url.get_backend_name() == "sqlite" else "postgresql"
+        self._engine = _sqlite_engine(url) if self.dialect == "sqlite" else _postgres_engine(self.dsn)
+        self._reader = self._engine
+        if self.dialect == "postgresql":
+            self._reader = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._writer = self._engine.execution_options(writing=True)
+
+    @classmethod
+    def open(cls, url: str) -> Database:
+        """`sqlite+aiosqlite:///path` (or `sqlite:///path`) or `postgresql://...` with libpq's parameters.
+
+        Raises `ValueError` for any other URL, and for an SQLite database in memory, which no second connection shares.
+        """
+        parsed = make_url(url.replace("postgres://", "postgresql://", 1))
+        if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+            raise ValueError(f"no such kind of database: {parsed.get_backend_name()}")
+        if parsed.get_backend_name() == "sqlite":
+            if parsed.database in (None, "", ":memory:"):
+                raise ValueError("an SQLite database needs a file")
+            Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
+            return cls(parsed.set(drivername="sqlite+aiosqlite"))
+        return cls(parsed.set(drivername="postgresql"))
+
+    @property
+    def path(self) -> Path:
+        """The file of an SQLite database."""
+        return Path(str(self.url.database))
+
+    @property
+    def dsn(self) -> str:
+        """A Postgres database's address as libpq and asyncpg read it; it holds the password."""
+        return self.url.render_as_string(hide_password=False)
+
+    @asynccontextmanager
+    async def reading(self, tx: Transaction | None = None) -> AsyncIterator[AsyncConnection]:
+        """Reads inside `tx` when given one."""
+        if tx is not None:
+            yield tx
+            return
+        async with _translated(self._reader.connect()) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[Transaction]:
+        """Commits when the block ends, rolls back when it raises."""
+        async with _translated(self._writer.begin()) as connection:
+            yield connection
+
+    async def revision(self) -> str | None:
+        """The schema's revision, None for an empty database."""
+        async with self.reading() as connection:
+            if not await connection.run_sync(lambda sync: inspect(sync).has_table("alembic_version")):
+                return None
+            found = await connection.scalar(text("SELECT version_num FROM alembic_version"))
+            return None if found is None else str(found)
+
+    async def ensure_current(self) -> None:
+        """An SQLite schema that is behind is upgraded; a Postgres one raises `SchemaMismatch`, as one from a newer
+        version does on either."""
+        found = await self.revision()
+        if found == HEAD:
+            return
+        if found is not None and found not in REVISIONS:
+            raise SchemaMismatch(f"the database's schema is at revision {found}, which this version does not know")
+        if self.dialect == "postgresql":
+            raise SchemaMismatch(
+                f"the database's schema is {'empty' if found is None else f'at revision {found}'} and this version"
+                f" needs {HEAD}: run `concordat db upgrade`"
+            )
+        await self.upgrade()
+
+    async def upgrade(self) -> None:
+        """Migrates to `HEAD`, one process at a time; the others wait and find it done."""
+        from storage.migrations.run import upgrade
+
+        async with self.writing() as connection:
+            if self.dialect == "postgresql":
+                await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+            await connection.run_sync(upgrade)
+
+    def insert(self, table: Table) -> Insert:
+        """An INSERT that knows ON CONFLICT, which SQLite and Postgres spell alike and SQLAlchemy twice."""
+        return sqlite.insert(table) if self.dialect == "sqlite" else cast(Insert, postgresql.insert(table))
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+
+def _sqlite_engine(url: URL) -> AsyncEngine:
+    engine = create_async_engine(url)
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def configure(connection: Any, _record: object) -> None:
+        # the driver's own BEGIN would be deferred: a reader that turns writer then fails at once instead of waiting
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in PRAGMAS:
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin(connection: Any) -> None:
+        if connection.get_execution_options().get("writing"):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _postgres_engine(dsn: str) -> AsyncEngine:
+    async def connect(*_: object, **__: object) -> Any:
+        import asyncpg
+
+        try:
+            return await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_SECONDS)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise StorageUnavailable(f"cannot connect to Postgres: {error}") from error
+
+    return create_async_engine("postgresql+asyncpg://", async_creator=connect, pool_pre_ping=False)
+
+
+@asynccontextmanager
+async def _translated(connecting: Any) -> AsyncIterator[AsyncConnection]:
+    try:
+        async with connecting as connection:
+            yield connection
+    except sa.IntegrityError as error:
+        raise StorageConflict(str(error.orig)) from error
+    except AWAY as error:
+        raise StorageUnavailable(str(error)) from error
+    except sa.DBAPIError as error:
+        if error.connection_invalidated:
+            raise StorageUnavailable(str(error)) from error
+        raise

@@ -1,0 +1,35 @@
+"""What storage raises; what is merely absent is answered with `None`.
+
+StorageError
+├── StorageUnavailable   the database or disk cannot be reached, is locked, or did not answer in time
+├── StorageConflict      a unique name is taken, or a row refers to one that is not there
+├── RowRefused           the database cannot hold this value (a number too large, a NUL in a text)
+├── SchemaMismatch       the database's schema is older or newer than this version
+└── UnsafeKey            a blob's key could leave its folder
+"""
+
+from __future__ import annotations
+
+
+class StorageError(Exception):
+    """The message is for the operator's log, not for a caller."""
+
+
+class StorageUnavailable(StorageError):
+    pass
+
+
+class StorageConflict(StorageError):
+    pass
+
+
+class RowRefused(StorageError):
+    pass
+
+
+class SchemaMismatch(StorageError):
+    pass
+
+
+class UnsafeKey(StorageError):
+    pass

@@ -1,0 +1,72 @@
+"""The ledger's Postgres writer: one asyncpg connection on an event loop of the ledger's own thread, so that encoding
+hundreds of rows does not hold up the server's loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+
+import asyncpg
+from asyncpg.exceptions import _base
+
+from storage.errors import RowRefused, StorageUnavailable
+from storage.ledger.sink import Line, debit, totals, upsert
+
+UPSERT = upsert(lambda number: f"${number}")
+DEBIT = debit(chosen="= ANY($1::text[])", now="$2")
+BALANCE = "UPDATE credit_accounts SET balance_micros = balance_micros + $1 WHERE project_id = $2"
+
+CONNECT_TIMEOUT_SECONDS = 5.0
+COMMAND_TIMEOUT_SECONDS = 10.0
+
+REFUSED = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, _base.DataError, ValueError)
+AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+
+
+def moment(time: datetime) -> datetime:
+    return time
+
+
+class PostgresSink:
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._runner = asyncio.Runner()
+        self._connection: asyncpg.Connection | None = None
+
+    def write(self, lines: Sequence[Line], now: datetime) -> None:
+        self._runner.run(self._write(lines, now))
+
+    def close(self) -> None:
+        self._runner.run(self._disconnect())
+        self._runner.close()
+
+    async def _write(self, lines: Sequence[Line], now: datetime) -> None:
+        try:
+            connection = await self._connect()
+            async with connection.transaction():
+                await connection.executemany(UPSERT, [line.values for line in lines])
+                await self._debit(connection, [line.request_id for line in lines if line.billed], now)
+        except REFUSED as error:
+            raise RowRefused(str(error)) from error
+        except AWAY as error:
+            await self._disconnect()
+            raise StorageUnavailable(f"the ledger cannot write: {error}") from error
+
+    async def _connect(self) -> asyncpg.Connection:
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await asyncpg.connect(
+                self._dsn, timeout=CONNECT_TIMEOUT_SECONDS, command_timeout=COMMAND_TIMEOUT_SECONDS
+            )
+        return self._connection
+
+    async def _debit(self, connection: asyncpg.Connection, request_ids: list[str], now: datetime) -> None:
+        if request_ids:
+            entries = await connection.fetch(DEBIT, request_ids, now)
+            await connection.executemany(BALANCE, totals([tuple(entry) for entry in entries]))
+
+    async def _disconnect(self) -> None:
+        """A connection that failed may be in any state: it is cut, not closed politely."""
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None

@@ -1,0 +1,70 @@
+"""The ledger's SQLite writer: the standard library's driver, used in the ledger's own thread."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import orjson
+
+from storage.errors import RowRefused, StorageUnavailable
+from storage.ledger.sink import Line, debit, totals, upsert
+
+UPSERT = upsert(lambda number: f"?{number}")
+DEBIT = debit(chosen="IN (SELECT value FROM json_each(?1))", now="?2")
+BALANCE = "UPDATE credit_accounts SET balance_micros = balance_micros + ? WHERE project_id = ?"
+
+BUSY_TIMEOUT_MS = 200
+"""Short: the ledger itself tries again, and must notice that it is being closed."""
+
+
+def moment(time: datetime) -> str:
+    """As `storage.tables.types.Instant` writes it to SQLite."""
+    return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+
+
+class SqliteSink:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+
+    def write(self, lines: Sequence[Line], now: datetime) -> None:
+        try:
+            connection = self._connect()
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany(UPSERT, [line.values for line in lines])
+            self._debit(connection, [line.request_id for line in lines if line.billed], now)
+            connection.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            self._roll_back()
+            raise StorageUnavailable(f"the ledger cannot write: {error}") from error
+        except (sqlite3.Error, ValueError, OverflowError) as error:
+            self._roll_back()
+            raise RowRefused(str(error)) from error
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _connect(self) -> sqlite3.Connection:
+        if self._connection is None:
+            connection = sqlite3.connect(self._path, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None)
+            # FULL because debits go this way: what was acknowledged must survive the power going
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("PRAGMA foreign_keys=ON")
+            self._connection = connection
+        return self._connection
+
+    def _debit(self, connection: sqlite3.Connection, request_ids: list[str], now: datetime) -> None:
+        if request_ids:
+            entries = connection.execute(DEBIT, (orjson.dumps(request_ids).decode(), moment(now))).fetchall()
+            connection.executemany(BALANCE, totals(entries))
+
+    def _roll_back(self) -> None:
+        if self._connection is not None and self._connection.in_transaction:
+            with suppress(sqlite3.Error):
+                self._connection.execute("ROLLBACK")

@@ -1,0 +1,26 @@
+"""Every table of the schema; importing this fills `METADATA`."""
+
+from storage.tables.spending import CreditAccountRow, CreditEntryRow, LimitRow, LimitWindowRow
+from storage.tables.tenancy import AdminTokenRow, AuditRow, ChangeRow, KeyRow, OrganisationRow, ProjectRow
+from storage.tables.traffic import IdempotencyRow, ProcessRow, RegisteredModelRow, RequestRow
+from storage.tables.types import Row
+
+METADATA = Row.metadata
+
+__all__ = [
+    "METADATA",
+    "AdminTokenRow",
+    "AuditRow",
+    "ChangeRow",
+    "CreditAccountRow",
+    "CreditEntryRow",
+    "IdempotencyRow",
+    "KeyRow",
+    "LimitRow",
+    "LimitWindowRow",
+    "OrganisationRow",
+    "ProcessRow",
+    "ProjectRow",
+    "RegisteredModelRow",
+    "RequestRow",
+]

@@ -1,0 +1,94 @@
+"""What was asked: the ledger, the processes that write it, idempotency keys and models that projects register."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Index, text
+from sqlmodel import Field
+
+from storage.tables.types import Document, Instant, Row
+
+
+class RequestRow(Row, table=True):
+    """`storage.ledger_record.Record`, and the process that answers the request."""
+
+    __tablename__ = "requests"
+    __table_args__ = (
+        Index("ix_requests_project_id_started_at", "project_id", "started_at", "request_id"),
+        Index(
+            "ix_requests_open",
+            "process_id",
+            sqlite_where=text("state = 'started'"),
+            postgresql_where=text("state = 'started'"),
+        ),
+    )
+
+    request_id: str = Field(primary_key=True)
+    api: str
+    operation_id: str
+    started_at: datetime = Field(sa_type=Instant)
+    project_id: str | None = None
+    key_id: str | None = None
+    state: str
+    http_status: int | None = None
+    error_code: str | None = None
+    streamed: bool
+    model: str | None = None
+    provider: str | None = None
+    upstream_model: str | None = None
+    prompt_tokens: int = Field(sa_type=BigInteger)
+    completion_tokens: int = Field(sa_type=BigInteger)
+    cached_tokens: int = Field(sa_type=BigInteger)
+    cache_write_tokens: int = Field(sa_type=BigInteger)
+    reasoning_tokens: int = Field(sa_type=BigInteger)
+    cost_micros: int = Field(sa_type=BigInteger)
+    duration_us: int | None = Field(default=None, sa_type=BigInteger)
+    first_byte_us: int | None = Field(default=None, sa_type=BigInteger)
+    finish_reason: str | None = None
+    # SQLModel keeps the attribute `metadata` for itself
+    request_metadata: dict[str, Any] | None = Field(
+        default=None, sa_type=Document, sa_column_kwargs={"name": "metadata", "key": "metadata"}
+    )
+    process_id: str
+
+
+class ProcessRow(Row, table=True):
+    """A process that is alive until `lease_until`, which it moves on every few seconds."""
+
+    __tablename__ = "processes"
+
+    id: str = Field(primary_key=True)
+    host: str
+    pid: int
+    lease_until: datetime = Field(sa_type=Instant)
+
+
+class IdempotencyRow(Row, table=True):
+    """`status` is empty while the first request is answered; `body` stays empty when it was too large to keep."""
+
+    __tablename__ = "idempotency_keys"
+
+    project_id: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    claim_id: str
+    process_id: str
+    operation_id: str
+    fingerprint: str
+    status: int | None = None
+    headers: dict[str, str] | None = Field(default=None, sa_type=Document)
+    body: bytes | None = None
+    expires_at: datetime = Field(sa_type=Instant, index=True)
+
+
+class RegisteredModelRow(Row, table=True):
+    __tablename__ = "registered_models"
+
+    project_id: str = Field(primary_key=True, foreign_key="projects.id")
+    identifier: str = Field(primary_key=True)
+    provider_resource_id: str
+    provider_id: str
+    model_type: str
+    model_metadata: dict[str, Any] = Field(sa_type=Document, sa_column_kwargs={"name": "metadata", "key": "metadata"})
+    created_at: datetime = Field(sa_type=Instant)
