@@ -1,0 +1,30 @@
+"""The `concordat` command. It must start fast: what is heavy is imported by the command that needs it."""
+
+from __future__ import annotations
+
+import typer
+
+from server.commands import codegen, config, database, serve, status, tables
+
+app = typer.Typer(
+    help="One server for four AI-platform APIs.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("serve")(serve.serve)
+app.command("config")(config.show)
+app.command("status")(status.show)
+app.command("generate")(codegen.generate)
+app.command("check")(codegen.check)
+app.command("diff")(codegen.diff)
+app.command("tables")(tables.update)
+app.add_typer(database.app, name="db")
+
+
+def main() -> None:
+    app(prog_name="concordat")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""Run by `llama-stack-client` 0.1.1: base URL and key in, one JSON object out."""
+
+import json
+import sys
+
+import llama_stack_client
+from llama_stack_client import LlamaStackClient
+
+base_url, key = sys.argv[1:]
+
+
+def connect(with_key):
+    return LlamaStackClient(base_url=base_url, max_retries=0, default_headers={"Authorization": f"Bearer {with_key}"})
+
+
+client = connect(key)
+
+
+def chat(text, **options):
+    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": text}]
+    return client.inference.chat_completion(model_id="simulator/chat", messages=messages, **options)
+
+
+def complete(**options):
+    return client.inference.completion(model_id="simulator/chat", content="Once upon a time", **options)
+
+
+client.models.register(model_id="my/alias", provider_model_id="chat", provider_id="simulator", metadata={})
+registered = client.models.retrieve("my/alias")
+client.models.unregister("my/alias")
+try:
+    connect("wrong").models.list()
+    wrong_key = None
+except llama_stack_client.AuthenticationError as error:
+    wrong_key = error.status_code
+
+events = [chunk.event for chunk in chat("What is a concordat?", stream=True)]
+print(
+    json.dumps(
+        {
+            "models": [[model.identifier, model.api_model_type] for model in client.models.list()],
+            "registered": [registered.identifier, registered.provider_id],
+            "gone": client.models.retrieve("my/alias") is None,
+            "whole": chat("What is a concordat?").completion_message.content,
+            "other": chat("Name a river.").completion_message.content,
+            "event_types": [event.event_type for event in events],
+            "streamed": "".join(event.delta.text for event in events),
+            "stop_reason": events[-1].stop_reason,
+            "completed": complete().content,
+            "completed_streamed": "".join(chunk.delta for chunk in complete(stream=True)),
+            "health": client.inspect.health().status,
+            "version": client.inspect.version().version,
+            "wrong_key": wrong_key,
+        }
+    )
+)

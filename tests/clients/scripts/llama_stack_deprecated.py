@@ -1,0 +1,43 @@
+"""Run by `llama-stack-client` 0.2.23: base URL and key in, one JSON object out."""
+
+import json
+import sys
+
+import llama_stack_client
+from llama_stack_client import LlamaStackClient
+
+base_url, key = sys.argv[1:]
+client = LlamaStackClient(base_url=base_url, api_key=key, max_retries=0)
+
+
+def chat(text, **options):
+    messages = [{"role": "user", "content": text}]
+    return client.chat.completions.create(model="simulator/chat", messages=messages, **options)
+
+
+def complete(**options):
+    return client.completions.create(model="simulator/chat", prompt="Once upon a time", **options)
+
+
+chunks = list(chat("What is a concordat?", stream=True))
+try:
+    LlamaStackClient(base_url=base_url, api_key="wrong", max_retries=0).models.openai.list()
+    wrong_key = None
+except llama_stack_client.AuthenticationError as error:
+    wrong_key = error.status_code
+
+print(
+    json.dumps(
+        {
+            "models": [model.identifier for model in client.models.list()],
+            "openai_models": [model.id for model in client.models.openai.list()],
+            "whole": chat("What is a concordat?").choices[0].message.content,
+            "other": chat("Name a river.").choices[0].message.content,
+            "streamed": "".join(choice.delta.content or "" for chunk in chunks for choice in chunk.choices),
+            "finish_reason": [choice.finish_reason for chunk in chunks for choice in chunk.choices][-1],
+            "completed": complete().choices[0].text,
+            "completed_streamed": "".join(choice.text for chunk in complete(stream=True) for choice in chunk.choices),
+            "wrong_key": wrong_key,
+        }
+    )
+)

@@ -1,0 +1,49 @@
+"""Run by the `maniac` package: base URL and key in, one JSON object out."""
+
+import json
+import sys
+
+import maniac
+
+base_url, key = sys.argv[1:]
+client = maniac.Maniac(api_key=key, base_url=base_url, max_retries=0)
+
+
+def ask(text, **options):
+    return client.chat.completions.create(
+        model="simulator/chat", messages=[{"role": "user", "content": text}], **options
+    )
+
+
+def plain(answer):
+    return answer if isinstance(answer, dict) else answer.model_dump()
+
+
+def content(chunk):
+    return "".join(choice["delta"].get("content") or "" for choice in json.loads(chunk)["choices"])
+
+
+events = list(ask("What is a concordat?", stream=True))
+try:
+    maniac.Maniac(api_key="wrong", base_url=base_url, max_retries=0).models.list()
+    wrong_key = False
+except maniac.AuthenticationError:
+    wrong_key = True
+
+print(
+    json.dumps(
+        {
+            "models": plain(client.models.list()),
+            "page": plain(client.models.list(limit=2, offset=1)),
+            "whole": plain(ask("What is a concordat?"))["choices"][0]["message"]["content"],
+            "colon": plain(
+                client.chat.completions.create(
+                    model="simulator:chat", messages=[{"role": "user", "content": "What is a concordat?"}]
+                )
+            )["choices"][0]["message"]["content"],
+            "events": events,
+            "streamed": "".join(content(event) for event in events if event.strip() != "[DONE]"),
+            "wrong_key": wrong_key,
+        }
+    )
+)

@@ -1,0 +1,138 @@
+"""Published clients, unmodified, against a real server: what they ask for works as they expect it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.clients.conftest import RunClient
+
+pytestmark = pytest.mark.clients
+
+ALWAYS = {"simulator/chat", "local/all-minilm-l6-v2", "openai/gpt-5.5"}
+OPENAI_PREFIXES = ("/maniac/v1", "/ipop/v1", "/llama-stack-deprecated/v1/openai/v1")
+
+
+@pytest.fixture(scope="module", params=OPENAI_PREFIXES)
+def openai(request: pytest.FixtureRequest, run_client: RunClient) -> dict[str, Any]:
+    return run_client("openai", "openai_chat.py", request.param)
+
+
+@pytest.fixture(scope="module")
+def maniac(run_client: RunClient) -> dict[str, Any]:
+    return run_client("maniac", "maniac_chat.py", "/maniac")
+
+
+@pytest.fixture(scope="module")
+def llama_stack(run_client: RunClient) -> dict[str, Any]:
+    return run_client("llama-stack-client-0.1.1", "llama_stack.py", "/llama-stack")
+
+
+@pytest.fixture(scope="module")
+def llama_stack_deprecated(run_client: RunClient) -> dict[str, Any]:
+    return run_client("llama-stack-client-0.2.23", "llama_stack_deprecated.py", "/llama-stack-deprecated")
+
+
+def test_openai_streams_what_it_answers_whole(openai: dict[str, Any]) -> None:
+    assert openai["whole"]
+    assert openai["streamed"] == openai["whole"]
+    assert openai["chunks"] > 2
+    assert openai["other"] != openai["whole"]
+    assert openai["finish_reason"] == "stop"
+
+
+def test_openai_gets_the_same_usage_streamed_and_whole(openai: dict[str, Any]) -> None:
+    usage = openai["usage"]
+    assert usage["prompt_tokens"] > 0
+    assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
+    assert openai["streamed_usage"] == [usage["total_tokens"]]
+
+
+def test_openai_gets_a_required_tool_call(openai: dict[str, Any]) -> None:
+    assert openai["tool"] == "forecast"
+    assert isinstance(openai["arguments"]["city"], str)
+    assert openai["arguments"]["days"] >= 1
+    assert openai["tool_finish_reason"] == "tool_calls"
+
+
+def test_openai_lists_models(openai: dict[str, Any]) -> None:
+    assert set(openai["models"]) >= ALWAYS
+
+
+def test_openai_understands_the_errors(openai: dict[str, Any]) -> None:
+    assert openai["wrong_key"] == 401
+    assert openai["unknown_model"] in (400, 404)
+
+
+def test_maniac_streams_what_it_answers_whole(maniac: dict[str, Any]) -> None:
+    assert maniac["whole"]
+    assert maniac["streamed"] == maniac["whole"]
+    assert maniac["events"][-1].strip() == "[DONE]"
+
+
+def test_maniac_takes_a_colon_for_a_slash(maniac: dict[str, Any]) -> None:
+    assert maniac["colon"] == maniac["whole"]
+
+
+def test_maniac_pages_through_models(maniac: dict[str, Any]) -> None:
+    everything, page = maniac["models"], maniac["page"]
+    assert {model["id"] for model in everything["data"]} >= ALWAYS
+    assert page["total"] == everything["total"] == len(everything["data"])
+    assert [model["id"] for model in page["data"]] == [model["id"] for model in everything["data"][1:3]]
+
+
+def test_maniac_understands_a_wrong_key(maniac: dict[str, Any]) -> None:
+    assert maniac["wrong_key"]
+
+
+def test_llama_stack_streams_what_it_answers_whole(llama_stack: dict[str, Any]) -> None:
+    assert llama_stack["whole"]
+    assert llama_stack["streamed"] == llama_stack["whole"]
+    assert llama_stack["other"] != llama_stack["whole"]
+    assert llama_stack["event_types"][0] == "start"
+    assert llama_stack["event_types"][-1] == "complete"
+    assert set(llama_stack["event_types"][1:-1]) == {"progress"}
+    assert llama_stack["stop_reason"] == "end_of_turn"
+
+
+def test_llama_stack_completes_text(llama_stack: dict[str, Any]) -> None:
+    assert llama_stack["completed"]
+    assert llama_stack["completed_streamed"] == llama_stack["completed"]
+
+
+def test_llama_stack_registers_and_forgets_a_model(llama_stack: dict[str, Any]) -> None:
+    assert llama_stack["registered"] == ["my/alias", "simulator"]
+    assert llama_stack["gone"]
+
+
+def test_llama_stack_lists_models_with_their_types(llama_stack: dict[str, Any]) -> None:
+    types = dict(llama_stack["models"])
+    assert types.keys() >= ALWAYS
+    assert types["simulator/chat"] == "llm"
+    assert types["local/all-minilm-l6-v2"] == "embedding"
+
+
+def test_llama_stack_is_healthy(llama_stack: dict[str, Any]) -> None:
+    assert llama_stack["health"] == "OK"
+    assert llama_stack["version"]
+    assert llama_stack["wrong_key"] == 401
+
+
+def test_llama_stack_deprecated_streams_what_it_answers_whole(llama_stack_deprecated: dict[str, Any]) -> None:
+    answers = llama_stack_deprecated
+    assert answers["whole"]
+    assert answers["streamed"] == answers["whole"]
+    assert answers["other"] != answers["whole"]
+    assert answers["finish_reason"] == "stop"
+
+
+def test_llama_stack_deprecated_completes_text(llama_stack_deprecated: dict[str, Any]) -> None:
+    assert llama_stack_deprecated["completed"]
+    assert llama_stack_deprecated["completed_streamed"] == llama_stack_deprecated["completed"]
+
+
+def test_llama_stack_deprecated_lists_models_in_both_places(llama_stack_deprecated: dict[str, Any]) -> None:
+    assert set(llama_stack_deprecated["models"]) >= ALWAYS
+    assert set(llama_stack_deprecated["openai_models"]) == set(llama_stack_deprecated["models"])
+    assert llama_stack_deprecated["wrong_key"] == 401
