@@ -97,7 +97,7 @@ def fingerprint(request: Request) -> str:
 
 def _describe(value: object) -> object:
     if isinstance(value, Upload):
-        digest = hashlib.file_digest(value.file, "sha256").hexdigest()
+        digest = hashlib.file_digest(value.file, "sha256").hexdigest()  # type: ignore[arg-type]
         value.file.seek(0)
         return [value.filename, value.media_type, digest]
     raise TypeError(type(value).__name__)
