@@ -21,6 +21,7 @@ from server import catalog
 from server.app import PREFIXES, DialectApp, Gate, Mounts, load_document, load_wording
 from server.auth.credentials import Authenticator
 from server.binding.endpoint import Serving
+from server.binding.idempotent import MAX_KEPT_BYTES
 from server.binding.recorder import Recorder
 from server.binding.watch import OpenStreams
 from server.config import Settings
@@ -85,7 +86,7 @@ async def build(settings: Settings) -> AsyncIterator[Wired]:
             holder.current = fresh.catalog
 
         watcher = catalog.CatalogWatcher(settings.catalog_file, apply)
-        background = (stores.ledger.run, stores.keys.run, stores.quota.run, stores.idempotency.run, watcher.run)
+        background = (stores.ledger.run, stores.keys.run, stores.quota.run, watcher.run)
         yield Wired(app, services, streams, background, _greeting(first))
 
 
@@ -106,7 +107,7 @@ async def _open_stores(settings: Settings, stack: AsyncExitStack) -> Stores:
     keys, quota = KeyRing(database), Quota(database)
     stack.push_async_callback(keys.flush)
     stack.push_async_callback(quota.close)
-    return Stores(database, ledger, keys, quota, Idempotency(database, presence.process_id))
+    return Stores(database, ledger, keys, quota, Idempotency(database, presence.process_id, MAX_KEPT_BYTES))
 
 
 def _given(settings: Settings) -> Bootstrap:
@@ -143,6 +144,7 @@ def _services(settings: Settings, stores: Stores, documents: Mapping[str, Docume
         ready=ready,
         documents={api: document.content for api, document in documents.items()},
         routes={api: _routes(api) for api in documents},
+        base_paths=_prefixes(settings),
     )
 
 
