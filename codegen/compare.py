@@ -20,7 +20,7 @@ ANY: dict[str, Any] = {}
 NOTHING: dict[str, Any] = {"not": {}}
 LOWER_BOUNDS = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
 UPPER_BOUNDS = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")
-SHAPES = ("pattern", "format", "multipleOf", "uniqueItems")
+SHAPES = ("pattern", "format", "multipleOf", "uniqueItems", "not", "oneOf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +133,11 @@ class Comparison:
 
     def _required(self, old: Json, new: Json, place: str) -> Iterator[Finding]:
         before, after = set(old.get("required", [])), set(new.get("required", []))
-        known = set(old.get("properties", {})) & set(new.get("properties", {}))
-        for name in sorted((after - before) & known):
+        added = set(new.get("properties", {})) - set(old.get("properties", {}))
+        removed = set(old.get("properties", {})) - set(new.get("properties", {}))
+        for name in sorted(after - before - added):
             yield Finding(self.side == "request", place, f"the property {name} is now required")
-        for name in sorted((before - after) & known):
+        for name in sorted(before - after - removed):
             text = f"the property {name} is no longer required"
             yield Finding(self.side == "answer", place, text, widens=self.side == "answer")
 
