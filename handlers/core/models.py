@@ -91,7 +91,7 @@ class Wish:
 
 
 async def register_model(wish: Wish, call: Call) -> Offer:
-    """Raises `Invalid` for a provider that neither the catalog nor the configuration knows."""
+    """Raises `NotFound` for a provider that neither the catalog nor the configuration knows."""
     services = call.services
     deployment = _deployment_for(wish, services)
     known = _known_model(deployment, services)
@@ -130,7 +130,7 @@ def _deployment_for(wish: Wish, services: Services) -> Deployment:
             return Deployment(SIMULATOR, wish.provider_model_id or wish.model_id)
         raise Invalid("provider_id is needed: no model of the catalog has this name", param="provider_id")
     if wish.provider_id not in _vendors(services):
-        raise Invalid(f"there is no provider {wish.provider_id}", code="provider_not_found", param="provider_id")
+        raise NotFound(f"there is no provider {wish.provider_id}", code="provider_not_found", param="provider_id")
     if named:
         for deployment in named.deployments:
             if deployment.vendor == wish.provider_id:

@@ -15,7 +15,10 @@ from server.app import PREFIXES
 from server.inspect import apis, find_handler, operations
 from tests.live import LiveServer
 
-SECONDS = 20
+SECONDS = 10
+"""Twice for each API."""
+
+CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 STREAMING = {"chat_completions_create", "completions_create"}
 
 
@@ -25,7 +28,7 @@ def bound(api: str) -> list[str]:
 
 def fuzz(server: LiveServer, api: str, operation_ids: list[str], *options: str) -> None:
     command = [
-        str(Path(sys.executable).with_name("schemathesis")), "run", f"{server.url}{PREFIXES[api]}/openapi.json",
+        str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(CONFIGURATION), "run", f"{server.url}{PREFIXES[api]}/openapi.json",
         "--url", server.url + PREFIXES[api],
         "--header", f"Authorization: Bearer {server.key}",
         "--phases", "examples,coverage,fuzzing",
@@ -49,5 +52,6 @@ def test_bound_operations_keep_to_their_document(server: LiveServer, api: str) -
 
 @pytest.mark.parametrize("api", apis())
 def test_operations_that_may_stream_keep_to_their_document(server: LiveServer, api: str) -> None:
+    """What no model can do (no messages, no choices, a grammar) is refused with 400, though the schema allows it."""
     streaming = [name for name in bound(api) if name in STREAMING]
-    fuzz(server, api, streaming, "--exclude-checks", "response_schema_conformance")
+    fuzz(server, api, streaming, "--exclude-checks", "response_schema_conformance,positive_data_acceptance")

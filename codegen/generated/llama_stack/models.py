@@ -1016,7 +1016,15 @@ class ValidationFailure(Model):
     error: Error
 
 
+class Error1(Model):
+    detail: str
+
+
 class Failure(Model):
+    error: Error1
+
+
+class Absence(Model):
     detail: str
 
 
