@@ -16,7 +16,7 @@ from typing import Any
 from codegen.load import DocumentError
 from codegen.operation import Json
 from codegen.pointer import resolve
-from codegen.schema import allow_nulls, hoist_definitions, widen_unions
+from codegen.schema import allow_nulls, hoist_definitions, references, widen_unions
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
@@ -41,11 +41,15 @@ def normalise(api: str, document: dict[str, Any]) -> tuple[dict[str, Any], tuple
     """Raises `DocumentError` for duplicate operation ids and parameters, and for references that lead nowhere."""
     if not str(document.get("openapi", "")).startswith("3."):
         raise DocumentError("not an OpenAPI 3 document")
+    if not isinstance(document.get("paths"), dict):
+        raise DocumentError("the document has no paths")
     result = deepcopy(document)
     hoist_definitions(result)
     widen_unions(result)
     if result.pop("x-optional-takes-null", False):
         allow_nulls(result)
+    for pointer in references(result):
+        resolve(result, pointer)
     sources = tuple(_normalise_operation(api, result, *found) for found in _operations(result))
     for item in result["paths"].values():
         item.pop("parameters", None)
@@ -61,10 +65,7 @@ def normalise(api: str, document: dict[str, Any]) -> tuple[dict[str, Any], tuple
 
 
 def _operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    paths = document.get("paths")
-    if not isinstance(paths, dict):
-        raise DocumentError("the document has no paths")
-    for path, item in paths.items():
+    for path, item in document["paths"].items():
         for method in METHODS:
             if method in item:
                 yield path, method, item[method]
