@@ -3,10 +3,15 @@
 Every operation has a unique `operationId`, its path item's parameters, and its parameters resolved in place. What the
 document forgot is derived: an id from method and path, a handler module from tag or path, a parameter for a template
 variable. `x-handler-module` is taken out, so that the served document does not tell how the server is built.
+
+Schemas are rewritten in three ways, which are deviations from the document just as the overlay's actions are: inline
+`$defs` move to the components, `oneOf` becomes `anyOf`, and with `x-optional-takes-null` optional properties of bodies
+take null (see `codegen.schema`).
 """
 
 from __future__ import annotations
 
+import keyword
 import re
 from collections.abc import Iterator
 from copy import deepcopy
@@ -123,4 +128,5 @@ def _words(path: str) -> Iterator[str]:
 
 def _identifier(text: str) -> str:
     name = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_").lower() or "root"
-    return f"_{name}" if name[0].isdigit() else name
+    name = f"_{name}" if name[0].isdigit() else name
+    return f"{name}_" if keyword.iskeyword(name) else name

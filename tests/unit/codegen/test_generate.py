@@ -193,3 +193,11 @@ def test_a_recursive_model_is_generated(tmp_path: Path) -> None:
     document = make_document({"/a": {"get": make_operation("a")}}, {"Tree": tree})
     build = build_api("made", write_json(tmp_path / "made.json", document), tmp_path / "absent.yaml", tmp_path)
     assert "parts: list[Tree]" in build.files[tmp_path / "made" / "models.py"]
+
+
+def test_a_component_may_be_called_what_the_module_of_the_models_imports(tmp_path: Path) -> None:
+    document = make_document({"/a": {"get": make_operation("a", responses=make_answer({}))}}, {"View": {}, "Any": {}})
+    build = build_api("made", write_json(tmp_path / "made.json", document), tmp_path / "absent.yaml", tmp_path)
+    models = build.files[tmp_path / "made" / "models.py"]
+    assert "class ViewModel(" in models
+    assert "class AnyModel(" in models

@@ -10,6 +10,7 @@ import jsonschema_rs
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from codegen.diff import compare
 from codegen.generate import ROOT
 from codegen.load import find_documents, load_document
 from codegen.normalise import METHODS
@@ -202,7 +203,7 @@ USER = {"role": "user", "content": "hello"}
     ],
 )
 def test_what_published_clients_send_is_allowed(api: str, operation_id: str, body: Json) -> None:
-    assert body_validator(api, operation_id).validate(body) is None
+    assert [error.message for error in body_validator(api, operation_id).iter_errors(body)] == []
 
 
 def test_the_ids_of_ipops_closed_model_lists_stay_as_examples() -> None:
@@ -240,14 +241,6 @@ def test_ipop_uploads_come_as_forms_too(operation_id: str, beside: str) -> None:
 
 def test_the_excerpt_of_the_maniac_document_says_the_same() -> None:
     excerpt, whole = load_document(DOCUMENTS / "maniac-chat.json"), load_document(DOCUMENTS / "maniac.json")
-    shared = set(excerpt["components"]["schemas"]) & set(whole["components"]["schemas"])
-    operations = [(path, method) for path, item in excerpt["paths"].items() for method in item]
-    assert len(operations) == 4
-    assert shared
-    for path, method in operations:
-        assert excerpt["paths"][path][method]["operationId"] == whole["paths"][path][method]["operationId"]
-    assert [name for name in sorted(shared) if not same(excerpt, whole, name)] == []
-
-
-def same(excerpt: Json, whole: Json, name: str) -> bool:
-    return bool(excerpt["components"]["schemas"][name] == whole["components"]["schemas"][name])
+    difference = compare(excerpt, whole)
+    assert len(difference.added) == COUNTS["maniac"] - 4
+    assert (difference.removed, difference.changes) == ((), ())
