@@ -9,6 +9,7 @@ and formats are left to the validator, and so is the choice among the members of
 
 from __future__ import annotations
 
+import ast
 from typing import Any
 
 from datamodel_code_generator import generate
@@ -16,6 +17,7 @@ from datamodel_code_generator.enums import DataModelType, InputFileType
 from datamodel_code_generator.format import Formatter, PythonVersion
 from datamodel_code_generator.parser import LiteralType
 
+from codegen.load import DocumentError
 from codegen.operation import Json
 from codegen.payloads import COMPONENTS, Names
 from codegen.pointer import resolve
@@ -37,7 +39,7 @@ def write_models(api: str, document: dict[str, Any], names: Names) -> str:
         input_file_type=InputFileType.OpenAPI,
         output_model_type=DataModelType.PydanticV2BaseModel,
         target_python_version=PythonVersion.PY_311,
-        base_class="codegen.base.Model",
+        base_class="codegen.base.View",
         enum_field_as_literal=LiteralType.All,
         use_annotated=True,
         use_standard_collections=True,
@@ -49,7 +51,10 @@ def write_models(api: str, document: dict[str, Any], names: Names) -> str:
         custom_file_header=HEADER.format(api=api),
     )
     if not isinstance(text, str):
-        raise TypeError("the generator wrote more than one module")
+        raise DocumentError("the model generator wrote more than one module")
+    written = {node.name for node in ast.parse(text).body if isinstance(node, ast.ClassDef)}
+    if set(schemas) - written:
+        raise DocumentError(f"the model generator renamed or lost {', '.join(sorted(set(schemas) - written))}")
     return text.rstrip("\n") + "\n"
 
 
@@ -61,8 +66,6 @@ def shape(document: Json, schema: Json, names: Names) -> Json:
     result = {key: value for key, value in schema.items() if key in SHAPE}
     if "$ref" in schema:
         target = resolve(document, schema["$ref"])
-        if "const" in schema:
-            return result
         if _is_plain(document, target):
             return shape(document, target, names) | result
         name = names.by_pointer.get(schema["$ref"])

@@ -3,10 +3,15 @@
 Every operation has a unique `operationId`, its path item's parameters, and its parameters resolved in place. What the
 document forgot is derived: an id from method and path, a handler module from tag or path, a parameter for a template
 variable. `x-handler-module` is taken out, so that the served document does not tell how the server is built.
+
+Schemas are rewritten in three ways, which are deviations from the document just as the overlay's actions are: inline
+`$defs` move to the components, `oneOf` becomes `anyOf`, and with `x-optional-takes-null` optional properties of bodies
+take null (see `codegen.schema`).
 """
 
 from __future__ import annotations
 
+import keyword
 import re
 from collections.abc import Iterator
 from copy import deepcopy
@@ -16,7 +21,7 @@ from typing import Any
 from codegen.load import DocumentError
 from codegen.operation import Json
 from codegen.pointer import resolve
-from codegen.schema import allow_nulls, hoist_definitions, widen_unions
+from codegen.schema import allow_nulls, hoist_definitions, references, widen_unions
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
@@ -41,11 +46,15 @@ def normalise(api: str, document: dict[str, Any]) -> tuple[dict[str, Any], tuple
     """Raises `DocumentError` for duplicate operation ids and parameters, and for references that lead nowhere."""
     if not str(document.get("openapi", "")).startswith("3."):
         raise DocumentError("not an OpenAPI 3 document")
+    if not isinstance(document.get("paths"), dict):
+        raise DocumentError("the document has no paths")
     result = deepcopy(document)
     hoist_definitions(result)
     widen_unions(result)
     if result.pop("x-optional-takes-null", False):
         allow_nulls(result)
+    for pointer in references(result):
+        resolve(result, pointer)
     sources = tuple(_normalise_operation(api, result, *found) for found in _operations(result))
     for item in result["paths"].values():
         item.pop("parameters", None)
@@ -61,10 +70,7 @@ def normalise(api: str, document: dict[str, Any]) -> tuple[dict[str, Any], tuple
 
 
 def _operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    paths = document.get("paths")
-    if not isinstance(paths, dict):
-        raise DocumentError("the document has no paths")
-    for path, item in paths.items():
+    for path, item in document["paths"].items():
         for method in METHODS:
             if method in item:
                 yield path, method, item[method]
@@ -122,4 +128,5 @@ def _words(path: str) -> Iterator[str]:
 
 def _identifier(text: str) -> str:
     name = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_").lower() or "root"
-    return f"_{name}" if name[0].isdigit() else name
+    name = f"_{name}" if name[0].isdigit() else name
+    return f"{name}_" if keyword.iskeyword(name) else name

@@ -12,6 +12,7 @@ from codegen.normalise import Source
 from codegen.operation import Json, Payload, Response
 from codegen.pointer import point, resolve
 
+RESERVED = frozenset({"Annotated", "Any", "ConfigDict", "Field", "Literal", "None", "RootModel", "View"})
 COMPONENTS = "#/components/schemas/"
 
 
@@ -32,7 +33,7 @@ def name_models(api: str, document: dict[str, Any], sources: Sequence[Source]) -
 
     Raises `DocumentError` when two would share a name.
     """
-    names = {point("components", "schemas", name): pascal(name) for name in document["components"]["schemas"]}
+    names = {point("components", "schemas", name): name_class(name) for name in document["components"]["schemas"]}
     for source in sources:
         for suffix, payloads in _json_payloads(document, source):
             for number, payload in enumerate(payloads, 1):
@@ -55,6 +56,11 @@ def _json_payloads(document: Json, source: Source) -> Iterator[tuple[str, list[P
 def is_json(media_type: str) -> bool:
     essence = media_type.partition(";")[0].strip().lower()
     return essence == "application/json" or essence.endswith("+json")
+
+
+def name_class(name: str) -> str:
+    """The model of a component; a name that the module of the models imports is set apart from it."""
+    return f"{pascal(name)}Model" if pascal(name) in RESERVED else pascal(name)
 
 
 def pascal(name: str) -> str:

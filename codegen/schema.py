@@ -61,6 +61,14 @@ def _content_schemas(node: Json) -> Iterator[dict[str, Any]]:
                 yield from _content_schemas(child)
 
 
+def references(document: dict[str, Any]) -> Iterator[str]:
+    """What the document's schemas refer to."""
+    for root in roots(document):
+        for node in subschemas(root):
+            if "$ref" in node:
+                yield node["$ref"]
+
+
 def reachable(document: dict[str, Any], schema: Json) -> Iterator[dict[str, Any]]:
     """Every schema inside this one, with those that references lead to; each once."""
     seen: set[int] = set()

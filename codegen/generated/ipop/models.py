@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from codegen.base import Model
+from codegen.base import View
 from pydantic import ConfigDict, Field, RootModel
 
 
-class AgentCapabilitiesResponse(Model):
+class AgentCapabilitiesResponse(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -28,7 +28,7 @@ class AgentCapabilitiesResponse(Model):
     urls: dict[str, str]
 
 
-class AgentClientConfigFreshnessResponse(Model):
+class AgentClientConfigFreshnessResponse(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -40,7 +40,7 @@ class AgentClientConfigFreshnessResponse(Model):
     selected_model_id: str | None = None
 
 
-class Validation(Model):
+class Validation(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -49,7 +49,7 @@ class Validation(Model):
     selected_model_id: str | None = None
 
 
-class AgentClientConfigResponse(Model):
+class AgentClientConfigResponse(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -61,7 +61,7 @@ class AgentClientConfigResponse(Model):
     validation: Validation
 
 
-class Function(Model):
+class Function(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -69,7 +69,7 @@ class Function(Model):
     name: str
 
 
-class ToolCall(Model):
+class ToolCall(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -78,7 +78,7 @@ class ToolCall(Model):
     type: Literal['function']
 
 
-class AgentToolBatchPlanRequest(Model):
+class AgentToolBatchPlanRequest(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -88,7 +88,7 @@ class AgentToolBatchPlanRequest(Model):
     workspace_policy: str | None = None
 
 
-class AgentToolBatchPlanResponse(Model):
+class AgentToolBatchPlanResponse(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -98,7 +98,7 @@ class AgentToolBatchPlanResponse(Model):
     schema_version: int
 
 
-class AgentTurnResponse(Model):
+class AgentTurnResponse(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -117,7 +117,7 @@ class AgentTurnResponse(Model):
     retryable: bool | None = None
 
 
-class AppTelemetryEntitlement(Model):
+class AppTelemetryEntitlement(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -126,7 +126,7 @@ class AppTelemetryEntitlement(Model):
     paid_gate_enabled: bool
 
 
-class AppTelemetryEvent(Model):
+class AppTelemetryEvent(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -143,7 +143,7 @@ class AppTelemetryEvent(Model):
     user: dict[str, Any] | None = None
 
 
-class AppTelemetryIngestResult(Model):
+class AppTelemetryIngestResult(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -155,7 +155,7 @@ class AppTelemetryIngestResult(Model):
     warnings: list[str]
 
 
-class AppTelemetryPlan(Model):
+class AppTelemetryPlan(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -168,7 +168,7 @@ class AppTelemetryPlan(Model):
     summary: str
 
 
-class AppTelemetrySourceMap(Model):
+class AppTelemetrySourceMap(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -185,7 +185,7 @@ class AppTelemetrySourceMap(Model):
     release: str
 
 
-class AppTelemetrySourceMapUpload(Model):
+class AppTelemetrySourceMapUpload(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -196,7 +196,7 @@ class AppTelemetrySourceMapUpload(Model):
     release: str
 
 
-class AppTelemetryUsage(Model):
+class AppTelemetryUsage(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -212,21 +212,21 @@ class AppTelemetryUsage(Model):
     total_units: int
 
 
-class AttachVectorStoreFileRequest(Model):
+class AttachVectorStoreFileRequest(View):
     model_config = ConfigDict(
         extra='allow',
     )
     file_id: str
 
 
-class AudioTranscriptionJsonResponse(Model):
+class AudioTranscriptionJsonResponse(View):
     model_config = ConfigDict(
         extra='allow',
     )
     text: str
 
 
-class Segment(Model):
+class Segment(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -242,7 +242,7 @@ class Segment(Model):
     tokens: list[int] | None = None
 
 
-class Word(Model):
+class Word(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -251,7 +251,7 @@ class Word(Model):
     word: str
 
 
-class AudioTranscriptionVerboseResponse(Model):
+class AudioTranscriptionVerboseResponse(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -263,13 +263,13 @@ class AudioTranscriptionVerboseResponse(Model):
     words: list[Word] | None = None
 
 
-class RequestCounts(Model):
+class RequestCounts(View):
     completed: int
     failed: int
     total: int
 
 
-class BatchJob(Model):
+class BatchJob(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -293,7 +293,7 @@ class BatchJob(Model):
     status: Literal['validating', 'in_progress', 'finalizing', 'completed', 'failed', 'expired', 'cancelling', 'cancelled']
 
 
-class BatchJobRow(Model):
+class BatchJobRow(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -308,7 +308,7 @@ class BatchJobRow(Model):
     updated_at: str | None = None
 
 
-class BatchListResponse(Model):
+class BatchListResponse(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -317,7 +317,7 @@ class BatchListResponse(Model):
     has_more: bool | None = None
 
 
-class Documents(Model):
+class Documents(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -325,7 +325,7 @@ class Documents(Model):
     indexed_documents: int
 
 
-class Metrics(Model):
+class Metrics(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -333,7 +333,7 @@ class Metrics(Model):
     expected_series: list[str]
 
 
-class Queue(Model):
+class Queue(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -351,7 +351,7 @@ class Queue(Model):
     stale_leased_jobs: int
 
 
-class RunbookLink(Model):
+class RunbookLink(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -359,7 +359,7 @@ class RunbookLink(Model):
     label: str
 
 
-class Smoke(Model):
+class Smoke(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -374,7 +374,7 @@ class BoxBinaryResponse(RootModel[str]):
     root: str
 
 
-class BoxCitation(Model):
+class BoxCitation(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -389,7 +389,7 @@ class BoxCitation(Model):
     source_start: int | None = None
 
 
-class BoxDocument(Model):
+class BoxDocument(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -407,7 +407,7 @@ class BoxDocument(Model):
     updated_at: str
 
 
-class BoxDocumentCreateResponse(Model):
+class BoxDocumentCreateResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -416,7 +416,7 @@ class BoxDocumentCreateResponse(Model):
     object: Literal['box.document_create']
 
 
-class BoxDocumentUploadRequest(Model):
+class BoxDocumentUploadRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -425,7 +425,7 @@ class BoxDocumentUploadRequest(Model):
     mime_type: str | None = None
 
 
-class BoxJob(Model):
+class BoxJob(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -445,7 +445,7 @@ class BoxJob(Model):
     updated_at: str
 
 
-class BoxLimits(Model):
+class BoxLimits(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -456,7 +456,7 @@ class BoxLimits(Model):
     supported_file_types: list[str]
 
 
-class BoxPublicWorkerStatus(Model):
+class BoxPublicWorkerStatus(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -465,7 +465,7 @@ class BoxPublicWorkerStatus(Model):
     state: Literal['disabled', 'missing', 'stale', 'fresh']
 
 
-class BoxQueryHistoryItem(Model):
+class BoxQueryHistoryItem(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -479,7 +479,7 @@ class BoxQueryHistoryItem(Model):
     total_tokens: int
 
 
-class BoxQueryRequest(Model):
+class BoxQueryRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -488,7 +488,7 @@ class BoxQueryRequest(Model):
     top_k: int | None = None
 
 
-class BoxQueryUsage(Model):
+class BoxQueryUsage(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -507,7 +507,7 @@ class BoxQueryUsage(Model):
     total_tokens: int
 
 
-class BoxReadinessAlert(Model):
+class BoxReadinessAlert(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -517,7 +517,7 @@ class BoxReadinessAlert(Model):
     severity: Literal['critical', 'warning', 'info']
 
 
-class BoxReadinessConfigItem(Model):
+class BoxReadinessConfigItem(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -526,7 +526,7 @@ class BoxReadinessConfigItem(Model):
     required: bool
 
 
-class BoxRetrievedChunk(Model):
+class BoxRetrievedChunk(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -541,7 +541,7 @@ class BoxRetrievedChunk(Model):
     token_count: int
 
 
-class BoxToolProbe(Model):
+class BoxToolProbe(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -551,7 +551,7 @@ class BoxToolProbe(Model):
     version: str | None = None
 
 
-class BoxUsage(Model):
+class BoxUsage(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -568,7 +568,7 @@ class BoxUsage(Model):
     total_cost_usd: float
 
 
-class BoxWorkerToolReport(Model):
+class BoxWorkerToolReport(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -576,14 +576,14 @@ class BoxWorkerToolReport(Model):
     pdftotext: BoxToolProbe
 
 
-class CodingOptimizationAlert(Model):
+class CodingOptimizationAlert(View):
     code: str | None = None
     message: str | None = None
     severity: str | None = None
     title: str | None = None
 
 
-class CodingOptimizationEndpointBucket(Model):
+class CodingOptimizationEndpointBucket(View):
     apply_requests: int
     average_latency_ms: float | None = None
     endpoint: str
@@ -594,12 +594,12 @@ class CodingOptimizationEndpointBucket(Model):
     semantic_retrieval_requests: int
 
 
-class CodingOptimizationNamedCount(Model):
+class CodingOptimizationNamedCount(View):
     count: int
     name: str
 
 
-class CodingOptimizationProviderBucket(Model):
+class CodingOptimizationProviderBucket(View):
     average_latency_ms: float | None = None
     cache_creation_input_tokens: int
     cached_input_tokens: int
@@ -609,14 +609,14 @@ class CodingOptimizationProviderBucket(Model):
     request_count: int
 
 
-class CodingOptimizationRecommendation(Model):
+class CodingOptimizationRecommendation(View):
     area: str | None = None
     detail: str | None = None
     priority: str | None = None
     title: str | None = None
 
 
-class CodingOptimizationRepoBucket(Model):
+class CodingOptimizationRepoBucket(View):
     apply_requests: int | None = None
     average_latency_ms: float | None = None
     cached_token_ratio: float | None = None
@@ -626,7 +626,7 @@ class CodingOptimizationRepoBucket(Model):
     semantic_retrieval_context_bytes: int | None = None
 
 
-class CodingOptimizationSessionBucket(Model):
+class CodingOptimizationSessionBucket(View):
     apply_requests: int | None = None
     average_latency_ms: float | None = None
     cached_token_ratio: float | None = None
@@ -636,7 +636,7 @@ class CodingOptimizationSessionBucket(Model):
     session_id: str | None = None
 
 
-class CodingOptimizationTrendBucket(Model):
+class CodingOptimizationTrendBucket(View):
     apply_success_ratio: float | None = None
     average_latency_ms: float | None = None
     coding_requests: int | None = None
@@ -648,7 +648,7 @@ class CodingOptimizationTrendBucket(Model):
     started_at_unix: int | None = None
 
 
-class ContentCapturePolicy(Model):
+class ContentCapturePolicy(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -660,7 +660,7 @@ class ContentCapturePolicy(Model):
     sample_rate: float
 
 
-class CreateAudioSpeechRequest(Model):
+class CreateAudioSpeechRequest(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -671,7 +671,7 @@ class CreateAudioSpeechRequest(Model):
     voice: Literal['alloy', 'echo', 'fable', 'onyx', 'nova', 'shimmer']
 
 
-class CreateBatchRequest(Model):
+class CreateBatchRequest(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -681,7 +681,7 @@ class CreateBatchRequest(Model):
     metadata: dict[str, Any] | None = None
 
 
-class CreateVectorStoreRequest(Model):
+class CreateVectorStoreRequest(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -691,7 +691,7 @@ class CreateVectorStoreRequest(Model):
     name: str
 
 
-class Error(Model):
+class Error(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -705,7 +705,7 @@ class Error(Model):
     retryable: bool
 
 
-class FileObject(Model):
+class FileObject(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -722,7 +722,7 @@ class FileObject(Model):
     storage_uri: str
 
 
-class FineTuneHyperparameters(Model):
+class FineTuneHyperparameters(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -733,7 +733,7 @@ class FineTuneHyperparameters(Model):
     n_epochs: int = 3
 
 
-class FineTuneJob(Model):
+class FineTuneJob(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -763,7 +763,7 @@ class FineTuneJob(Model):
     validation_loss: float | None = None
 
 
-class FineTuneJobListResponse(Model):
+class FineTuneJobListResponse(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -772,7 +772,7 @@ class FineTuneJobListResponse(Model):
     has_more: bool | None = None
 
 
-class ImageGenerationRequest(Model):
+class ImageGenerationRequest(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -787,7 +787,7 @@ class ImageGenerationRequest(Model):
     size: str | None = None
 
 
-class Datum(Model):
+class Datum(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -797,7 +797,7 @@ class Datum(Model):
     url: str | None = None
 
 
-class ImageGenerationResponse(Model):
+class ImageGenerationResponse(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -806,29 +806,29 @@ class ImageGenerationResponse(Model):
     usage: dict[str, Any] | None = None
 
 
-class InferenceContentPolicyOverride(Model):
+class InferenceContentPolicyOverride(View):
     policy: ContentCapturePolicy
     project_id: str
     updated_at: str
     updated_by: str
 
 
-class InferenceContentPolicySummary(Model):
+class InferenceContentPolicySummary(View):
     global_: Annotated[ContentCapturePolicy, Field(alias='global')]
     project_overrides: list[InferenceContentPolicyOverride] | None = None
 
 
-class InferenceErrorClassCount(Model):
+class InferenceErrorClassCount(View):
     count: int
     error_class: str
 
 
-class InferenceEventBucket(Model):
+class InferenceEventBucket(View):
     count: int
     hour_unix: int
 
 
-class InferenceEventQuery(Model):
+class InferenceEventQuery(View):
     cursor: str | None = None
     kinds: list[str] | None = None
     limit: int | None = None
@@ -840,7 +840,7 @@ class InferenceEventQuery(Model):
     user_id: str | None = None
 
 
-class InferenceFeedbackRow(Model):
+class InferenceFeedbackRow(View):
     created_at_unix: int
     model: str
     notes: str | None = None
@@ -852,12 +852,12 @@ class InferenceFeedbackRow(Model):
     user_id: str
 
 
-class InferenceKindCount(Model):
+class InferenceKindCount(View):
     count: int
     kind: str
 
 
-class InferenceLatencySplit(Model):
+class InferenceLatencySplit(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -869,12 +869,12 @@ class InferenceLatencySplit(Model):
     total_ms: int | None = None
 
 
-class Redaction(Model):
+class Redaction(View):
     fields_redacted: list[str] | None = None
     rule_id: str | None = None
 
 
-class InferenceMessage(Model):
+class InferenceMessage(View):
     content: str
     content_parts: Any | None = None
     content_truncated: bool | None = None
@@ -899,7 +899,7 @@ class InferenceMessage(Model):
     tools: Any | None = None
 
 
-class InferencePayload(Model):
+class InferencePayload(View):
     created_at: str
     endpoint: str | None = None
     execution_model_id: str | None = None
@@ -913,7 +913,7 @@ class InferencePayload(Model):
     route_type: str | None = None
 
 
-class InferenceSearchHit(Model):
+class InferenceSearchHit(View):
     kind: Literal['request', 'response']
     message_seq: int
     model: str | None = None
@@ -925,7 +925,7 @@ class InferenceSearchHit(Model):
     snippet: str
 
 
-class InferenceSearchQuery(Model):
+class InferenceSearchQuery(View):
     cursor: str | None = None
     kind: Literal['request', 'response'] | None = None
     limit: int | None = None
@@ -937,12 +937,12 @@ class InferenceSearchQuery(Model):
     role: str | None = None
 
 
-class InferenceSearchResponse(Model):
+class InferenceSearchResponse(View):
     hits: list[InferenceSearchHit]
     next_cursor: str | None = None
 
 
-class InferenceStatsResponse(Model):
+class InferenceStatsResponse(View):
     captured_messages: int
     events_by_kind: list[InferenceKindCount]
     events_per_hour: list[InferenceEventBucket]
@@ -953,7 +953,7 @@ class InferenceStatsResponse(Model):
     window_hours: int
 
 
-class InferenceStream(Model):
+class InferenceStream(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -981,7 +981,7 @@ class InferenceStream(Model):
     user_id: str
 
 
-class InferenceStreamsResponse(Model):
+class InferenceStreamsResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -995,7 +995,7 @@ class InferenceStreamsResponse(Model):
     streams: list[InferenceStream]
 
 
-class InferenceTokenUsageDetails(Model):
+class InferenceTokenUsageDetails(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1004,7 +1004,7 @@ class InferenceTokenUsageDetails(Model):
     total_tokens: int | None = None
 
 
-class IpopMetadata(Model):
+class IpopMetadata(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1027,7 +1027,7 @@ class IpopMetadata(Model):
     route_class: Literal['cache', 'ipop_network', 'regional_capacity', 'external_capacity'] | None = None
 
 
-class KvFreeTier(Model):
+class KvFreeTier(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1037,7 +1037,7 @@ class KvFreeTier(Model):
     tables: Literal[1]
 
 
-class KvItem(Model):
+class KvItem(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1055,7 +1055,7 @@ class KvItem(Model):
     version: int
 
 
-class KvList(Model):
+class KvList(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1065,7 +1065,7 @@ class KvList(Model):
     table_id: Literal['default']
 
 
-class KvPutRequest(Model):
+class KvPutRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1079,7 +1079,7 @@ class KvPutRequest(Model):
     value_base64: str | None = None
 
 
-class KvRateCard(Model):
+class KvRateCard(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1090,7 +1090,7 @@ class KvRateCard(Model):
     storage_usd_per_gb_month: float
 
 
-class KvTable(Model):
+class KvTable(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1104,7 +1104,7 @@ class KvTable(Model):
     updated_at: str
 
 
-class KvUsage(Model):
+class KvUsage(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1118,13 +1118,13 @@ class KvUsage(Model):
     storage_cost_usd: float
 
 
-class LabsObject(Model):
+class LabsObject(View):
     model_config = ConfigDict(
         extra='allow',
     )
 
 
-class Delivery(Model):
+class Delivery(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1133,7 +1133,7 @@ class Delivery(Model):
     video_manifest_url: str | None = None
 
 
-class MediaAsset(Model):
+class MediaAsset(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1153,7 +1153,7 @@ class MediaAsset(Model):
     width: int | None = None
 
 
-class MediaAssetCreateRequest(Model):
+class MediaAssetCreateRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1163,7 +1163,7 @@ class MediaAssetCreateRequest(Model):
     visibility: Literal['public', 'private'] = 'private'
 
 
-class MediaAssetList(Model):
+class MediaAssetList(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1171,7 +1171,7 @@ class MediaAssetList(Model):
     object: Literal['media.asset_list']
 
 
-class MediaAssetPatchRequest(Model):
+class MediaAssetPatchRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1183,7 +1183,7 @@ class MediaBinaryResponse(RootModel[str]):
     root: str
 
 
-class MediaMultipartCompletePart(Model):
+class MediaMultipartCompletePart(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1192,14 +1192,14 @@ class MediaMultipartCompletePart(Model):
     size_bytes: int | None = None
 
 
-class MediaMultipartCompleteRequest(Model):
+class MediaMultipartCompleteRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     parts: list[MediaMultipartCompletePart] | None = None
 
 
-class MediaMultipartInitiateRequest(Model):
+class MediaMultipartInitiateRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1208,7 +1208,7 @@ class MediaMultipartInitiateRequest(Model):
     total_bytes: int | None = None
 
 
-class MediaMultipartPart(Model):
+class MediaMultipartPart(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1220,7 +1220,7 @@ class MediaMultipartPart(Model):
     upload_id: str
 
 
-class MediaMultipartPartUrl(Model):
+class MediaMultipartPartUrl(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1231,7 +1231,7 @@ class MediaMultipartPartUrl(Model):
     url: str
 
 
-class MediaMultipartPartUrls(Model):
+class MediaMultipartPartUrls(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1242,14 +1242,14 @@ class MediaMultipartPartUrls(Model):
     upload_id: str
 
 
-class MediaMultipartPartUrlsRequest(Model):
+class MediaMultipartPartUrlsRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     part_numbers: list[int]
 
 
-class MediaMultipartUpload(Model):
+class MediaMultipartUpload(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1267,7 +1267,7 @@ class MediaMultipartUpload(Model):
     upload_id: str
 
 
-class MediaSignedUrlRequest(Model):
+class MediaSignedUrlRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1282,7 +1282,7 @@ class MediaSignedUrlRequest(Model):
     variant: str | None = None
 
 
-class MediaSignedUrlResponse(Model):
+class MediaSignedUrlResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1291,7 +1291,7 @@ class MediaSignedUrlResponse(Model):
     url: str
 
 
-class MediaUpload(Model):
+class MediaUpload(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1301,7 +1301,7 @@ class MediaUpload(Model):
     url: str
 
 
-class RecentEvent(Model):
+class RecentEvent(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1311,7 +1311,7 @@ class RecentEvent(Model):
     quantity: float
 
 
-class MediaUsage(Model):
+class MediaUsage(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1324,7 +1324,7 @@ class MediaUsage(Model):
     source_bytes: int
 
 
-class MergeDecision(Model):
+class MergeDecision(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -1336,7 +1336,7 @@ class MergeDecision(Model):
     winning_candidate_id: str | None = None
 
 
-class MeterEvent(Model):
+class MeterEvent(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1350,7 +1350,7 @@ class MeterEvent(Model):
     service: str
 
 
-class MeterEventMeterSummary(Model):
+class MeterEventMeterSummary(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1363,7 +1363,7 @@ class MeterEventMeterSummary(Model):
     service: str
 
 
-class MeterEventSummary(Model):
+class MeterEventSummary(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1377,7 +1377,7 @@ class MeterEventSummary(Model):
     total_quantity: float
 
 
-class ModelGroup(Model):
+class ModelGroup(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1386,7 +1386,7 @@ class ModelGroup(Model):
     model_ids: list[str]
 
 
-class ModelRecommendation(Model):
+class ModelRecommendation(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1401,7 +1401,7 @@ class ModelRecommendation(Model):
     status: str
 
 
-class ModelRecommendationRequest(Model):
+class ModelRecommendationRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1416,7 +1416,7 @@ class ModelRecommendationRequest(Model):
     task: str | None = None
 
 
-class ModelRecommendationResponse(Model):
+class ModelRecommendationResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1424,7 +1424,7 @@ class ModelRecommendationResponse(Model):
     recommendations: list[ModelRecommendation]
 
 
-class NodeRegionAttestationKey(Model):
+class NodeRegionAttestationKey(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -1435,7 +1435,7 @@ class NodeRegionAttestationKey(Model):
     rotated_at: str | None = None
 
 
-class ObjectStorageAllocation(Model):
+class ObjectStorageAllocation(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1449,7 +1449,7 @@ class ObjectStorageAllocation(Model):
     used_bytes: int
 
 
-class ObjectStorageAllocationCreateRequest(Model):
+class ObjectStorageAllocationCreateRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1462,7 +1462,7 @@ class ObjectStorageS3Response(RootModel[str]):
     root: str
 
 
-class ObjectStorageSummary(Model):
+class ObjectStorageSummary(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -1475,27 +1475,27 @@ class ObjectStorageSummary(Model):
     rate_card: dict[str, Any]
 
 
-class OpenApiDocument(Model):
+class OpenApiDocument(View):
     model_config = ConfigDict(
         extra='allow',
     )
 
 
-class OrchestrationArtifactsResponse(Model):
+class OrchestrationArtifactsResponse(View):
     model_config = ConfigDict(
         extra='allow',
     )
     artifacts: list[dict[str, Any]]
 
 
-class OrchestrationCandidatesResponse(Model):
+class OrchestrationCandidatesResponse(View):
     model_config = ConfigDict(
         extra='allow',
     )
     candidates: list[dict[str, Any]]
 
 
-class OrchestrationCreateRequest(Model):
+class OrchestrationCreateRequest(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -1507,21 +1507,21 @@ class OrchestrationCreateRequest(Model):
     workspace: str
 
 
-class OrchestrationEventsResponse(Model):
+class OrchestrationEventsResponse(View):
     model_config = ConfigDict(
         extra='allow',
     )
     events: list[dict[str, Any]]
 
 
-class OrchestrationLocksResponse(Model):
+class OrchestrationLocksResponse(View):
     model_config = ConfigDict(
         extra='allow',
     )
     locks: list[dict[str, Any]]
 
 
-class OrchestrationRun(Model):
+class OrchestrationRun(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -1543,14 +1543,14 @@ class OrchestrationRun(Model):
     workspace_ref: str | None = None
 
 
-class OrchestrationTasksResponse(Model):
+class OrchestrationTasksResponse(View):
     model_config = ConfigDict(
         extra='allow',
     )
     tasks: list[dict[str, Any]]
 
 
-class OrchestrationUndoResponse(Model):
+class OrchestrationUndoResponse(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -1559,7 +1559,7 @@ class OrchestrationUndoResponse(Model):
     run: OrchestrationRun
 
 
-class OrchestrationsListResponse(Model):
+class OrchestrationsListResponse(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -1567,7 +1567,7 @@ class OrchestrationsListResponse(Model):
     orchestrations: list[OrchestrationRun]
 
 
-class ProjectSecret(Model):
+class ProjectSecret(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -1586,7 +1586,7 @@ class ProjectSecret(Model):
     updated_at: str | None = None
 
 
-class ProjectSecretUpsertRequest(Model):
+class ProjectSecretUpsertRequest(View):
     description: str | None = None
     enabled: bool | None = None
     linked_apps: list[str] | None = None
@@ -1595,7 +1595,7 @@ class ProjectSecretUpsertRequest(Model):
     value: str
 
 
-class ProviderCostBreakdown(Model):
+class ProviderCostBreakdown(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1615,7 +1615,7 @@ class ProviderCostBreakdown(Model):
     uncached_input_tokens: int
 
 
-class ProviderCredentialCreateRequest(Model):
+class ProviderCredentialCreateRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1625,7 +1625,7 @@ class ProviderCredentialCreateRequest(Model):
     provider: Literal['openai', 'anthropic', 'deepseek']
 
 
-class ProviderCredentialPatchRequest(Model):
+class ProviderCredentialPatchRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1635,7 +1635,7 @@ class ProviderCredentialPatchRequest(Model):
     label: str | None = None
 
 
-class ProviderCredentialView(Model):
+class ProviderCredentialView(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1650,7 +1650,7 @@ class ProviderCredentialView(Model):
     provider: Literal['openai', 'anthropic', 'deepseek']
 
 
-class ProviderPriceCard(Model):
+class ProviderPriceCard(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1666,7 +1666,7 @@ class ProviderPriceCard(Model):
     service_tier: Literal['standard', 'priority', 'batch', 'flex']
 
 
-class PublicModelStatus(Model):
+class PublicModelStatus(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1685,7 +1685,7 @@ class PublicModelStatus(Model):
     supports_vision: bool | None = None
 
 
-class PublicReadyModel(Model):
+class PublicReadyModel(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1697,7 +1697,7 @@ class PublicReadyModel(Model):
     supports_embeddings: bool
 
 
-class PublicReadySetup(Model):
+class PublicReadySetup(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1706,7 +1706,7 @@ class PublicReadySetup(Model):
     health_check: str
 
 
-class PublicRequestMetadata(Model):
+class PublicRequestMetadata(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -1793,7 +1793,7 @@ class PublicRequestMetadata(Model):
     ttft_target_ms: int | None = None
 
 
-class PublicStatus(Model):
+class PublicStatus(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1803,7 +1803,7 @@ class PublicStatus(Model):
     status: Literal['available', 'degraded', 'not_enabled']
 
 
-class RegionAttestationEnvelope(Model):
+class RegionAttestationEnvelope(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -1816,7 +1816,7 @@ class RegionAttestationEnvelope(Model):
     signer_kid: str
 
 
-class RegionAttestationKeysResponse(Model):
+class RegionAttestationKeysResponse(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -1824,7 +1824,7 @@ class RegionAttestationKeysResponse(Model):
     object: Literal['list']
 
 
-class RegionCatalogEntry(Model):
+class RegionCatalogEntry(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -1833,7 +1833,7 @@ class RegionCatalogEntry(Model):
     region: str
 
 
-class RegionCatalogResponse(Model):
+class RegionCatalogResponse(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -1841,7 +1841,7 @@ class RegionCatalogResponse(Model):
     object: Literal['list']
 
 
-class RequestFeedbackRequest(Model):
+class RequestFeedbackRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1851,7 +1851,7 @@ class RequestFeedbackRequest(Model):
     task_type: str | None = None
 
 
-class RequestFeedbackResponse(Model):
+class RequestFeedbackResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1860,7 +1860,7 @@ class RequestFeedbackResponse(Model):
     request_id: str
 
 
-class RequestHistoryRecord(Model):
+class RequestHistoryRecord(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1883,7 +1883,7 @@ class RequestHistoryRecord(Model):
     updated_at: str
 
 
-class ResponseContentPart(Model):
+class ResponseContentPart(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -1897,7 +1897,7 @@ class ResponseContentPart(Model):
     type: Literal['input_text', 'output_text', 'text', 'input_image', 'image_url', 'input_file', 'file']
 
 
-class ResponseDeleted(Model):
+class ResponseDeleted(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1912,7 +1912,7 @@ class ResponseIncludeValue(
     root: Literal['file_search_call.results', 'message.input_image.image_url', 'computer_call_output.output.image_url', 'reasoning.encrypted_content']
 
 
-class ResponseInputItem(Model):
+class ResponseInputItem(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -1922,7 +1922,7 @@ class ResponseInputItem(Model):
     type: Literal['message', 'input_message', 'function_call_output'] | None = None
 
 
-class InputTokensDetails(Model):
+class InputTokensDetails(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -1930,7 +1930,7 @@ class InputTokensDetails(Model):
     cached_tokens: int | None = None
 
 
-class ResponseInputTokensResponse(Model):
+class ResponseInputTokensResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1943,7 +1943,7 @@ class ResponseInstructions(RootModel[str | list[dict[str, Any]]]):
     root: str | list[dict[str, Any]]
 
 
-class ResponseItem(Model):
+class ResponseItem(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1957,7 +1957,7 @@ class ResponseItem(Model):
     type: Literal['message', 'function_call', 'function_call_output']
 
 
-class ResponseTool(Model):
+class ResponseTool(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -1970,14 +1970,14 @@ class ResponseTool(Model):
     vector_store_ids: list[str] | None = None
 
 
-class OutputTokensDetails(Model):
+class OutputTokensDetails(View):
     model_config = ConfigDict(
         extra='allow',
     )
     reasoning_tokens: int | None = None
 
 
-class ResponseUsage(Model):
+class ResponseUsage(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1988,14 +1988,14 @@ class ResponseUsage(Model):
     total_tokens: int
 
 
-class StreamOptions(Model):
+class StreamOptions(View):
     model_config = ConfigDict(
         extra='allow',
     )
     include_usage: bool | None = None
 
 
-class SolanaJsonRpcRequest1(Model):
+class SolanaJsonRpcRequest1(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -2005,7 +2005,7 @@ class SolanaJsonRpcRequest1(Model):
     params: Any | None = None
 
 
-class SolanaJsonRpcRequestItem(Model):
+class SolanaJsonRpcRequestItem(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -2023,7 +2023,7 @@ class SolanaJsonRpcResponse(RootModel[dict[str, Any] | list[dict[str, Any]]]):
     root: dict[str, Any] | list[dict[str, Any]]
 
 
-class SolanaRpcMethod(Model):
+class SolanaRpcMethod(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2036,7 +2036,7 @@ class SolanaRpcMethod(Model):
     tested: bool
 
 
-class SolanaRpcMethodCatalog(Model):
+class SolanaRpcMethodCatalog(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2049,7 +2049,7 @@ class SolanaRpcMethodCatalog(Model):
     websocket_supported: bool
 
 
-class SolanaRpcPlan(Model):
+class SolanaRpcPlan(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2065,7 +2065,7 @@ class SolanaRpcPlan(Model):
     websocket: bool
 
 
-class UpdateVectorStoreRequest(Model):
+class UpdateVectorStoreRequest(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -2074,14 +2074,14 @@ class UpdateVectorStoreRequest(Model):
     name: str | None = None
 
 
-class CompletionTokensDetails(Model):
+class CompletionTokensDetails(View):
     model_config = ConfigDict(
         extra='allow',
     )
     reasoning_tokens: int | None = None
 
 
-class PromptTokensDetails(Model):
+class PromptTokensDetails(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -2089,7 +2089,7 @@ class PromptTokensDetails(Model):
     cached_tokens: int | None = None
 
 
-class Usage(Model):
+class Usage(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2100,7 +2100,7 @@ class Usage(Model):
     total_tokens: int
 
 
-class UsageRecord(Model):
+class UsageRecord(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2115,7 +2115,7 @@ class UsageRecord(Model):
     tokens_out: int
 
 
-class UsageSummary(Model):
+class UsageSummary(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2126,7 +2126,7 @@ class UsageSummary(Model):
     total_tokens_out: int
 
 
-class VectorStore(Model):
+class VectorStore(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -2145,7 +2145,7 @@ class VectorStore(Model):
     usage_bytes: int
 
 
-class VectorStoreFile(Model):
+class VectorStoreFile(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -2160,7 +2160,7 @@ class VectorStoreFile(Model):
     vector_store_id: str
 
 
-class VectorStoreFileListResponse(Model):
+class VectorStoreFileListResponse(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -2169,7 +2169,7 @@ class VectorStoreFileListResponse(Model):
     has_more: bool | None = None
 
 
-class VectorStoreListResponse(Model):
+class VectorStoreListResponse(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -2178,7 +2178,7 @@ class VectorStoreListResponse(Model):
     has_more: bool | None = None
 
 
-class VectorStoreSearchRequest(Model):
+class VectorStoreSearchRequest(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -2186,7 +2186,7 @@ class VectorStoreSearchRequest(Model):
     query: str
 
 
-class ContentItem(Model):
+class ContentItem(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -2194,7 +2194,7 @@ class ContentItem(Model):
     type: Literal['text']
 
 
-class VectorStoreSearchResult(Model):
+class VectorStoreSearchResult(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -2205,7 +2205,7 @@ class VectorStoreSearchResult(Model):
     score: float
 
 
-class VideoGenerationJob(Model):
+class VideoGenerationJob(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -2220,7 +2220,7 @@ class VideoGenerationJob(Model):
     usage: dict[str, Any] | None = None
 
 
-class VideoGenerationRequest(Model):
+class VideoGenerationRequest(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -2236,7 +2236,7 @@ class VideoGenerationRequest(Model):
     size: str | None = None
 
 
-class VscodeTrialRequest(Model):
+class VscodeTrialRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2246,7 +2246,7 @@ class VscodeTrialRequest(Model):
     machine_id_hash: str
 
 
-class VscodeTrialResponse(Model):
+class VscodeTrialResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2261,7 +2261,7 @@ class VscodeTrialResponse(Model):
     upgrade_url: str
 
 
-class ChatCompletionChunk(Model):
+class ChatCompletionChunk(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -2274,7 +2274,7 @@ class ChatCompletionChunk(Model):
     ipop: IpopMetadata | None = None
 
 
-class ResponseStreamEvent(Model):
+class ResponseStreamEvent(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -2282,11 +2282,11 @@ class ResponseStreamEvent(Model):
     sequence_number: int
 
 
-class AdminInferencePoliciesUpdateRequest(Model):
+class AdminInferencePoliciesUpdateRequest(View):
     policy: ContentCapturePolicy
 
 
-class AgentTurnCreateRequest(Model):
+class AgentTurnCreateRequest(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -2299,7 +2299,7 @@ class AgentTurnCreateRequest(Model):
     tools: list[dict[str, Any]] | None = None
 
 
-class AppTelemetryCatalog(Model):
+class AppTelemetryCatalog(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2314,7 +2314,7 @@ class AppTelemetryCatalog(Model):
     unit_rate_usd: float
 
 
-class AppTelemetryEnvelope(Model):
+class AppTelemetryEnvelope(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -2328,7 +2328,7 @@ class BatchDetailResponse(BatchJob):
     rows: list[BatchJobRow]
 
 
-class Config(Model):
+class Config(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2337,7 +2337,7 @@ class Config(Model):
     worker_token_configured: bool
 
 
-class Tools(Model):
+class Tools(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2347,7 +2347,7 @@ class Tools(Model):
     txt_supported: bool
 
 
-class BoxChunkDetail(Model):
+class BoxChunkDetail(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2356,7 +2356,7 @@ class BoxChunkDetail(Model):
     object: Literal['box.chunk']
 
 
-class BoxDocumentDetail(Model):
+class BoxDocumentDetail(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2365,7 +2365,7 @@ class BoxDocumentDetail(Model):
     object: Literal['box.document_detail']
 
 
-class BoxQueryResponse(Model):
+class BoxQueryResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2378,7 +2378,7 @@ class BoxQueryResponse(Model):
     usage: BoxQueryUsage
 
 
-class BoxSummary(Model):
+class BoxSummary(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2392,7 +2392,7 @@ class BoxSummary(Model):
     worker_status: BoxPublicWorkerStatus | None = None
 
 
-class BoxWorkerHealth(Model):
+class BoxWorkerHealth(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2405,7 +2405,7 @@ class BoxWorkerHealth(Model):
     worker_id: str
 
 
-class ChatCompletionRequest(Model):
+class ChatCompletionRequest(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -2423,7 +2423,7 @@ class ChatCompletionRequest(Model):
     tools: list[dict[str, Any]] | None = None
 
 
-class ChatCompletionResponse(Model):
+class ChatCompletionResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2436,7 +2436,7 @@ class ChatCompletionResponse(Model):
     usage: Usage
 
 
-class CodingOptimizationSummary(Model):
+class CodingOptimizationSummary(View):
     agent_regret_kind_counts: list[CodingOptimizationNamedCount] | None = None
     alerts: list[CodingOptimizationAlert] | None = None
     apply_failure_class_counts: list[CodingOptimizationNamedCount] | None = None
@@ -2522,7 +2522,7 @@ class CodingOptimizationSummary(Model):
     window_seconds: int
 
 
-class CreateFineTuneJobRequest(Model):
+class CreateFineTuneJobRequest(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -2537,7 +2537,7 @@ class CreateFineTuneJobRequest(Model):
     validation_file: str | None = None
 
 
-class EmbeddingsRequest(Model):
+class EmbeddingsRequest(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -2548,7 +2548,7 @@ class EmbeddingsRequest(Model):
     model: str
 
 
-class EmbeddingsResponse(Model):
+class EmbeddingsResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2561,7 +2561,7 @@ class EmbeddingsResponse(Model):
     usage: Usage
 
 
-class EstimateRequest(Model):
+class EstimateRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2573,7 +2573,7 @@ class EstimateRequest(Model):
     model: str
 
 
-class EstimateResponse(Model):
+class EstimateResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2594,7 +2594,7 @@ class EstimateResponse(Model):
     within_context_window: bool
 
 
-class FileListResponse(Model):
+class FileListResponse(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -2603,7 +2603,7 @@ class FileListResponse(Model):
     has_more: bool | None = None
 
 
-class InferenceEventAttrs(Model):
+class InferenceEventAttrs(View):
     cancellation_reason: str | None = None
     cost: float | None = None
     dedupe_path: Literal['exact_cache', 'inflight_shadow'] | None = None
@@ -2625,12 +2625,12 @@ class InferenceEventAttrs(Model):
     verification_state: str | None = None
 
 
-class InferenceFeedbackListResponse(Model):
+class InferenceFeedbackListResponse(View):
     feedback: list[InferenceFeedbackRow]
     request_id: str
 
 
-class InferenceMessagesResponse(Model):
+class InferenceMessagesResponse(View):
     capture_mode: Literal['off', 'sampled', 'all'] | None = None
     messages: list[InferenceMessage]
     payloads: list[InferencePayload] | None = None
@@ -2640,7 +2640,7 @@ class InferenceMessagesResponse(Model):
     retention_days: int | None = None
 
 
-class KvSummary(Model):
+class KvSummary(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2651,7 +2651,7 @@ class KvSummary(Model):
     usage: KvUsage
 
 
-class MediaAssetCreateResponse(Model):
+class MediaAssetCreateResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2664,7 +2664,7 @@ class MediaMultipartPartResult(RootModel[MediaMultipartPart | MediaMultipartPart
     root: MediaMultipartPart | MediaMultipartPartUrls
 
 
-class ModelModel(Model):
+class Model(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2704,11 +2704,11 @@ class ModelModel(Model):
     supports_vision: bool | None = None
 
 
-class ModelList(Model):
+class ModelList(View):
     model_config = ConfigDict(
         extra='forbid',
     )
-    data: list[ModelModel]
+    data: list[Model]
     groups: list[ModelGroup] | None = None
     object: Literal['list']
 
@@ -2717,7 +2717,7 @@ class ProviderCredentialList(RootModel[list[ProviderCredentialView]]):
     root: list[ProviderCredentialView]
 
 
-class ProviderCredentialTestResponse(Model):
+class ProviderCredentialTestResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2726,7 +2726,7 @@ class ProviderCredentialTestResponse(Model):
     ok: bool
 
 
-class PublicReady(Model):
+class PublicReady(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2746,7 +2746,7 @@ class ResponseInput(RootModel[str | list[ResponseInputItem]]):
     root: str | list[ResponseInputItem]
 
 
-class ResponseInputItemList(Model):
+class ResponseInputItemList(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2757,7 +2757,7 @@ class ResponseInputItemList(Model):
     object: Literal['list']
 
 
-class ResponseInputTokensRequest(Model):
+class ResponseInputTokensRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2772,7 +2772,7 @@ class ResponseInputTokensRequest(Model):
     truncation: Literal['auto', 'disabled'] | dict[str, Any] | None = None
 
 
-class ResponseObject(Model):
+class ResponseObject(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2794,7 +2794,7 @@ class ResponseObject(Model):
     usage: ResponseUsage
 
 
-class ResponsesCreateRequest(Model):
+class ResponsesCreateRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2823,7 +2823,7 @@ class ResponsesCreateRequest(Model):
     truncation: Literal['auto', 'disabled'] | dict[str, Any] | None = None
 
 
-class SolanaRpcCatalog(Model):
+class SolanaRpcCatalog(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2835,7 +2835,7 @@ class SolanaRpcCatalog(Model):
     recommended_plan_id: str
 
 
-class VectorStoreSearchResponse(Model):
+class VectorStoreSearchResponse(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -2845,7 +2845,7 @@ class VectorStoreSearchResponse(Model):
     search_query: str
 
 
-class BoxAdminHealth(Model):
+class BoxAdminHealth(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2873,7 +2873,7 @@ class BoxAdminHealth(Model):
     workers: list[BoxWorkerHealth]
 
 
-class Workers(Model):
+class Workers(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2884,7 +2884,7 @@ class Workers(Model):
     workers: list[BoxWorkerHealth]
 
 
-class BoxAdminReadiness(Model):
+class BoxAdminReadiness(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2904,7 +2904,7 @@ class BoxAdminReadiness(Model):
     workers: Workers
 
 
-class InferenceEvent(Model):
+class InferenceEvent(View):
     actor_id: str
     actor_type: Literal['user', 'node', 'admin', 'system']
     attrs: InferenceEventAttrs | None = None
@@ -2919,11 +2919,11 @@ class InferenceEvent(Model):
     user_id: str
 
 
-class InferenceEventListResponse(Model):
+class InferenceEventListResponse(View):
     events: list[InferenceEvent]
     next_cursor: str | None = None
 
 
-class InferenceTimelineResponse(Model):
+class InferenceTimelineResponse(View):
     events: list[InferenceEvent]
     request_id: str

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from codegen.base import Model
+from codegen.base import View
 from pydantic import ConfigDict, RootModel
 
 
-class AppendRowsRequest(Model):
+class AppendRowsRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -21,7 +21,7 @@ class BuiltinTool(RootModel[Literal['brave_search', 'wolfram_alpha', 'photogen',
     root: Literal['brave_search', 'wolfram_alpha', 'photogen', 'code_interpreter']
 
 
-class GreedySamplingStrategy(Model):
+class GreedySamplingStrategy(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -32,7 +32,7 @@ class StopReason(RootModel[Literal['end_of_turn', 'end_of_message', 'out_of_toke
     root: Literal['end_of_turn', 'end_of_message', 'out_of_tokens']
 
 
-class TextContentItem(Model):
+class TextContentItem(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -40,7 +40,7 @@ class TextContentItem(Model):
     text: str
 
 
-class ToolCall(Model):
+class ToolCall(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -53,7 +53,7 @@ class ToolChoice(RootModel[Literal['auto', 'required']]):
     root: Literal['auto', 'required']
 
 
-class ToolDefinition(Model):
+class ToolDefinition(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -62,7 +62,7 @@ class ToolDefinition(Model):
     parameters: dict[str, Any] | None = None
 
 
-class ToolParamDefinition(Model):
+class ToolParamDefinition(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -76,7 +76,7 @@ class ToolPromptFormat(RootModel[Literal['json', 'function_tag', 'python_list']]
     root: Literal['json', 'function_tag', 'python_list']
 
 
-class TopKSamplingStrategy(Model):
+class TopKSamplingStrategy(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -84,7 +84,7 @@ class TopKSamplingStrategy(Model):
     top_k: int
 
 
-class TopPSamplingStrategy(Model):
+class TopPSamplingStrategy(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -93,28 +93,28 @@ class TopPSamplingStrategy(Model):
     top_p: float | None = 0.95
 
 
-class URL(Model):
+class URL(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     uri: str
 
 
-class Logprobs(Model):
+class Logprobs(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     top_k: int | None = 0
 
 
-class CancelTrainingJobRequest(Model):
+class CancelTrainingJobRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     job_uuid: str
 
 
-class GrammarResponseFormat(Model):
+class GrammarResponseFormat(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -122,7 +122,7 @@ class GrammarResponseFormat(Model):
     bnf: dict[str, Any]
 
 
-class JsonSchemaResponseFormat(Model):
+class JsonSchemaResponseFormat(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -138,7 +138,7 @@ class ChatCompletionResponseEventType(RootModel[Literal['start', 'complete', 'pr
     root: Literal['start', 'complete', 'progress']
 
 
-class ImageDelta(Model):
+class ImageDelta(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -146,7 +146,7 @@ class ImageDelta(Model):
     image: str
 
 
-class TextDelta(Model):
+class TextDelta(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -154,14 +154,14 @@ class TextDelta(Model):
     text: str
 
 
-class TokenLogProbs(Model):
+class TokenLogProbs(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     logprobs_by_token: dict[str, float]
 
 
-class ToolCallDelta(Model):
+class ToolCallDelta(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -174,7 +174,7 @@ class ToolCallParseStatus(RootModel[Literal['started', 'in_progress', 'failed', 
     root: Literal['started', 'in_progress', 'failed', 'succeeded']
 
 
-class CompletionResponse(Model):
+class CompletionResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -183,7 +183,7 @@ class CompletionResponse(Model):
     logprobs: list[TokenLogProbs] | None = None
 
 
-class CompletionResponseStreamChunk(Model):
+class CompletionResponseStreamChunk(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -192,7 +192,7 @@ class CompletionResponseStreamChunk(Model):
     logprobs: list[TokenLogProbs] | None = None
 
 
-class AgentTool1(Model):
+class AgentTool1(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -204,7 +204,7 @@ class AgentTool(RootModel[str | AgentTool1]):
     root: str | AgentTool1
 
 
-class ToolParameter(Model):
+class ToolParameter(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -215,28 +215,28 @@ class ToolParameter(Model):
     default: Any | None = None
 
 
-class AgentCreateResponse(Model):
+class AgentCreateResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     agent_id: str
 
 
-class CreateAgentSessionRequest(Model):
+class CreateAgentSessionRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     session_name: str
 
 
-class AgentSessionCreateResponse(Model):
+class AgentSessionCreateResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     session_id: str
 
 
-class AgentTurnResponseStepStartPayload(Model):
+class AgentTurnResponseStepStartPayload(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -246,7 +246,7 @@ class AgentTurnResponseStepStartPayload(Model):
     metadata: dict[str, Any] | None = None
 
 
-class AgentTurnResponseTurnStartPayload(Model):
+class AgentTurnResponseTurnStartPayload(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -254,7 +254,7 @@ class AgentTurnResponseTurnStartPayload(Model):
     turn_id: str
 
 
-class SafetyViolation(Model):
+class SafetyViolation(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -263,7 +263,7 @@ class SafetyViolation(Model):
     metadata: dict[str, Any]
 
 
-class ShieldCallStep(Model):
+class ShieldCallStep(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -279,7 +279,7 @@ class ViolationLevel(RootModel[Literal['info', 'warn', 'error']]):
     root: Literal['info', 'warn', 'error']
 
 
-class EmbeddingsResponse(Model):
+class EmbeddingsResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -290,7 +290,7 @@ class AggregationFunctionType(RootModel[Literal['average', 'median', 'categorica
     root: Literal['average', 'median', 'categorical_count', 'accuracy']
 
 
-class BasicScoringFnParams(Model):
+class BasicScoringFnParams(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -298,7 +298,7 @@ class BasicScoringFnParams(Model):
     aggregation_functions: list[Literal['average', 'median', 'categorical_count', 'accuracy']] | None = None
 
 
-class LLMAsJudgeScoringFnParams(Model):
+class LLMAsJudgeScoringFnParams(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -309,7 +309,7 @@ class LLMAsJudgeScoringFnParams(Model):
     aggregation_functions: list[Literal['average', 'median', 'categorical_count', 'accuracy']] | None = None
 
 
-class RegexParserScoringFnParams(Model):
+class RegexParserScoringFnParams(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -322,7 +322,7 @@ class ScoringFnParams(RootModel[LLMAsJudgeScoringFnParams | RegexParserScoringFn
     root: LLMAsJudgeScoringFnParams | RegexParserScoringFnParams | BasicScoringFnParams
 
 
-class ScoringResult(Model):
+class ScoringResult(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -330,77 +330,77 @@ class ScoringResult(Model):
     aggregated_results: dict[str, Any]
 
 
-class AgentTurnInputType(Model):
+class AgentTurnInputType(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     type: Literal['agent_turn_input']
 
 
-class ArrayType(Model):
+class ArrayType(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     type: Literal['array']
 
 
-class BooleanType(Model):
+class BooleanType(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     type: Literal['boolean']
 
 
-class ChatCompletionInputType(Model):
+class ChatCompletionInputType(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     type: Literal['chat_completion_input']
 
 
-class CompletionInputType(Model):
+class CompletionInputType(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     type: Literal['completion_input']
 
 
-class JsonType(Model):
+class JsonType(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     type: Literal['json']
 
 
-class NumberType(Model):
+class NumberType(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     type: Literal['number']
 
 
-class ObjectType(Model):
+class ObjectType(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     type: Literal['object']
 
 
-class StringType(Model):
+class StringType(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     type: Literal['string']
 
 
-class UnionType(Model):
+class UnionType(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     type: Literal['union']
 
 
-class EvalTask(Model):
+class EvalTask(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -413,7 +413,7 @@ class EvalTask(Model):
     metadata: dict[str, Any]
 
 
-class ModelModel(Model):
+class Model(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -429,7 +429,7 @@ class ModelType(RootModel[Literal['llm', 'embedding']]):
     root: Literal['llm', 'embedding']
 
 
-class PaginatedRowsResult(Model):
+class PaginatedRowsResult(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -438,7 +438,7 @@ class PaginatedRowsResult(Model):
     next_page_token: str | None = None
 
 
-class Shield(Model):
+class Shield(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -449,7 +449,7 @@ class Shield(Model):
     params: dict[str, Any] | None = None
 
 
-class Span(Model):
+class Span(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -466,7 +466,7 @@ class SpanStatus(RootModel[Literal['ok', 'error']]):
     root: Literal['ok', 'error']
 
 
-class SpanWithStatus(Model):
+class SpanWithStatus(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -480,14 +480,14 @@ class SpanWithStatus(Model):
     status: Literal['ok', 'error'] | None = None
 
 
-class QuerySpanTreeResponse(Model):
+class QuerySpanTreeResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     data: dict[str, SpanWithStatus]
 
 
-class Tool(Model):
+class Tool(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -506,7 +506,7 @@ class ToolHost(RootModel[Literal['distribution', 'client', 'model_context_protoc
     root: Literal['distribution', 'client', 'model_context_protocol']
 
 
-class ToolGroup(Model):
+class ToolGroup(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -518,7 +518,7 @@ class ToolGroup(Model):
     args: dict[str, Any] | None = None
 
 
-class Trace(Model):
+class Trace(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -532,7 +532,7 @@ class Checkpoint(RootModel[Any]):
     root: Any
 
 
-class PostTrainingJobArtifactsResponse(Model):
+class PostTrainingJobArtifactsResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -544,7 +544,7 @@ class JobStatus(RootModel[Literal['completed', 'in_progress', 'failed', 'schedul
     root: Literal['completed', 'in_progress', 'failed', 'scheduled']
 
 
-class PostTrainingJobStatusResponse(Model):
+class PostTrainingJobStatusResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -557,21 +557,21 @@ class PostTrainingJobStatusResponse(Model):
     checkpoints: list[Checkpoint]
 
 
-class Datum(Model):
+class Datum(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     job_uuid: str
 
 
-class ListPostTrainingJobsResponse(Model):
+class ListPostTrainingJobsResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     data: list[Datum]
 
 
-class VectorDB(Model):
+class VectorDB(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -583,14 +583,14 @@ class VectorDB(Model):
     embedding_dimension: int
 
 
-class HealthInfo(Model):
+class HealthInfo(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     status: str
 
 
-class InvokeToolRequest(Model):
+class InvokeToolRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -598,21 +598,21 @@ class InvokeToolRequest(Model):
     kwargs: dict[str, Any]
 
 
-class ListEvalTasksResponse(Model):
+class ListEvalTasksResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     data: list[EvalTask]
 
 
-class ListModelsResponse(Model):
+class ListModelsResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
-    data: list[ModelModel]
+    data: list[Model]
 
 
-class ProviderInfo(Model):
+class ProviderInfo(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -621,14 +621,14 @@ class ProviderInfo(Model):
     provider_type: str
 
 
-class ListProvidersResponse(Model):
+class ListProvidersResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     data: list[ProviderInfo]
 
 
-class RouteInfo(Model):
+class RouteInfo(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -637,35 +637,35 @@ class RouteInfo(Model):
     provider_types: list[str]
 
 
-class ListRoutesResponse(Model):
+class ListRoutesResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     data: list[RouteInfo]
 
 
-class ListShieldsResponse(Model):
+class ListShieldsResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     data: list[Shield]
 
 
-class ListToolGroupsResponse(Model):
+class ListToolGroupsResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     data: list[ToolGroup]
 
 
-class ListToolsResponse(Model):
+class ListToolsResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     data: list[Tool]
 
 
-class ListVectorDBsResponse(Model):
+class ListVectorDBsResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -676,7 +676,7 @@ class LogSeverity(RootModel[Literal['verbose', 'debug', 'info', 'warn', 'error',
     root: Literal['verbose', 'debug', 'info', 'warn', 'error', 'critical']
 
 
-class MetricEvent(Model):
+class MetricEvent(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -690,7 +690,7 @@ class MetricEvent(Model):
     unit: str
 
 
-class SpanEndPayload(Model):
+class SpanEndPayload(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -698,7 +698,7 @@ class SpanEndPayload(Model):
     status: Literal['ok', 'error']
 
 
-class SpanStartPayload(Model):
+class SpanStartPayload(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -711,7 +711,7 @@ class StructuredLogPayload(RootModel[SpanStartPayload | SpanEndPayload]):
     root: SpanStartPayload | SpanEndPayload
 
 
-class UnstructuredLogEvent(Model):
+class UnstructuredLogEvent(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -724,7 +724,7 @@ class UnstructuredLogEvent(Model):
     severity: Literal['verbose', 'debug', 'info', 'warn', 'error', 'critical']
 
 
-class DPOAlignmentConfig(Model):
+class DPOAlignmentConfig(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -734,7 +734,7 @@ class DPOAlignmentConfig(Model):
     gamma: float
 
 
-class DataConfig(Model):
+class DataConfig(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -751,7 +751,7 @@ class DatasetFormat(RootModel[Literal['instruct', 'dialog']]):
     root: Literal['instruct', 'dialog']
 
 
-class EfficiencyConfig(Model):
+class EfficiencyConfig(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -761,7 +761,7 @@ class EfficiencyConfig(Model):
     fsdp_cpu_offload: bool | None = False
 
 
-class OptimizerConfig(Model):
+class OptimizerConfig(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -775,7 +775,7 @@ class OptimizerType(RootModel[Literal['adam', 'adamw', 'sgd']]):
     root: Literal['adam', 'adamw', 'sgd']
 
 
-class TrainingConfig(Model):
+class TrainingConfig(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -789,7 +789,7 @@ class TrainingConfig(Model):
     dtype: str | None = 'bf16'
 
 
-class PreferenceOptimizeRequest(Model):
+class PreferenceOptimizeRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -801,14 +801,14 @@ class PreferenceOptimizeRequest(Model):
     logger_config: dict[str, Any]
 
 
-class PostTrainingJob(Model):
+class PostTrainingJob(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     job_uuid: str
 
 
-class DefaultRAGQueryGeneratorConfig(Model):
+class DefaultRAGQueryGeneratorConfig(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -816,7 +816,7 @@ class DefaultRAGQueryGeneratorConfig(Model):
     separator: str
 
 
-class LLMRAGQueryGeneratorConfig(Model):
+class LLMRAGQueryGeneratorConfig(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -829,7 +829,7 @@ class RAGQueryGeneratorConfig(RootModel[DefaultRAGQueryGeneratorConfig | LLMRAGQ
     root: DefaultRAGQueryGeneratorConfig | LLMRAGQueryGeneratorConfig
 
 
-class QueryCondition(Model):
+class QueryCondition(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -842,21 +842,21 @@ class QueryConditionOp(RootModel[Literal['eq', 'ne', 'gt', 'lt']]):
     root: Literal['eq', 'ne', 'gt', 'lt']
 
 
-class QuerySpansResponse(Model):
+class QuerySpansResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     data: list[Span]
 
 
-class QueryTracesResponse(Model):
+class QueryTracesResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     data: list[Trace]
 
 
-class RegisterEvalTaskRequest(Model):
+class RegisterEvalTaskRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -868,7 +868,7 @@ class RegisterEvalTaskRequest(Model):
     metadata: dict[str, Any] | None = None
 
 
-class RegisterModelRequest(Model):
+class RegisterModelRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -879,7 +879,7 @@ class RegisterModelRequest(Model):
     model_type: Literal['llm', 'embedding'] | None = None
 
 
-class RegisterShieldRequest(Model):
+class RegisterShieldRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -889,7 +889,7 @@ class RegisterShieldRequest(Model):
     params: dict[str, Any] | None = None
 
 
-class RegisterToolGroupRequest(Model):
+class RegisterToolGroupRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -899,7 +899,7 @@ class RegisterToolGroupRequest(Model):
     args: dict[str, Any] | None = None
 
 
-class RegisterVectorDbRequest(Model):
+class RegisterVectorDbRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -910,21 +910,21 @@ class RegisterVectorDbRequest(Model):
     provider_vector_db_id: str | None = None
 
 
-class Job(Model):
+class Job(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     job_id: str
 
 
-class RunShieldResponse(Model):
+class RunShieldResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     violation: SafetyViolation | None = None
 
 
-class SaveSpansToDatasetRequest(Model):
+class SaveSpansToDatasetRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -934,7 +934,7 @@ class SaveSpansToDatasetRequest(Model):
     max_depth: int | None = None
 
 
-class ScoreRequest(Model):
+class ScoreRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -942,14 +942,14 @@ class ScoreRequest(Model):
     scoring_functions: dict[str, ScoringFnParams | None]
 
 
-class ScoreResponse(Model):
+class ScoreResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     results: dict[str, ScoringResult]
 
 
-class ScoreBatchRequest(Model):
+class ScoreBatchRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -958,7 +958,7 @@ class ScoreBatchRequest(Model):
     save_results_dataset: bool
 
 
-class ScoreBatchResponse(Model):
+class ScoreBatchResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -966,7 +966,7 @@ class ScoreBatchResponse(Model):
     results: dict[str, ScoringResult]
 
 
-class LoraFinetuningConfig(Model):
+class LoraFinetuningConfig(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -980,7 +980,7 @@ class LoraFinetuningConfig(Model):
     quantize_base: bool | None = False
 
 
-class QATFinetuningConfig(Model):
+class QATFinetuningConfig(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -989,7 +989,7 @@ class QATFinetuningConfig(Model):
     group_size: int
 
 
-class SyntheticDataGenerationResponse(Model):
+class SyntheticDataGenerationResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -997,34 +997,34 @@ class SyntheticDataGenerationResponse(Model):
     statistics: dict[str, Any] | None = None
 
 
-class VersionInfo(Model):
+class VersionInfo(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     version: str
 
 
-class Detail(Model):
+class Detail(View):
     errors: list[dict[str, Any]]
 
 
-class Error(Model):
+class Error(View):
     detail: Detail
 
 
-class ValidationFailure(Model):
+class ValidationFailure(View):
     error: Error
 
 
-class Error1(Model):
+class Error1(View):
     detail: str
 
 
-class Failure(Model):
+class Failure(View):
     error: Error1
 
 
-class Absence(Model):
+class Absence(View):
     detail: str
 
 
@@ -1032,8 +1032,8 @@ class EvalTasksGetResponse(RootModel[EvalTask | None]):
     root: EvalTask | None
 
 
-class ModelsGetResponse(RootModel[ModelModel | None]):
-    root: ModelModel | None
+class ModelsGetResponse(RootModel[Model | None]):
+    root: Model | None
 
 
 class ShieldsGetResponse(RootModel[Shield | None]):
@@ -1056,7 +1056,7 @@ class EvalJobsGetResponse(RootModel[Literal['completed', 'in_progress', 'failed'
     root: Literal['completed', 'in_progress', 'failed', 'scheduled'] | None
 
 
-class Image(Model):
+class Image(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1064,7 +1064,7 @@ class Image(Model):
     data: str | None = None
 
 
-class ImageContentItem(Model):
+class ImageContentItem(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1076,7 +1076,7 @@ class InterleavedContentItem(RootModel[ImageContentItem | TextContentItem]):
     root: ImageContentItem | TextContentItem
 
 
-class SamplingParams(Model):
+class SamplingParams(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1089,7 +1089,7 @@ class ContentDelta(RootModel[TextDelta | ImageDelta | ToolCallDelta]):
     root: TextDelta | ImageDelta | ToolCallDelta
 
 
-class ToolDef(Model):
+class ToolDef(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1100,7 +1100,7 @@ class ToolDef(Model):
     tool_prompt_format: Literal['json', 'function_tag', 'python_list'] | None = None
 
 
-class Document(Model):
+class Document(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1108,7 +1108,7 @@ class Document(Model):
     mime_type: str
 
 
-class AgentTurnResponseStepProgressPayload(Model):
+class AgentTurnResponseStepProgressPayload(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1118,7 +1118,7 @@ class AgentTurnResponseStepProgressPayload(Model):
     delta: ContentDelta
 
 
-class OutputAttachment(Model):
+class OutputAttachment(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1126,7 +1126,7 @@ class OutputAttachment(Model):
     mime_type: str
 
 
-class EvaluateResponse(Model):
+class EvaluateResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1151,7 +1151,7 @@ class ParamType(
     root: StringType | NumberType | BooleanType | ArrayType | ObjectType | JsonType | UnionType | ChatCompletionInputType | CompletionInputType | AgentTurnInputType
 
 
-class ScoringFn(Model):
+class ScoringFn(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1165,7 +1165,7 @@ class ScoringFn(Model):
     params: ScoringFnParams | None = None
 
 
-class RAGDocument(Model):
+class RAGDocument(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1175,7 +1175,7 @@ class RAGDocument(Model):
     metadata: dict[str, Any]
 
 
-class InsertRequest(Model):
+class InsertRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1184,14 +1184,14 @@ class InsertRequest(Model):
     chunk_size_in_tokens: int
 
 
-class ListScoringFunctionsResponse(Model):
+class ListScoringFunctionsResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     data: list[ScoringFn]
 
 
-class StructuredLogEvent(Model):
+class StructuredLogEvent(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1203,7 +1203,7 @@ class StructuredLogEvent(Model):
     payload: StructuredLogPayload
 
 
-class RAGQueryConfig(Model):
+class RAGQueryConfig(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1212,7 +1212,7 @@ class RAGQueryConfig(Model):
     max_chunks: int
 
 
-class RegisterDatasetRequest(Model):
+class RegisterDatasetRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1224,7 +1224,7 @@ class RegisterDatasetRequest(Model):
     metadata: dict[str, Any] | None = None
 
 
-class RegisterScoringFunctionRequest(Model):
+class RegisterScoringFunctionRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1240,7 +1240,7 @@ class AlgorithmConfig(RootModel[LoraFinetuningConfig | QATFinetuningConfig]):
     root: LoraFinetuningConfig | QATFinetuningConfig
 
 
-class SupervisedFineTuneRequest(Model):
+class SupervisedFineTuneRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1261,7 +1261,7 @@ class InterleavedContent(RootModel[str | InterleavedContentItem | list[Interleav
     root: str | InterleavedContentItem | list[InterleavedContentItem]
 
 
-class SystemMessage(Model):
+class SystemMessage(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1269,7 +1269,7 @@ class SystemMessage(Model):
     content: InterleavedContent
 
 
-class ToolResponseMessage(Model):
+class ToolResponseMessage(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1279,7 +1279,7 @@ class ToolResponseMessage(Model):
     content: InterleavedContent
 
 
-class UserMessage(Model):
+class UserMessage(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1288,7 +1288,7 @@ class UserMessage(Model):
     context: InterleavedContent | None = None
 
 
-class BatchCompletionRequest(Model):
+class BatchCompletionRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1298,7 +1298,7 @@ class BatchCompletionRequest(Model):
     logprobs: Logprobs | None = None
 
 
-class ChatCompletionResponseEvent(Model):
+class ChatCompletionResponseEvent(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1308,14 +1308,14 @@ class ChatCompletionResponseEvent(Model):
     stop_reason: Literal['end_of_turn', 'end_of_message', 'out_of_tokens'] | None = None
 
 
-class ChatCompletionResponseStreamChunk(Model):
+class ChatCompletionResponseStreamChunk(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     event: ChatCompletionResponseEvent
 
 
-class CompletionRequest(Model):
+class CompletionRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1327,7 +1327,7 @@ class CompletionRequest(Model):
     logprobs: Logprobs | None = None
 
 
-class AgentConfig(Model):
+class AgentConfig(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1345,14 +1345,14 @@ class AgentConfig(Model):
     response_format: ResponseFormat | None = None
 
 
-class CreateAgentRequest(Model):
+class CreateAgentRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     agent_config: AgentConfig
 
 
-class CreateAgentTurnRequest(Model):
+class CreateAgentTurnRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1362,7 +1362,7 @@ class CreateAgentTurnRequest(Model):
     toolgroups: list[AgentTool] | None = None
 
 
-class MemoryRetrievalStep(Model):
+class MemoryRetrievalStep(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1375,7 +1375,7 @@ class MemoryRetrievalStep(Model):
     inserted_context: InterleavedContent
 
 
-class ToolResponse(Model):
+class ToolResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1384,7 +1384,7 @@ class ToolResponse(Model):
     content: InterleavedContent
 
 
-class EmbeddingsRequest(Model):
+class EmbeddingsRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1392,7 +1392,7 @@ class EmbeddingsRequest(Model):
     contents: list[InterleavedContent]
 
 
-class AgentCandidate(Model):
+class AgentCandidate(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1400,7 +1400,7 @@ class AgentCandidate(Model):
     config: AgentConfig
 
 
-class ModelCandidate(Model):
+class ModelCandidate(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1410,7 +1410,7 @@ class ModelCandidate(Model):
     system_message: SystemMessage | None = None
 
 
-class Dataset(Model):
+class Dataset(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1423,7 +1423,7 @@ class Dataset(Model):
     metadata: dict[str, Any]
 
 
-class Chunk(Model):
+class Chunk(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1431,7 +1431,7 @@ class Chunk(Model):
     metadata: dict[str, Any]
 
 
-class InsertChunksRequest(Model):
+class InsertChunksRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1440,7 +1440,7 @@ class InsertChunksRequest(Model):
     ttl_seconds: int | None = None
 
 
-class ToolInvocationResult(Model):
+class ToolInvocationResult(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1449,7 +1449,7 @@ class ToolInvocationResult(Model):
     error_code: int | None = None
 
 
-class ListDatasetsResponse(Model):
+class ListDatasetsResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1460,7 +1460,7 @@ class Event(RootModel[UnstructuredLogEvent | MetricEvent | StructuredLogEvent]):
     root: UnstructuredLogEvent | MetricEvent | StructuredLogEvent
 
 
-class LogEventRequest(Model):
+class LogEventRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1468,7 +1468,7 @@ class LogEventRequest(Model):
     ttl_seconds: int
 
 
-class QueryRequest(Model):
+class QueryRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1477,14 +1477,14 @@ class QueryRequest(Model):
     query_config: RAGQueryConfig | None = None
 
 
-class RAGQueryResult(Model):
+class RAGQueryResult(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     content: InterleavedContent | None = None
 
 
-class QueryChunksRequest(Model):
+class QueryChunksRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1493,7 +1493,7 @@ class QueryChunksRequest(Model):
     params: dict[str, Any] | None = None
 
 
-class QueryChunksResponse(Model):
+class QueryChunksResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1505,7 +1505,7 @@ class DatasetsGetResponse(RootModel[Dataset | None]):
     root: Dataset | None
 
 
-class CompletionMessage(Model):
+class CompletionMessage(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1519,7 +1519,7 @@ class Message(RootModel[UserMessage | SystemMessage | ToolResponseMessage | Comp
     root: UserMessage | SystemMessage | ToolResponseMessage | CompletionMessage
 
 
-class BatchChatCompletionRequest(Model):
+class BatchChatCompletionRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1532,7 +1532,7 @@ class BatchChatCompletionRequest(Model):
     logprobs: Logprobs | None = None
 
 
-class BatchChatCompletionResponse(Model):
+class BatchChatCompletionResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1540,7 +1540,7 @@ class BatchChatCompletionResponse(Model):
     batch: list[CompletionMessage] | None = None
 
 
-class BatchCompletionResponse(Model):
+class BatchCompletionResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1548,7 +1548,7 @@ class BatchCompletionResponse(Model):
     batch: list[CompletionMessage] | None = None
 
 
-class ChatCompletionRequest(Model):
+class ChatCompletionRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1563,7 +1563,7 @@ class ChatCompletionRequest(Model):
     logprobs: Logprobs | None = None
 
 
-class ChatCompletionResponse(Model):
+class ChatCompletionResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1571,7 +1571,7 @@ class ChatCompletionResponse(Model):
     logprobs: list[TokenLogProbs] | None = None
 
 
-class InferenceStep(Model):
+class InferenceStep(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1583,7 +1583,7 @@ class InferenceStep(Model):
     model_response: CompletionMessage
 
 
-class ToolExecutionStep(Model):
+class ToolExecutionStep(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1596,7 +1596,7 @@ class ToolExecutionStep(Model):
     tool_responses: list[ToolResponse]
 
 
-class Turn(Model):
+class Turn(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1614,7 +1614,7 @@ class EvalCandidate(RootModel[ModelCandidate | AgentCandidate]):
     root: ModelCandidate | AgentCandidate
 
 
-class Session(Model):
+class Session(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1624,14 +1624,14 @@ class Session(Model):
     started_at: str
 
 
-class AgentStepResponse(Model):
+class AgentStepResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     step: InferenceStep | ToolExecutionStep | ShieldCallStep | MemoryRetrievalStep
 
 
-class RunShieldRequest(Model):
+class RunShieldRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1640,7 +1640,7 @@ class RunShieldRequest(Model):
     params: dict[str, Any]
 
 
-class SyntheticDataGenerateRequest(Model):
+class SyntheticDataGenerateRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1649,7 +1649,7 @@ class SyntheticDataGenerateRequest(Model):
     model: str | None = None
 
 
-class AgentTurnResponseStepCompletePayload(Model):
+class AgentTurnResponseStepCompletePayload(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1659,7 +1659,7 @@ class AgentTurnResponseStepCompletePayload(Model):
     step_details: InferenceStep | ToolExecutionStep | ShieldCallStep | MemoryRetrievalStep
 
 
-class AgentTurnResponseTurnCompletePayload(Model):
+class AgentTurnResponseTurnCompletePayload(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1667,7 +1667,7 @@ class AgentTurnResponseTurnCompletePayload(Model):
     turn: Turn
 
 
-class AppEvalTaskConfig(Model):
+class AppEvalTaskConfig(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1677,7 +1677,7 @@ class AppEvalTaskConfig(Model):
     num_examples: int | None = None
 
 
-class BenchmarkEvalTaskConfig(Model):
+class BenchmarkEvalTaskConfig(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1690,7 +1690,7 @@ class EvalTaskConfig(RootModel[BenchmarkEvalTaskConfig | AppEvalTaskConfig]):
     root: BenchmarkEvalTaskConfig | AppEvalTaskConfig
 
 
-class EvaluateRowsRequest(Model):
+class EvaluateRowsRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1699,7 +1699,7 @@ class EvaluateRowsRequest(Model):
     task_config: EvalTaskConfig
 
 
-class RunEvalRequest(Model):
+class RunEvalRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1718,14 +1718,14 @@ class AgentTurnResponseEventPayload(
     root: AgentTurnResponseStepStartPayload | AgentTurnResponseStepProgressPayload | AgentTurnResponseStepCompletePayload | AgentTurnResponseTurnStartPayload | AgentTurnResponseTurnCompletePayload
 
 
-class AgentTurnResponseEvent(Model):
+class AgentTurnResponseEvent(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     payload: AgentTurnResponseEventPayload
 
 
-class AgentTurnResponseStreamChunk(Model):
+class AgentTurnResponseStreamChunk(View):
     model_config = ConfigDict(
         extra='forbid',
     )

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from codegen.base import Model
+from codegen.base import View
 from pydantic import ConfigDict, Field, RootModel
 
 
-class Error(Model):
+class Error(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -19,7 +19,7 @@ class Error(Model):
     instance: str | None = None
 
 
-class PaginatedResponse(Model):
+class PaginatedResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -28,7 +28,7 @@ class PaginatedResponse(Model):
     url: str | None = None
 
 
-class AgentTool1(Model):
+class AgentTool1(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -40,7 +40,7 @@ class AgentTool(RootModel[str | AgentTool1]):
     root: str | AgentTool1
 
 
-class GrammarResponseFormat(Model):
+class GrammarResponseFormat(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -48,14 +48,14 @@ class GrammarResponseFormat(Model):
     bnf: dict[str, Any]
 
 
-class GreedySamplingStrategy(Model):
+class GreedySamplingStrategy(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     type: Literal['greedy']
 
 
-class JsonSchemaResponseFormat(Model):
+class JsonSchemaResponseFormat(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -67,7 +67,7 @@ class ResponseFormat(RootModel[JsonSchemaResponseFormat | GrammarResponseFormat]
     root: JsonSchemaResponseFormat | GrammarResponseFormat
 
 
-class ToolConfig(Model):
+class ToolConfig(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -76,7 +76,7 @@ class ToolConfig(Model):
     system_message_behavior: Literal['append', 'replace'] | None = 'append'
 
 
-class ToolParameter(Model):
+class ToolParameter(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -89,7 +89,7 @@ class ToolParameter(Model):
     default: Any | None = None
 
 
-class TopKSamplingStrategy(Model):
+class TopKSamplingStrategy(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -97,7 +97,7 @@ class TopKSamplingStrategy(Model):
     top_k: int
 
 
-class TopPSamplingStrategy(Model):
+class TopPSamplingStrategy(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -106,28 +106,28 @@ class TopPSamplingStrategy(Model):
     top_p: float | None = 0.95
 
 
-class AgentCreateResponse(Model):
+class AgentCreateResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     agent_id: str
 
 
-class CreateAgentSessionRequest(Model):
+class CreateAgentSessionRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     session_name: str
 
 
-class AgentSessionCreateResponse(Model):
+class AgentSessionCreateResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     session_id: str
 
 
-class SafetyViolation(Model):
+class SafetyViolation(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -136,7 +136,7 @@ class SafetyViolation(Model):
     metadata: dict[str, Any]
 
 
-class ShieldCallStep(Model):
+class ShieldCallStep(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -148,7 +148,7 @@ class ShieldCallStep(Model):
     violation: SafetyViolation | None = None
 
 
-class TextContentItem(Model):
+class TextContentItem(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -156,7 +156,7 @@ class TextContentItem(Model):
     text: str
 
 
-class ToolCall(Model):
+class ToolCall(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -166,7 +166,7 @@ class ToolCall(Model):
     arguments_json: str | None = None
 
 
-class URL(Model):
+class URL(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -177,7 +177,7 @@ class ViolationLevel(RootModel[Literal['info', 'warn', 'error']]):
     root: Literal['info', 'warn', 'error']
 
 
-class AgentTurnResponseStepStartPayload(Model):
+class AgentTurnResponseStepStartPayload(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -187,7 +187,7 @@ class AgentTurnResponseStepStartPayload(Model):
     metadata: dict[str, Any] | None = None
 
 
-class AgentTurnResponseTurnStartPayload(Model):
+class AgentTurnResponseTurnStartPayload(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -195,7 +195,7 @@ class AgentTurnResponseTurnStartPayload(Model):
     turn_id: str
 
 
-class ImageDelta(Model):
+class ImageDelta(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -203,7 +203,7 @@ class ImageDelta(Model):
     image: str
 
 
-class TextDelta(Model):
+class TextDelta(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -211,7 +211,7 @@ class TextDelta(Model):
     text: str
 
 
-class ToolCallDelta(Model):
+class ToolCallDelta(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -220,14 +220,14 @@ class ToolCallDelta(Model):
     parse_status: Literal['started', 'in_progress', 'failed', 'succeeded']
 
 
-class AppendRowsRequest(Model):
+class AppendRowsRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     rows: list[dict[str, Any]]
 
 
-class RowsDataSource(Model):
+class RowsDataSource(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -235,7 +235,7 @@ class RowsDataSource(Model):
     rows: list[dict[str, Any]]
 
 
-class URIDataSource(Model):
+class URIDataSource(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -247,7 +247,7 @@ class DataSource(RootModel[URIDataSource | RowsDataSource]):
     root: URIDataSource | RowsDataSource
 
 
-class RegisterDatasetRequest(Model):
+class RegisterDatasetRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -257,7 +257,7 @@ class RegisterDatasetRequest(Model):
     dataset_id: str | None = None
 
 
-class Benchmark(Model):
+class Benchmark(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -270,14 +270,14 @@ class Benchmark(Model):
     metadata: dict[str, Any]
 
 
-class ListBenchmarksResponse(Model):
+class ListBenchmarksResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     data: list[Benchmark]
 
 
-class RegisterBenchmarkRequest(Model):
+class RegisterBenchmarkRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -295,7 +295,7 @@ class AggregationFunctionType(
     root: Literal['average', 'weighted_average', 'median', 'categorical_count', 'accuracy']
 
 
-class BasicScoringFnParams(Model):
+class BasicScoringFnParams(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -303,7 +303,7 @@ class BasicScoringFnParams(Model):
     aggregation_functions: list[Literal['average', 'weighted_average', 'median', 'categorical_count', 'accuracy']]
 
 
-class LLMAsJudgeScoringFnParams(Model):
+class LLMAsJudgeScoringFnParams(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -314,7 +314,7 @@ class LLMAsJudgeScoringFnParams(Model):
     aggregation_functions: list[Literal['average', 'weighted_average', 'median', 'categorical_count', 'accuracy']]
 
 
-class RegexParserScoringFnParams(Model):
+class RegexParserScoringFnParams(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -331,7 +331,7 @@ class ScoringFnParamsType(RootModel[Literal['llm_as_judge', 'regex_parser', 'bas
     root: Literal['llm_as_judge', 'regex_parser', 'basic']
 
 
-class ScoringResult(Model):
+class ScoringResult(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -339,7 +339,7 @@ class ScoringResult(Model):
     aggregated_results: dict[str, Any]
 
 
-class Job(Model):
+class Job(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -351,7 +351,7 @@ class Order(RootModel[Literal['asc', 'desc']]):
     root: Literal['asc', 'desc']
 
 
-class OpenAIChatCompletionContentPartTextParam(Model):
+class OpenAIChatCompletionContentPartTextParam(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -359,7 +359,7 @@ class OpenAIChatCompletionContentPartTextParam(Model):
     text: str
 
 
-class OpenAIChatCompletionToolCallFunction(Model):
+class OpenAIChatCompletionToolCallFunction(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -367,7 +367,7 @@ class OpenAIChatCompletionToolCallFunction(Model):
     arguments: str | None = None
 
 
-class OpenAIDeveloperMessageParam(Model):
+class OpenAIDeveloperMessageParam(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -376,7 +376,7 @@ class OpenAIDeveloperMessageParam(Model):
     name: str | None = None
 
 
-class OpenAIFileFile(Model):
+class OpenAIFileFile(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -385,7 +385,7 @@ class OpenAIFileFile(Model):
     filename: str | None = None
 
 
-class OpenAIImageURL(Model):
+class OpenAIImageURL(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -393,7 +393,7 @@ class OpenAIImageURL(Model):
     detail: str | None = None
 
 
-class OpenAISystemMessageParam(Model):
+class OpenAISystemMessageParam(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -402,7 +402,7 @@ class OpenAISystemMessageParam(Model):
     name: str | None = None
 
 
-class OpenAIToolMessageParam(Model):
+class OpenAIToolMessageParam(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -411,7 +411,7 @@ class OpenAIToolMessageParam(Model):
     content: str | list[OpenAIChatCompletionContentPartTextParam]
 
 
-class OpenAITopLogProb(Model):
+class OpenAITopLogProb(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -420,7 +420,7 @@ class OpenAITopLogProb(Model):
     logprob: float
 
 
-class OpenAIJSONSchema(Model):
+class OpenAIJSONSchema(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -430,14 +430,14 @@ class OpenAIJSONSchema(Model):
     schema_: Annotated[dict[str, Any] | None, Field(alias='schema')] = None
 
 
-class OpenAIResponseFormatJSONObject(Model):
+class OpenAIResponseFormatJSONObject(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     type: Literal['json_object']
 
 
-class OpenAIResponseFormatJSONSchema(Model):
+class OpenAIResponseFormatJSONSchema(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -445,14 +445,14 @@ class OpenAIResponseFormatJSONSchema(Model):
     json_schema: OpenAIJSONSchema
 
 
-class OpenAIResponseFormatText(Model):
+class OpenAIResponseFormatText(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     type: Literal['text']
 
 
-class OpenaiCompletionRequest(Model):
+class OpenaiCompletionRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -478,7 +478,7 @@ class OpenaiCompletionRequest(Model):
     suffix: str | None = None
 
 
-class OpenaiEmbeddingsRequest(Model):
+class OpenaiEmbeddingsRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -489,7 +489,7 @@ class OpenaiEmbeddingsRequest(Model):
     user: str | None = None
 
 
-class OpenAIEmbeddingData(Model):
+class OpenAIEmbeddingData(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -498,7 +498,7 @@ class OpenAIEmbeddingData(Model):
     index: int
 
 
-class OpenAIEmbeddingUsage(Model):
+class OpenAIEmbeddingUsage(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -506,7 +506,7 @@ class OpenAIEmbeddingUsage(Model):
     total_tokens: int
 
 
-class OpenAIEmbeddingsResponse(Model):
+class OpenAIEmbeddingsResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -520,7 +520,7 @@ class OpenAIFilePurpose(RootModel[Literal['assistants', 'batch']]):
     root: Literal['assistants', 'batch']
 
 
-class OpenAIFileObject(Model):
+class OpenAIFileObject(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -533,7 +533,7 @@ class OpenAIFileObject(Model):
     purpose: Literal['assistants', 'batch']
 
 
-class ExpiresAfter(Model):
+class ExpiresAfter(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -541,7 +541,7 @@ class ExpiresAfter(Model):
     seconds: int
 
 
-class OpenAIFileDeleteResponse(Model):
+class OpenAIFileDeleteResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -550,11 +550,11 @@ class OpenAIFileDeleteResponse(Model):
     deleted: bool
 
 
-class Response(Model):
+class Response(View):
     pass
 
 
-class OpenAIModel(Model):
+class OpenAIModel(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -564,14 +564,14 @@ class OpenAIModel(Model):
     owned_by: str
 
 
-class OpenAIListModelsResponse(Model):
+class OpenAIListModelsResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     data: list[OpenAIModel]
 
 
-class RunModerationRequest(Model):
+class RunModerationRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -579,7 +579,7 @@ class RunModerationRequest(Model):
     model: str
 
 
-class ModerationObjectResults(Model):
+class ModerationObjectResults(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -591,7 +591,7 @@ class ModerationObjectResults(Model):
     metadata: dict[str, Any]
 
 
-class OpenAIResponseAnnotationCitation(Model):
+class OpenAIResponseAnnotationCitation(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -602,7 +602,7 @@ class OpenAIResponseAnnotationCitation(Model):
     url: str
 
 
-class OpenAIResponseAnnotationContainerFileCitation(Model):
+class OpenAIResponseAnnotationContainerFileCitation(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -614,7 +614,7 @@ class OpenAIResponseAnnotationContainerFileCitation(Model):
     start_index: int
 
 
-class OpenAIResponseAnnotationFileCitation(Model):
+class OpenAIResponseAnnotationFileCitation(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -624,7 +624,7 @@ class OpenAIResponseAnnotationFileCitation(Model):
     index: int
 
 
-class OpenAIResponseAnnotationFilePath(Model):
+class OpenAIResponseAnnotationFilePath(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -644,7 +644,7 @@ class OpenAIResponseAnnotations(
     root: OpenAIResponseAnnotationFileCitation | OpenAIResponseAnnotationCitation | OpenAIResponseAnnotationContainerFileCitation | OpenAIResponseAnnotationFilePath
 
 
-class OpenAIResponseError(Model):
+class OpenAIResponseError(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -652,7 +652,7 @@ class OpenAIResponseError(Model):
     message: str
 
 
-class OpenAIResponseInputFunctionToolCallOutput(Model):
+class OpenAIResponseInputFunctionToolCallOutput(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -663,7 +663,7 @@ class OpenAIResponseInputFunctionToolCallOutput(Model):
     status: str | None = None
 
 
-class OpenAIResponseInputMessageContentImage(Model):
+class OpenAIResponseInputMessageContentImage(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -672,7 +672,7 @@ class OpenAIResponseInputMessageContentImage(Model):
     image_url: str | None = None
 
 
-class OpenAIResponseInputMessageContentText(Model):
+class OpenAIResponseInputMessageContentText(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -680,7 +680,7 @@ class OpenAIResponseInputMessageContentText(Model):
     type: Literal['input_text']
 
 
-class OpenAIResponseMCPApprovalRequest(Model):
+class OpenAIResponseMCPApprovalRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -691,7 +691,7 @@ class OpenAIResponseMCPApprovalRequest(Model):
     type: Literal['mcp_approval_request']
 
 
-class OpenAIResponseMCPApprovalResponse(Model):
+class OpenAIResponseMCPApprovalResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -702,7 +702,7 @@ class OpenAIResponseMCPApprovalResponse(Model):
     reason: str | None = None
 
 
-class OpenAIResponseOutputMessageContent(Model):
+class OpenAIResponseOutputMessageContent(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -711,7 +711,7 @@ class OpenAIResponseOutputMessageContent(Model):
     annotations: list[OpenAIResponseAnnotations]
 
 
-class Result(Model):
+class Result(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -722,7 +722,7 @@ class Result(Model):
     text: str
 
 
-class OpenAIResponseOutputMessageFileSearchToolCall(Model):
+class OpenAIResponseOutputMessageFileSearchToolCall(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -733,7 +733,7 @@ class OpenAIResponseOutputMessageFileSearchToolCall(Model):
     results: list[Result] | None = None
 
 
-class OpenAIResponseOutputMessageFunctionToolCall(Model):
+class OpenAIResponseOutputMessageFunctionToolCall(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -745,7 +745,7 @@ class OpenAIResponseOutputMessageFunctionToolCall(Model):
     status: str | None = None
 
 
-class OpenAIResponseOutputMessageMCPCall(Model):
+class OpenAIResponseOutputMessageMCPCall(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -758,7 +758,7 @@ class OpenAIResponseOutputMessageMCPCall(Model):
     output: str | None = None
 
 
-class Tool(Model):
+class Tool(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -767,7 +767,7 @@ class Tool(Model):
     description: str | None = None
 
 
-class OpenAIResponseOutputMessageMCPListTools(Model):
+class OpenAIResponseOutputMessageMCPListTools(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -777,7 +777,7 @@ class OpenAIResponseOutputMessageMCPListTools(Model):
     tools: list[Tool]
 
 
-class OpenAIResponseOutputMessageWebSearchToolCall(Model):
+class OpenAIResponseOutputMessageWebSearchToolCall(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -786,7 +786,7 @@ class OpenAIResponseOutputMessageWebSearchToolCall(Model):
     type: Literal['web_search_call']
 
 
-class Format(Model):
+class Format(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -797,14 +797,14 @@ class Format(Model):
     strict: bool | None = None
 
 
-class OpenAIResponseText(Model):
+class OpenAIResponseText(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     format: Format | None = None
 
 
-class RankingOptions(Model):
+class RankingOptions(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -812,7 +812,7 @@ class RankingOptions(Model):
     score_threshold: float | None = 0.0
 
 
-class OpenAIResponseInputToolFileSearch(Model):
+class OpenAIResponseInputToolFileSearch(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -823,7 +823,7 @@ class OpenAIResponseInputToolFileSearch(Model):
     ranking_options: RankingOptions | None = None
 
 
-class OpenAIResponseInputToolFunction(Model):
+class OpenAIResponseInputToolFunction(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -834,7 +834,7 @@ class OpenAIResponseInputToolFunction(Model):
     strict: bool | None = None
 
 
-class RequireApproval(Model):
+class RequireApproval(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -842,14 +842,14 @@ class RequireApproval(Model):
     never: list[str] | None = None
 
 
-class AllowedTools(Model):
+class AllowedTools(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     tool_names: list[str] | None = None
 
 
-class OpenAIResponseInputToolMCP(Model):
+class OpenAIResponseInputToolMCP(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -861,7 +861,7 @@ class OpenAIResponseInputToolMCP(Model):
     allowed_tools: list[str] | AllowedTools | None = None
 
 
-class OpenAIResponseInputToolWebSearch(Model):
+class OpenAIResponseInputToolWebSearch(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -869,7 +869,7 @@ class OpenAIResponseInputToolWebSearch(Model):
     search_context_size: str | None = 'medium'
 
 
-class OpenAIResponseContentPartOutputText(Model):
+class OpenAIResponseContentPartOutputText(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -877,7 +877,7 @@ class OpenAIResponseContentPartOutputText(Model):
     text: str
 
 
-class OpenAIResponseContentPartRefusal(Model):
+class OpenAIResponseContentPartRefusal(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -885,7 +885,7 @@ class OpenAIResponseContentPartRefusal(Model):
     refusal: str
 
 
-class OpenAIResponseObjectStreamResponseContentPartAdded(Model):
+class OpenAIResponseObjectStreamResponseContentPartAdded(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -896,7 +896,7 @@ class OpenAIResponseObjectStreamResponseContentPartAdded(Model):
     type: Literal['response.content_part.added']
 
 
-class OpenAIResponseObjectStreamResponseContentPartDone(Model):
+class OpenAIResponseObjectStreamResponseContentPartDone(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -907,7 +907,7 @@ class OpenAIResponseObjectStreamResponseContentPartDone(Model):
     type: Literal['response.content_part.done']
 
 
-class OpenAIResponseObjectStreamResponseFunctionCallArgumentsDelta(Model):
+class OpenAIResponseObjectStreamResponseFunctionCallArgumentsDelta(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -918,7 +918,7 @@ class OpenAIResponseObjectStreamResponseFunctionCallArgumentsDelta(Model):
     type: Literal['response.function_call_arguments.delta']
 
 
-class OpenAIResponseObjectStreamResponseFunctionCallArgumentsDone(Model):
+class OpenAIResponseObjectStreamResponseFunctionCallArgumentsDone(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -929,7 +929,7 @@ class OpenAIResponseObjectStreamResponseFunctionCallArgumentsDone(Model):
     type: Literal['response.function_call_arguments.done']
 
 
-class OpenAIResponseObjectStreamResponseMcpCallArgumentsDelta(Model):
+class OpenAIResponseObjectStreamResponseMcpCallArgumentsDelta(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -940,7 +940,7 @@ class OpenAIResponseObjectStreamResponseMcpCallArgumentsDelta(Model):
     type: Literal['response.mcp_call.arguments.delta']
 
 
-class OpenAIResponseObjectStreamResponseMcpCallArgumentsDone(Model):
+class OpenAIResponseObjectStreamResponseMcpCallArgumentsDone(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -951,7 +951,7 @@ class OpenAIResponseObjectStreamResponseMcpCallArgumentsDone(Model):
     type: Literal['response.mcp_call.arguments.done']
 
 
-class OpenAIResponseObjectStreamResponseMcpCallCompleted(Model):
+class OpenAIResponseObjectStreamResponseMcpCallCompleted(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -959,7 +959,7 @@ class OpenAIResponseObjectStreamResponseMcpCallCompleted(Model):
     type: Literal['response.mcp_call.completed']
 
 
-class OpenAIResponseObjectStreamResponseMcpCallFailed(Model):
+class OpenAIResponseObjectStreamResponseMcpCallFailed(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -967,7 +967,7 @@ class OpenAIResponseObjectStreamResponseMcpCallFailed(Model):
     type: Literal['response.mcp_call.failed']
 
 
-class OpenAIResponseObjectStreamResponseMcpCallInProgress(Model):
+class OpenAIResponseObjectStreamResponseMcpCallInProgress(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -977,7 +977,7 @@ class OpenAIResponseObjectStreamResponseMcpCallInProgress(Model):
     type: Literal['response.mcp_call.in_progress']
 
 
-class OpenAIResponseObjectStreamResponseMcpListToolsCompleted(Model):
+class OpenAIResponseObjectStreamResponseMcpListToolsCompleted(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -985,7 +985,7 @@ class OpenAIResponseObjectStreamResponseMcpListToolsCompleted(Model):
     type: Literal['response.mcp_list_tools.completed']
 
 
-class OpenAIResponseObjectStreamResponseMcpListToolsFailed(Model):
+class OpenAIResponseObjectStreamResponseMcpListToolsFailed(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -993,7 +993,7 @@ class OpenAIResponseObjectStreamResponseMcpListToolsFailed(Model):
     type: Literal['response.mcp_list_tools.failed']
 
 
-class OpenAIResponseObjectStreamResponseMcpListToolsInProgress(Model):
+class OpenAIResponseObjectStreamResponseMcpListToolsInProgress(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1001,7 +1001,7 @@ class OpenAIResponseObjectStreamResponseMcpListToolsInProgress(Model):
     type: Literal['response.mcp_list_tools.in_progress']
 
 
-class OpenAIResponseObjectStreamResponseOutputTextDelta(Model):
+class OpenAIResponseObjectStreamResponseOutputTextDelta(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1013,7 +1013,7 @@ class OpenAIResponseObjectStreamResponseOutputTextDelta(Model):
     type: Literal['response.output_text.delta']
 
 
-class OpenAIResponseObjectStreamResponseOutputTextDone(Model):
+class OpenAIResponseObjectStreamResponseOutputTextDone(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1025,7 +1025,7 @@ class OpenAIResponseObjectStreamResponseOutputTextDone(Model):
     type: Literal['response.output_text.done']
 
 
-class OpenAIResponseObjectStreamResponseWebSearchCallCompleted(Model):
+class OpenAIResponseObjectStreamResponseWebSearchCallCompleted(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1035,7 +1035,7 @@ class OpenAIResponseObjectStreamResponseWebSearchCallCompleted(Model):
     type: Literal['response.web_search_call.completed']
 
 
-class OpenAIResponseObjectStreamResponseWebSearchCallInProgress(Model):
+class OpenAIResponseObjectStreamResponseWebSearchCallInProgress(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1045,7 +1045,7 @@ class OpenAIResponseObjectStreamResponseWebSearchCallInProgress(Model):
     type: Literal['response.web_search_call.in_progress']
 
 
-class OpenAIResponseObjectStreamResponseWebSearchCallSearching(Model):
+class OpenAIResponseObjectStreamResponseWebSearchCallSearching(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1055,7 +1055,7 @@ class OpenAIResponseObjectStreamResponseWebSearchCallSearching(Model):
     type: Literal['response.web_search_call.searching']
 
 
-class ListOpenaiResponsesRequest(Model):
+class ListOpenaiResponsesRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1065,7 +1065,7 @@ class ListOpenaiResponsesRequest(Model):
     order: Literal['asc', 'desc'] | None = None
 
 
-class OpenAIDeleteResponseObject(Model):
+class OpenAIDeleteResponseObject(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1074,7 +1074,7 @@ class OpenAIDeleteResponseObject(Model):
     deleted: bool
 
 
-class VectorStoreFileCounts(Model):
+class VectorStoreFileCounts(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1085,7 +1085,7 @@ class VectorStoreFileCounts(Model):
     total: int
 
 
-class VectorStoreObject(Model):
+class VectorStoreObject(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1102,7 +1102,7 @@ class VectorStoreObject(Model):
     metadata: dict[str, Any]
 
 
-class OpenaiCreateVectorStoreRequest(Model):
+class OpenaiCreateVectorStoreRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1116,7 +1116,7 @@ class OpenaiCreateVectorStoreRequest(Model):
     provider_id: str | None = None
 
 
-class OpenaiUpdateVectorStoreRequest(Model):
+class OpenaiUpdateVectorStoreRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1125,7 +1125,7 @@ class OpenaiUpdateVectorStoreRequest(Model):
     metadata: dict[str, Any] | None = None
 
 
-class VectorStoreDeleteResponse(Model):
+class VectorStoreDeleteResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1134,14 +1134,14 @@ class VectorStoreDeleteResponse(Model):
     deleted: bool
 
 
-class VectorStoreChunkingStrategyAuto(Model):
+class VectorStoreChunkingStrategyAuto(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     type: Literal['auto']
 
 
-class VectorStoreChunkingStrategyStaticConfig(Model):
+class VectorStoreChunkingStrategyStaticConfig(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1149,7 +1149,7 @@ class VectorStoreChunkingStrategyStaticConfig(Model):
     max_chunk_size_tokens: int
 
 
-class VectorStoreFileBatchObject(Model):
+class VectorStoreFileBatchObject(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1165,7 +1165,7 @@ class VectorStoreFileStatus(RootModel[Literal['completed', 'in_progress', 'cance
     root: Literal['completed', 'in_progress', 'cancelled', 'failed']
 
 
-class VectorStoreFileLastError(Model):
+class VectorStoreFileLastError(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1173,14 +1173,14 @@ class VectorStoreFileLastError(Model):
     message: str
 
 
-class OpenaiUpdateVectorStoreFileRequest(Model):
+class OpenaiUpdateVectorStoreFileRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     attributes: dict[str, Any]
 
 
-class VectorStoreFileDeleteResponse(Model):
+class VectorStoreFileDeleteResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1189,7 +1189,7 @@ class VectorStoreFileDeleteResponse(Model):
     deleted: bool
 
 
-class VectorStoreContent(Model):
+class VectorStoreContent(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1197,7 +1197,7 @@ class VectorStoreContent(Model):
     text: str
 
 
-class VectorStoreFileContentsResponse(Model):
+class VectorStoreFileContentsResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1207,7 +1207,7 @@ class VectorStoreFileContentsResponse(Model):
     content: list[VectorStoreContent]
 
 
-class OpenaiSearchVectorStoreRequest(Model):
+class OpenaiSearchVectorStoreRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1219,7 +1219,7 @@ class OpenaiSearchVectorStoreRequest(Model):
     search_mode: str | None = None
 
 
-class VectorStoreSearchResponse(Model):
+class VectorStoreSearchResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1230,7 +1230,7 @@ class VectorStoreSearchResponse(Model):
     content: list[VectorStoreContent]
 
 
-class VectorStoreSearchResponsePage(Model):
+class VectorStoreSearchResponsePage(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1241,7 +1241,7 @@ class VectorStoreSearchResponsePage(Model):
     next_page: str | None = None
 
 
-class PostTrainingMetric(Model):
+class PostTrainingMetric(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1251,28 +1251,28 @@ class PostTrainingMetric(Model):
     perplexity: float
 
 
-class CancelTrainingJobRequest(Model):
+class CancelTrainingJobRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     job_uuid: str
 
 
-class Datum1(Model):
+class Datum1(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     job_uuid: str
 
 
-class ListPostTrainingJobsResponse(Model):
+class ListPostTrainingJobsResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     data: list[Datum1]
 
 
-class DPOAlignmentConfig(Model):
+class DPOAlignmentConfig(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1284,7 +1284,7 @@ class DPOLossType(RootModel[Literal['sigmoid', 'hinge', 'ipo', 'kto_pair']]):
     root: Literal['sigmoid', 'hinge', 'ipo', 'kto_pair']
 
 
-class DataConfig(Model):
+class DataConfig(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1301,7 +1301,7 @@ class DatasetFormat(RootModel[Literal['instruct', 'dialog']]):
     root: Literal['instruct', 'dialog']
 
 
-class EfficiencyConfig(Model):
+class EfficiencyConfig(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1311,7 +1311,7 @@ class EfficiencyConfig(Model):
     fsdp_cpu_offload: bool | None = False
 
 
-class OptimizerConfig(Model):
+class OptimizerConfig(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1325,7 +1325,7 @@ class OptimizerType(RootModel[Literal['adam', 'adamw', 'sgd']]):
     root: Literal['adam', 'adamw', 'sgd']
 
 
-class TrainingConfig(Model):
+class TrainingConfig(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1339,7 +1339,7 @@ class TrainingConfig(Model):
     dtype: str | None = 'bf16'
 
 
-class PreferenceOptimizeRequest(Model):
+class PreferenceOptimizeRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1351,14 +1351,14 @@ class PreferenceOptimizeRequest(Model):
     logger_config: dict[str, Any]
 
 
-class PostTrainingJob(Model):
+class PostTrainingJob(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     job_uuid: str
 
 
-class LoraFinetuningConfig(Model):
+class LoraFinetuningConfig(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1372,7 +1372,7 @@ class LoraFinetuningConfig(Model):
     quantize_base: bool | None = False
 
 
-class QATFinetuningConfig(Model):
+class QATFinetuningConfig(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1381,7 +1381,7 @@ class QATFinetuningConfig(Model):
     group_size: int
 
 
-class LabelMatcher(Model):
+class LabelMatcher(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1390,7 +1390,7 @@ class LabelMatcher(Model):
     operator: Literal['=', '!=', '=~', '!~']
 
 
-class QueryMetricsRequest(Model):
+class QueryMetricsRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1401,7 +1401,7 @@ class QueryMetricsRequest(Model):
     label_matchers: list[LabelMatcher] | None = None
 
 
-class MetricDataPoint(Model):
+class MetricDataPoint(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1410,7 +1410,7 @@ class MetricDataPoint(Model):
     unit: str
 
 
-class MetricLabel(Model):
+class MetricLabel(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1418,7 +1418,7 @@ class MetricLabel(Model):
     value: str
 
 
-class MetricSeries(Model):
+class MetricSeries(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1427,14 +1427,14 @@ class MetricSeries(Model):
     values: list[MetricDataPoint]
 
 
-class QueryMetricsResponse(Model):
+class QueryMetricsResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     data: list[MetricSeries]
 
 
-class QueryCondition(Model):
+class QueryCondition(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1447,7 +1447,7 @@ class QueryConditionOp(RootModel[Literal['eq', 'ne', 'gt', 'lt']]):
     root: Literal['eq', 'ne', 'gt', 'lt']
 
 
-class QuerySpansRequest(Model):
+class QuerySpansRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1456,7 +1456,7 @@ class QuerySpansRequest(Model):
     max_depth: int | None = None
 
 
-class Span(Model):
+class Span(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1469,14 +1469,14 @@ class Span(Model):
     attributes: dict[str, Any] | None = None
 
 
-class QuerySpansResponse(Model):
+class QuerySpansResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     data: list[Span]
 
 
-class SaveSpansToDatasetRequest(Model):
+class SaveSpansToDatasetRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1486,7 +1486,7 @@ class SaveSpansToDatasetRequest(Model):
     max_depth: int | None = None
 
 
-class GetSpanTreeRequest(Model):
+class GetSpanTreeRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1498,7 +1498,7 @@ class SpanStatus(RootModel[Literal['ok', 'error']]):
     root: Literal['ok', 'error']
 
 
-class SpanWithStatus(Model):
+class SpanWithStatus(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1512,14 +1512,14 @@ class SpanWithStatus(Model):
     status: Literal['ok', 'error'] | None = None
 
 
-class QuerySpanTreeResponse(Model):
+class QuerySpanTreeResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     data: dict[str, SpanWithStatus]
 
 
-class QueryTracesRequest(Model):
+class QueryTracesRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1529,7 +1529,7 @@ class QueryTracesRequest(Model):
     order_by: list[str] | None = None
 
 
-class Trace(Model):
+class Trace(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1539,14 +1539,14 @@ class Trace(Model):
     end_time: str | None = None
 
 
-class QueryTracesResponse(Model):
+class QueryTracesResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     data: list[Trace]
 
 
-class SamplingParams(Model):
+class SamplingParams(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1556,7 +1556,7 @@ class SamplingParams(Model):
     stop: list[str] | None = None
 
 
-class ToolDef(Model):
+class ToolDef(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1567,7 +1567,7 @@ class ToolDef(Model):
     tool_prompt_format: str | None = None
 
 
-class Image(Model):
+class Image(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1575,7 +1575,7 @@ class Image(Model):
     data: str | None = None
 
 
-class ImageContentItem(Model):
+class ImageContentItem(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1587,7 +1587,7 @@ class InterleavedContentItem(RootModel[ImageContentItem | TextContentItem]):
     root: ImageContentItem | TextContentItem
 
 
-class OutputAttachment(Model):
+class OutputAttachment(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1595,7 +1595,7 @@ class OutputAttachment(Model):
     mime_type: str
 
 
-class Document(Model):
+class Document(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1603,7 +1603,7 @@ class Document(Model):
     mime_type: str
 
 
-class AgentTurnResponseStepProgressPayload(Model):
+class AgentTurnResponseStepProgressPayload(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1613,7 +1613,7 @@ class AgentTurnResponseStepProgressPayload(Model):
     delta: TextDelta | ImageDelta | ToolCallDelta
 
 
-class Dataset(Model):
+class Dataset(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1626,14 +1626,14 @@ class Dataset(Model):
     metadata: dict[str, Any]
 
 
-class ListDatasetsResponse(Model):
+class ListDatasetsResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     data: list[Dataset]
 
 
-class EvaluateResponse(Model):
+class EvaluateResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1641,7 +1641,7 @@ class EvaluateResponse(Model):
     scores: dict[str, ScoringResult]
 
 
-class OpenAIChatCompletionContentPartImageParam(Model):
+class OpenAIChatCompletionContentPartImageParam(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1649,7 +1649,7 @@ class OpenAIChatCompletionContentPartImageParam(Model):
     image_url: OpenAIImageURL
 
 
-class OpenAIChatCompletionToolCall(Model):
+class OpenAIChatCompletionToolCall(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1659,7 +1659,7 @@ class OpenAIChatCompletionToolCall(Model):
     function: OpenAIChatCompletionToolCallFunction | None = None
 
 
-class OpenAIFile(Model):
+class OpenAIFile(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1667,7 +1667,7 @@ class OpenAIFile(Model):
     file: OpenAIFileFile
 
 
-class OpenAITokenLogProb(Model):
+class OpenAITokenLogProb(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1683,7 +1683,7 @@ class OpenAIResponseFormatParam(
     root: OpenAIResponseFormatText | OpenAIResponseFormatJSONSchema | OpenAIResponseFormatJSONObject
 
 
-class OpenAIChoiceDelta(Model):
+class OpenAIChoiceDelta(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1693,7 +1693,7 @@ class OpenAIChoiceDelta(Model):
     tool_calls: list[OpenAIChatCompletionToolCall] | None = None
 
 
-class ListOpenAIFileResponse(Model):
+class ListOpenAIFileResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1704,7 +1704,7 @@ class ListOpenAIFileResponse(Model):
     object: Literal['list']
 
 
-class ModerationObject(Model):
+class ModerationObject(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1719,7 +1719,7 @@ class OpenAIResponseInputMessageContent(
     root: OpenAIResponseInputMessageContentText | OpenAIResponseInputMessageContentImage
 
 
-class OpenAIResponseMessage(Model):
+class OpenAIResponseMessage(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1755,7 +1755,7 @@ class OpenAIResponseInputTool(
     root: OpenAIResponseInputToolWebSearch | OpenAIResponseInputToolFileSearch | OpenAIResponseInputToolFunction | OpenAIResponseInputToolMCP
 
 
-class OpenAIResponseObject(Model):
+class OpenAIResponseObject(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1774,7 +1774,7 @@ class OpenAIResponseObject(Model):
     truncation: str | None = None
 
 
-class OpenAIResponseObjectStreamResponseCompleted(Model):
+class OpenAIResponseObjectStreamResponseCompleted(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1782,7 +1782,7 @@ class OpenAIResponseObjectStreamResponseCompleted(Model):
     type: Literal['response.completed']
 
 
-class OpenAIResponseObjectStreamResponseCreated(Model):
+class OpenAIResponseObjectStreamResponseCreated(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1790,7 +1790,7 @@ class OpenAIResponseObjectStreamResponseCreated(Model):
     type: Literal['response.created']
 
 
-class OpenAIResponseObjectStreamResponseOutputItemAdded(Model):
+class OpenAIResponseObjectStreamResponseOutputItemAdded(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1801,7 +1801,7 @@ class OpenAIResponseObjectStreamResponseOutputItemAdded(Model):
     type: Literal['response.output_item.added']
 
 
-class OpenAIResponseObjectStreamResponseOutputItemDone(Model):
+class OpenAIResponseObjectStreamResponseOutputItemDone(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1812,7 +1812,7 @@ class OpenAIResponseObjectStreamResponseOutputItemDone(Model):
     type: Literal['response.output_item.done']
 
 
-class VectorStoreListResponse(Model):
+class VectorStoreListResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1823,7 +1823,7 @@ class VectorStoreListResponse(Model):
     has_more: bool
 
 
-class VectorStoreChunkingStrategyStatic(Model):
+class VectorStoreChunkingStrategyStatic(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1831,7 +1831,7 @@ class VectorStoreChunkingStrategyStatic(Model):
     static: VectorStoreChunkingStrategyStaticConfig
 
 
-class VectorStoreFileObject(Model):
+class VectorStoreFileObject(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1846,7 +1846,7 @@ class VectorStoreFileObject(Model):
     vector_store_id: str
 
 
-class VectorStoreFilesListInBatchResponse(Model):
+class VectorStoreFilesListInBatchResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1857,7 +1857,7 @@ class VectorStoreFilesListInBatchResponse(Model):
     has_more: bool
 
 
-class VectorStoreListFilesResponse(Model):
+class VectorStoreListFilesResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1868,7 +1868,7 @@ class VectorStoreListFilesResponse(Model):
     has_more: bool
 
 
-class Checkpoint(Model):
+class Checkpoint(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1880,7 +1880,7 @@ class Checkpoint(Model):
     training_metrics: PostTrainingMetric | None = None
 
 
-class PostTrainingJobArtifactsResponse(Model):
+class PostTrainingJobArtifactsResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1888,7 +1888,7 @@ class PostTrainingJobArtifactsResponse(Model):
     checkpoints: list[Checkpoint]
 
 
-class PostTrainingJobStatusResponse(Model):
+class PostTrainingJobStatusResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1905,7 +1905,7 @@ class AlgorithmConfig(RootModel[LoraFinetuningConfig | QATFinetuningConfig]):
     root: LoraFinetuningConfig | QATFinetuningConfig
 
 
-class SupervisedFineTuneRequest(Model):
+class SupervisedFineTuneRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1918,7 +1918,7 @@ class SupervisedFineTuneRequest(Model):
     algorithm_config: AlgorithmConfig | None = None
 
 
-class AgentConfig(Model):
+class AgentConfig(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1938,14 +1938,14 @@ class AgentConfig(Model):
     response_format: ResponseFormat | None = None
 
 
-class CreateAgentRequest(Model):
+class CreateAgentRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     agent_config: AgentConfig
 
 
-class Agent(Model):
+class Agent(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1958,7 +1958,7 @@ class InterleavedContent(RootModel[str | InterleavedContentItem | list[Interleav
     root: str | InterleavedContentItem | list[InterleavedContentItem]
 
 
-class MemoryRetrievalStep(Model):
+class MemoryRetrievalStep(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1971,7 +1971,7 @@ class MemoryRetrievalStep(Model):
     inserted_context: InterleavedContent
 
 
-class ToolResponse(Model):
+class ToolResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1981,7 +1981,7 @@ class ToolResponse(Model):
     metadata: dict[str, Any] | None = None
 
 
-class ToolResponseMessage(Model):
+class ToolResponseMessage(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1990,7 +1990,7 @@ class ToolResponseMessage(Model):
     content: InterleavedContent
 
 
-class UserMessage(Model):
+class UserMessage(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1999,7 +1999,7 @@ class UserMessage(Model):
     context: InterleavedContent | None = None
 
 
-class CreateAgentTurnRequest(Model):
+class CreateAgentTurnRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2010,7 +2010,7 @@ class CreateAgentTurnRequest(Model):
     tool_config: ToolConfig | None = None
 
 
-class ResumeAgentTurnRequest(Model):
+class ResumeAgentTurnRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2018,7 +2018,7 @@ class ResumeAgentTurnRequest(Model):
     stream: bool | None = None
 
 
-class AgentCandidate(Model):
+class AgentCandidate(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2026,7 +2026,7 @@ class AgentCandidate(Model):
     config: AgentConfig
 
 
-class SystemMessage(Model):
+class SystemMessage(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2034,7 +2034,7 @@ class SystemMessage(Model):
     content: InterleavedContent
 
 
-class OpenAIAssistantMessageParam(Model):
+class OpenAIAssistantMessageParam(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2050,7 +2050,7 @@ class OpenAIChatCompletionContentPartParam(
     root: OpenAIChatCompletionContentPartTextParam | OpenAIChatCompletionContentPartImageParam | OpenAIFile
 
 
-class OpenAIChoiceLogprobs(Model):
+class OpenAIChoiceLogprobs(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2058,7 +2058,7 @@ class OpenAIChoiceLogprobs(Model):
     refusal: list[OpenAITokenLogProb] | None = None
 
 
-class OpenAIUserMessageParam(Model):
+class OpenAIUserMessageParam(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2067,7 +2067,7 @@ class OpenAIUserMessageParam(Model):
     name: str | None = None
 
 
-class OpenAIChunkChoice(Model):
+class OpenAIChunkChoice(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2077,7 +2077,7 @@ class OpenAIChunkChoice(Model):
     logprobs: OpenAIChoiceLogprobs | None = None
 
 
-class OpenAICompletionChoice(Model):
+class OpenAICompletionChoice(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2101,7 +2101,7 @@ class OpenAIResponseInput(
     root: OpenAIResponseOutputMessageWebSearchToolCall | OpenAIResponseOutputMessageFileSearchToolCall | OpenAIResponseOutputMessageFunctionToolCall | OpenAIResponseInputFunctionToolCallOutput | OpenAIResponseMCPApprovalRequest | OpenAIResponseMCPApprovalResponse | OpenAIResponseMessage
 
 
-class OpenAIResponseObjectWithInput(Model):
+class OpenAIResponseObjectWithInput(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2121,7 +2121,7 @@ class OpenAIResponseObjectWithInput(Model):
     input: list[OpenAIResponseInput]
 
 
-class CreateOpenaiResponseRequest(Model):
+class CreateOpenaiResponseRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2166,7 +2166,7 @@ class OpenAIResponseObjectStream(
     root: OpenAIResponseObjectStreamResponseCreated | OpenAIResponseObjectStreamResponseOutputItemAdded | OpenAIResponseObjectStreamResponseOutputItemDone | OpenAIResponseObjectStreamResponseOutputTextDelta | OpenAIResponseObjectStreamResponseOutputTextDone | OpenAIResponseObjectStreamResponseFunctionCallArgumentsDelta | OpenAIResponseObjectStreamResponseFunctionCallArgumentsDone | OpenAIResponseObjectStreamResponseWebSearchCallInProgress | OpenAIResponseObjectStreamResponseWebSearchCallSearching | OpenAIResponseObjectStreamResponseWebSearchCallCompleted | OpenAIResponseObjectStreamResponseMcpListToolsInProgress | OpenAIResponseObjectStreamResponseMcpListToolsFailed | OpenAIResponseObjectStreamResponseMcpListToolsCompleted | OpenAIResponseObjectStreamResponseMcpCallArgumentsDelta | OpenAIResponseObjectStreamResponseMcpCallArgumentsDone | OpenAIResponseObjectStreamResponseMcpCallInProgress | OpenAIResponseObjectStreamResponseMcpCallFailed | OpenAIResponseObjectStreamResponseMcpCallCompleted | OpenAIResponseObjectStreamResponseContentPartAdded | OpenAIResponseObjectStreamResponseContentPartDone | OpenAIResponseObjectStreamResponseCompleted
 
 
-class ListOpenAIResponseInputItem(Model):
+class ListOpenAIResponseInputItem(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2178,7 +2178,7 @@ class VectorStoreChunkingStrategy(RootModel[VectorStoreChunkingStrategyAuto | Ve
     root: VectorStoreChunkingStrategyAuto | VectorStoreChunkingStrategyStatic
 
 
-class OpenaiCreateVectorStoreFileBatchRequest(Model):
+class OpenaiCreateVectorStoreFileBatchRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2187,7 +2187,7 @@ class OpenaiCreateVectorStoreFileBatchRequest(Model):
     chunking_strategy: VectorStoreChunkingStrategy | None = None
 
 
-class OpenaiAttachFileToVectorStoreRequest(Model):
+class OpenaiAttachFileToVectorStoreRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2200,7 +2200,7 @@ class ResponsesCreateRequest(RootModel[CreateOpenaiResponseRequest | ListOpenaiR
     root: CreateOpenaiResponseRequest | ListOpenaiResponsesRequest
 
 
-class CompletionMessage(Model):
+class CompletionMessage(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2210,7 +2210,7 @@ class CompletionMessage(Model):
     tool_calls: list[ToolCall] | None = None
 
 
-class InferenceStep(Model):
+class InferenceStep(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2222,7 +2222,7 @@ class InferenceStep(Model):
     model_response: CompletionMessage
 
 
-class ToolExecutionStep(Model):
+class ToolExecutionStep(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2235,7 +2235,7 @@ class ToolExecutionStep(Model):
     tool_responses: list[ToolResponse]
 
 
-class Turn(Model):
+class Turn(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2249,7 +2249,7 @@ class Turn(Model):
     completed_at: str | None = None
 
 
-class AgentTurnResponseStepCompletePayload(Model):
+class AgentTurnResponseStepCompletePayload(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2259,7 +2259,7 @@ class AgentTurnResponseStepCompletePayload(Model):
     step_details: InferenceStep | ToolExecutionStep | ShieldCallStep | MemoryRetrievalStep
 
 
-class AgentTurnResponseTurnAwaitingInputPayload(Model):
+class AgentTurnResponseTurnAwaitingInputPayload(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2267,7 +2267,7 @@ class AgentTurnResponseTurnAwaitingInputPayload(Model):
     turn: Turn
 
 
-class AgentTurnResponseTurnCompletePayload(Model):
+class AgentTurnResponseTurnCompletePayload(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2275,14 +2275,14 @@ class AgentTurnResponseTurnCompletePayload(Model):
     turn: Turn
 
 
-class AgentStepResponse(Model):
+class AgentStepResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     step: InferenceStep | ToolExecutionStep | ShieldCallStep | MemoryRetrievalStep
 
 
-class ModelCandidate(Model):
+class ModelCandidate(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2292,7 +2292,7 @@ class ModelCandidate(Model):
     system_message: SystemMessage | None = None
 
 
-class OpenAIChoice(Model):
+class OpenAIChoice(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2314,7 +2314,7 @@ class OpenAIMessageParam(
     root: OpenAIUserMessageParam | OpenAISystemMessageParam | OpenAIAssistantMessageParam | OpenAIToolMessageParam | OpenAIDeveloperMessageParam
 
 
-class OpenaiChatCompletionRequest(Model):
+class OpenaiChatCompletionRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2343,7 +2343,7 @@ class OpenaiChatCompletionRequest(Model):
     user: str | None = None
 
 
-class OpenAIChatCompletion(Model):
+class OpenAIChatCompletion(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2354,7 +2354,7 @@ class OpenAIChatCompletion(Model):
     model: str
 
 
-class OpenAIChatCompletionChunk(Model):
+class OpenAIChatCompletionChunk(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2365,7 +2365,7 @@ class OpenAIChatCompletionChunk(Model):
     model: str
 
 
-class OpenAICompletionWithInputMessages(Model):
+class OpenAICompletionWithInputMessages(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2377,7 +2377,7 @@ class OpenAICompletionWithInputMessages(Model):
     input_messages: list[OpenAIMessageParam]
 
 
-class OpenAICompletion(Model):
+class OpenAICompletion(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2388,7 +2388,7 @@ class OpenAICompletion(Model):
     object: Literal['text_completion']
 
 
-class ListOpenAIResponseObject(Model):
+class ListOpenAIResponseObject(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2407,7 +2407,7 @@ class ResponsesCreateResponse(RootModel[OpenAIResponseObject | ListOpenAIRespons
     root: OpenAIResponseObject | ListOpenAIResponseObject
 
 
-class Session(Model):
+class Session(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2417,21 +2417,21 @@ class Session(Model):
     started_at: str
 
 
-class AgentTurnResponseEvent(Model):
+class AgentTurnResponseEvent(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     payload: AgentTurnResponseStepStartPayload | AgentTurnResponseStepProgressPayload | AgentTurnResponseStepCompletePayload | AgentTurnResponseTurnStartPayload | AgentTurnResponseTurnCompletePayload | AgentTurnResponseTurnAwaitingInputPayload
 
 
-class AgentTurnResponseStreamChunk(Model):
+class AgentTurnResponseStreamChunk(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     event: AgentTurnResponseEvent
 
 
-class BenchmarkConfig(Model):
+class BenchmarkConfig(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2440,7 +2440,7 @@ class BenchmarkConfig(Model):
     num_examples: int | None = None
 
 
-class EvaluateRowsRequest(Model):
+class EvaluateRowsRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2449,14 +2449,14 @@ class EvaluateRowsRequest(Model):
     benchmark_config: BenchmarkConfig
 
 
-class RunEvalRequest(Model):
+class RunEvalRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     benchmark_config: BenchmarkConfig
 
 
-class Datum(Model):
+class Datum(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -2468,7 +2468,7 @@ class Datum(Model):
     input_messages: list[OpenAIMessageParam]
 
 
-class ListOpenAIChatCompletionResponse(Model):
+class ListOpenAIChatCompletionResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )

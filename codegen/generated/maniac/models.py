@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from codegen.base import Model
+from codegen.base import View
 from pydantic import ConfigDict, Field, RootModel
 
 
-class AudioOutputConfig(Model):
+class AudioOutputConfig(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -17,7 +17,7 @@ class AudioOutputConfig(Model):
     format: Literal['wav', 'mp3', 'flac', 'opus', 'pcm16', 'aac']
 
 
-class AudioResponse(Model):
+class AudioResponse(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -27,12 +27,12 @@ class AudioResponse(Model):
     transcript: str
 
 
-class BodyFilesCreate(Model):
+class BodyFilesCreate(View):
     purpose: str
     file: str
 
 
-class ChatResponseUsage(Model):
+class ChatResponseUsage(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -43,7 +43,7 @@ class ChatResponseUsage(Model):
     prompt_tokens_details: dict[str, Any] | None = None
 
 
-class CodeEvaluator(Model):
+class CodeEvaluator(View):
     object: Literal['evaluator.code'] = 'evaluator.code'
     project_id: str
     container_id: str | None = None
@@ -60,7 +60,7 @@ class CodeEvaluator(Model):
     requirements: list[str] | None = None
 
 
-class ContainerDataSource(Model):
+class ContainerDataSource(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -69,12 +69,12 @@ class ContainerDataSource(Model):
     container: str
 
 
-class CreateDatasetRes(Model):
+class CreateDatasetRes(View):
     id: str
     message: str
 
 
-class DatasetDataSource(Model):
+class DatasetDataSource(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -83,7 +83,7 @@ class DatasetDataSource(Model):
     dataset: str
 
 
-class DatasetFilter(Model):
+class DatasetFilter(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -98,7 +98,7 @@ class DatasetFilterOperator(
     root: Literal['equals', 'not_equals', 'contains', 'not_contains', 'greater_than', 'less_than', 'greater_than_or_equal', 'less_than_or_equal', 'in', 'not_in', 'exists', 'not_exists', 'between']
 
 
-class DeleteContainerRes(Model):
+class DeleteContainerRes(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -107,7 +107,7 @@ class DeleteContainerRes(Model):
     deleted: Literal[True] = True
 
 
-class DeleteEvaluatorRes(Model):
+class DeleteEvaluatorRes(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -116,7 +116,7 @@ class DeleteEvaluatorRes(Model):
     deleted: Literal[True] = True
 
 
-class EvaluationRunOverallResults(Model):
+class EvaluationRunOverallResults(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -124,7 +124,7 @@ class EvaluationRunOverallResults(Model):
     avg_accuracy: float | None = None
 
 
-class EvaluationRunPerEvalResults(Model):
+class EvaluationRunPerEvalResults(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -141,7 +141,7 @@ class EvaluationRunPerEvalResults(Model):
     expected_count: int | None = None
 
 
-class EvaluationRunPerModelResults(Model):
+class EvaluationRunPerModelResults(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -153,7 +153,7 @@ class EvaluationRunPerModelResults(Model):
     launch_call_id: str | None = None
 
 
-class EvaluationRunResultsInput(Model):
+class EvaluationRunResultsInput(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -163,7 +163,7 @@ class EvaluationRunResultsInput(Model):
     launch_count: int | None = None
 
 
-class EvaluationRunResultsOutput(Model):
+class EvaluationRunResultsOutput(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -173,7 +173,7 @@ class EvaluationRunResultsOutput(Model):
     launch_count: int | None = None
 
 
-class EvaluatorReq(Model):
+class EvaluatorReq(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -192,7 +192,7 @@ class EvaluatorReq(Model):
     inference_parameters: dict[str, Any] | None = None
 
 
-class FileDataSource(Model):
+class FileDataSource(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -201,7 +201,7 @@ class FileDataSource(Model):
     file: str
 
 
-class FileDeleteResponse(Model):
+class FileDeleteResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -210,7 +210,7 @@ class FileDeleteResponse(Model):
     deleted: bool = True
 
 
-class FileObject(Model):
+class FileObject(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -224,7 +224,7 @@ class FileObject(Model):
     status_details: str | None = None
 
 
-class FileRef(Model):
+class FileRef(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -233,19 +233,19 @@ class FileRef(Model):
     file_data: str | None = None
 
 
-class FunctionCall(Model):
+class FunctionCall(View):
     name: str
     arguments: str
 
 
-class FunctionDefinition(Model):
+class FunctionDefinition(View):
     name: str
     description: str | None = None
     parameters: dict[str, Any] | None = None
     strict: bool | None = None
 
 
-class GRPOHyperparameters(Model):
+class GRPOHyperparameters(View):
     lora_alpha: list[float]
     lora_targets: list[str]
     learning_rate: float
@@ -255,12 +255,12 @@ class GRPOHyperparameters(Model):
     num_eval_checkpoints: int = 5
 
 
-class GRPOMethod(Model):
+class GRPOMethod(View):
     type: Literal['grpo']
     hyperparameters: GRPOHyperparameters
 
 
-class GenerateDataSource(Model):
+class GenerateDataSource(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -269,14 +269,14 @@ class GenerateDataSource(Model):
     models: list[str]
 
 
-class HealthResponse(Model):
+class HealthResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     ok: bool
 
 
-class ImageConfig(Model):
+class ImageConfig(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -290,7 +290,7 @@ class ImageConfig(Model):
     moderation: Literal['auto', 'low'] | None = None
 
 
-class ImageURL(Model):
+class ImageURL(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -298,7 +298,7 @@ class ImageURL(Model):
     detail: Literal['auto', 'low', 'high'] | None = None
 
 
-class InputAudio(Model):
+class InputAudio(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -306,19 +306,19 @@ class InputAudio(Model):
     format: Literal['wav', 'mp3']
 
 
-class InputAudioContentPart(Model):
+class InputAudioContentPart(View):
     type: Literal['input_audio'] = 'input_audio'
     input_audio: InputAudio
 
 
-class JsonSchemaConfig(Model):
+class JsonSchemaConfig(View):
     name: str
     description: str | None = None
     schema_: Annotated[dict[str, Any] | None, Field(alias='schema')] = None
     strict: bool | None = None
 
 
-class JudgeEvaluator(Model):
+class JudgeEvaluator(View):
     object: Literal['evaluator.judge'] = 'evaluator.judge'
     project_id: str
     container_id: str | None = None
@@ -336,7 +336,7 @@ class JudgeEvaluator(Model):
     inference_parameters: dict[str, Any] | None = None
 
 
-class ManiacError(Model):
+class ManiacError(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -345,7 +345,7 @@ class ManiacError(Model):
     details: dict[str, Any] | None = None
 
 
-class Pricing(Model):
+class Pricing(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -360,7 +360,7 @@ class Pricing(Model):
     internal_reasoning: str | None = None
 
 
-class RLMResponsesError(Model):
+class RLMResponsesError(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -369,7 +369,7 @@ class RLMResponsesError(Model):
     details: dict[str, Any] | None = None
 
 
-class RLMResponsesOutputText(Model):
+class RLMResponsesOutputText(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -378,7 +378,7 @@ class RLMResponsesOutputText(Model):
     annotations: list[dict[str, Any]] | None = None
 
 
-class RLMResponsesUsage(Model):
+class RLMResponsesUsage(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -387,7 +387,7 @@ class RLMResponsesUsage(Model):
     total_tokens: int
 
 
-class ReasoningConfig(Model):
+class ReasoningConfig(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -397,7 +397,7 @@ class ReasoningConfig(Model):
     enabled: bool | None = None
 
 
-class RegisterOutputMessage(Model):
+class RegisterOutputMessage(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -405,7 +405,7 @@ class RegisterOutputMessage(Model):
     content: str | list[Any] | None = None
 
 
-class RegisterRes(Model):
+class RegisterRes(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -415,20 +415,20 @@ class RegisterRes(Model):
     errors: list[dict[str, Any]]
 
 
-class ResponseFormatJsonObject(Model):
+class ResponseFormatJsonObject(View):
     type: Literal['json_object'] = 'json_object'
 
 
-class ResponseFormatJsonSchema(Model):
+class ResponseFormatJsonSchema(View):
     type: Literal['json_schema'] = 'json_schema'
     json_schema: JsonSchemaConfig
 
 
-class ResponseFormatText(Model):
+class ResponseFormatText(View):
     type: Literal['text'] = 'text'
 
 
-class SFTHyperparameters(Model):
+class SFTHyperparameters(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -456,36 +456,36 @@ class SFTHyperparameters(Model):
     classification_labels: list[str] | None = None
 
 
-class SFTMethod(Model):
+class SFTMethod(View):
     type: Literal['sft']
     hyperparameters: SFTHyperparameters
 
 
-class StreamOptions(Model):
+class StreamOptions(View):
     include_usage: bool | None = None
 
 
-class TextContentPart(Model):
+class TextContentPart(View):
     type: Literal['text'] = 'text'
     text: str
 
 
-class ToolCall(Model):
+class ToolCall(View):
     id: str
     type: Literal['function'] = 'function'
     function: FunctionCall
 
 
-class ToolChoiceFunctionName(Model):
+class ToolChoiceFunctionName(View):
     name: str
 
 
-class ToolDefinition(Model):
+class ToolDefinition(View):
     type: Literal['function'] = 'function'
     function: FunctionDefinition
 
 
-class TraceContext(Model):
+class TraceContext(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -497,7 +497,7 @@ class TraceContext(Model):
     metadata: dict[str, Any] | None = None
 
 
-class TraceListItem(Model):
+class TraceListItem(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -513,7 +513,7 @@ class TraceListItem(Model):
     error_count: int
 
 
-class TraceListRes(Model):
+class TraceListRes(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -522,7 +522,7 @@ class TraceListRes(Model):
     total: int
 
 
-class TraceSpanRes(Model):
+class TraceSpanRes(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -537,7 +537,7 @@ class TraceSpanRes(Model):
     container_count: int
 
 
-class UpdateEvaluatorReq(Model):
+class UpdateEvaluatorReq(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -555,13 +555,13 @@ class UpdateEvaluatorReq(Model):
     inference_parameters: dict[str, Any] | None = None
 
 
-class ValidationError(Model):
+class ValidationError(View):
     loc: list[str | int]
     msg: str
     type: str
 
 
-class WebSearchApproximateLocation(Model):
+class WebSearchApproximateLocation(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -572,7 +572,7 @@ class WebSearchApproximateLocation(Model):
     timezone: str | None = None
 
 
-class WebSearchOptions(Model):
+class WebSearchOptions(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -580,7 +580,7 @@ class WebSearchOptions(Model):
     user_location: WebSearchApproximateLocation | None = None
 
 
-class RLMControls(Model):
+class RLMControls(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -593,7 +593,7 @@ class RLMControls(Model):
     tool_config: dict[str, Any] | None = None
 
 
-class RLMResponsesInputText(Model):
+class RLMResponsesInputText(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -601,7 +601,7 @@ class RLMResponsesInputText(Model):
     text: str
 
 
-class RLMResponsesReasoning(Model):
+class RLMResponsesReasoning(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -628,7 +628,7 @@ class EvaluatorsUpdateResponse(RootModel[JudgeEvaluator | CodeEvaluator]):
     root: JudgeEvaluator | CodeEvaluator
 
 
-class CreateDatasetReq(Model):
+class CreateDatasetReq(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -641,7 +641,7 @@ class CreateDatasetReq(Model):
     metadata: dict[str, Any] | None = None
 
 
-class CreateOptimizationRunReq(Model):
+class CreateOptimizationRunReq(View):
     container: str
     base_models: list[str]
     evals: list[str]
@@ -651,7 +651,7 @@ class CreateOptimizationRunReq(Model):
     environment: str | None = 'main'
 
 
-class CreateOptimizationRunRes(Model):
+class CreateOptimizationRunRes(View):
     created_at: str
     finished_at: str | None = None
     error_at: str | None = None
@@ -670,7 +670,7 @@ class CreateOptimizationRunRes(Model):
     best_checkpoint: str | None = None
 
 
-class Dataset(Model):
+class Dataset(View):
     id: str
     object: Literal['dataset'] = 'dataset'
     name: str
@@ -687,14 +687,14 @@ class Dataset(Model):
     metadata: dict[str, Any] | None = None
 
 
-class ErrorResponse(Model):
+class ErrorResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     error: ManiacError
 
 
-class EvaluationRun(Model):
+class EvaluationRun(View):
     created_at: str
     finished_at: str | None = None
     error_at: str | None = None
@@ -716,7 +716,7 @@ class EvaluationRun(Model):
     metadata: dict[str, Any] | None = None
 
 
-class EvaluationRunListResponse(Model):
+class EvaluationRunListResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -725,7 +725,7 @@ class EvaluationRunListResponse(Model):
     total: int
 
 
-class EvaluationRunReq(Model):
+class EvaluationRunReq(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -738,7 +738,7 @@ class EvaluationRunReq(Model):
     environment: str | None = 'main'
 
 
-class EvaluatorListResponse(Model):
+class EvaluatorListResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -747,12 +747,12 @@ class EvaluatorListResponse(Model):
     total: int
 
 
-class FileContentPart(Model):
+class FileContentPart(View):
     type: Literal['file'] = 'file'
     file: FileRef
 
 
-class FileListResponse(Model):
+class FileListResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -761,16 +761,16 @@ class FileListResponse(Model):
     total: int
 
 
-class HTTPValidationError(Model):
+class HTTPValidationError(View):
     detail: list[ValidationError] | None = None
 
 
-class ImageContentPart(Model):
+class ImageContentPart(View):
     type: Literal['image_url'] = 'image_url'
     image_url: ImageURL
 
 
-class ListResponseDataset(Model):
+class ListResponseDataset(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -779,7 +779,7 @@ class ListResponseDataset(Model):
     total: int
 
 
-class Message(Model):
+class Message(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -790,7 +790,7 @@ class Message(Model):
     tool_call_id: str | None = None
 
 
-class ModelListItem(Model):
+class ModelListItem(View):
     object: Literal['model'] = 'model'
     id: str
     slug: str
@@ -804,7 +804,7 @@ class ModelListItem(Model):
     desktop_picker_rank: int | None = None
 
 
-class ModelListResponse(Model):
+class ModelListResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -813,7 +813,7 @@ class ModelListResponse(Model):
     total: int
 
 
-class PredictionContent(Model):
+class PredictionContent(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -821,7 +821,7 @@ class PredictionContent(Model):
     content: str | list[TextContentPart]
 
 
-class RLMResponsesOutputMessage(Model):
+class RLMResponsesOutputMessage(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -832,7 +832,7 @@ class RLMResponsesOutputMessage(Model):
     content: list[RLMResponsesOutputText]
 
 
-class RLMResponsesResponse(Model):
+class RLMResponsesResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -849,7 +849,7 @@ class RLMResponsesResponse(Model):
     error: RLMResponsesError | None = None
 
 
-class RegisterOutputChoice(Model):
+class RegisterOutputChoice(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -858,12 +858,12 @@ class RegisterOutputChoice(Model):
     finish_reason: str | None = None
 
 
-class ToolChoiceFunction(Model):
+class ToolChoiceFunction(View):
     type: Literal['function'] = 'function'
     function: ToolChoiceFunctionName
 
 
-class TraceRes(Model):
+class TraceRes(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -879,7 +879,7 @@ class TraceRes(Model):
     spans: list[TraceSpanRes] | None = None
 
 
-class RLMResponsesInputMessage(Model):
+class RLMResponsesInputMessage(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -888,7 +888,7 @@ class RLMResponsesInputMessage(Model):
     content: str | list[RLMResponsesInputText]
 
 
-class RlmResponsesCreateRequest(Model):
+class RlmResponsesCreateRequest(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -903,7 +903,7 @@ class RlmResponsesCreateRequest(Model):
     rlm: RLMControls | None = None
 
 
-class ChatReq(Model):
+class ChatReq(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -947,7 +947,7 @@ class ChatReq(Model):
     trace: TraceContext | None = None
 
 
-class ChatResRelaxedInput(Model):
+class ChatResRelaxedInput(View):
     id: str | None = None
     choices: list[RegisterOutputChoice]
     created: Any = None
@@ -963,7 +963,7 @@ class ChatResRelaxedInput(Model):
     trace: TraceContext | None = None
 
 
-class ChatResRelaxedOutput(Model):
+class ChatResRelaxedOutput(View):
     id: str | None = None
     choices: list[RegisterOutputChoice]
     created: Any = None
@@ -979,7 +979,7 @@ class ChatResRelaxedOutput(Model):
     trace: TraceContext | None = None
 
 
-class ChatResponseMessageInput(Model):
+class ChatResponseMessageInput(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -992,7 +992,7 @@ class ChatResponseMessageInput(Model):
     images: list[ImageContentPart] | None = None
 
 
-class ChatResponseMessageOutput(Model):
+class ChatResponseMessageOutput(View):
     model_config = ConfigDict(
         extra='allow',
     )
@@ -1005,7 +1005,7 @@ class ChatResponseMessageOutput(Model):
     images: list[ImageContentPart] | None = None
 
 
-class InferenceParamsInput(Model):
+class InferenceParamsInput(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1045,7 +1045,7 @@ class InferenceParamsInput(Model):
     bad_words: list[str] | None = None
 
 
-class InferenceParamsOutput(Model):
+class InferenceParamsOutput(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1085,7 +1085,7 @@ class InferenceParamsOutput(Model):
     bad_words: list[str] | None = None
 
 
-class Item(Model):
+class Item(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1095,7 +1095,7 @@ class Item(Model):
     metadata: dict[str, Any] | None = None
 
 
-class RegisterReq(Model):
+class RegisterReq(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1103,7 +1103,7 @@ class RegisterReq(Model):
     container: str
 
 
-class UpdateContainerReq(Model):
+class UpdateContainerReq(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1112,7 +1112,7 @@ class UpdateContainerReq(Model):
     default_model: str | None = None
 
 
-class AddModelToContainerReq(Model):
+class AddModelToContainerReq(View):
     model: str
     container: str
     slug: str
@@ -1120,7 +1120,7 @@ class AddModelToContainerReq(Model):
     default_system_prompt: str | None = None
 
 
-class AddModelToContainerRes(Model):
+class AddModelToContainerRes(View):
     object: Literal['model'] = 'model'
     id: str
     container_id: str
@@ -1130,7 +1130,7 @@ class AddModelToContainerRes(Model):
     default_system_prompt: str | None = None
 
 
-class ChatListRes(Model):
+class ChatListRes(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1139,7 +1139,7 @@ class ChatListRes(Model):
     total: int
 
 
-class ChatResponseChoiceInput(Model):
+class ChatResponseChoiceInput(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1149,7 +1149,7 @@ class ChatResponseChoiceInput(Model):
     logprobs: Any = None
 
 
-class ChatResponseChoiceOutput(Model):
+class ChatResponseChoiceOutput(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1159,7 +1159,7 @@ class ChatResponseChoiceOutput(Model):
     logprobs: Any = None
 
 
-class ContainerInput(Model):
+class ContainerInput(View):
     id: str
     object: Literal['container'] = 'container'
     project_id: str
@@ -1182,7 +1182,7 @@ class ContainerInput(Model):
     deleted_at: bool = False
 
 
-class ContainerOutput(Model):
+class ContainerOutput(View):
     id: str
     object: Literal['container'] = 'container'
     project_id: str
@@ -1205,7 +1205,7 @@ class ContainerOutput(Model):
     deleted_at: bool = False
 
 
-class ContainerListResponse(Model):
+class ContainerListResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1214,7 +1214,7 @@ class ContainerListResponse(Model):
     total: int
 
 
-class CreateContainerReq(Model):
+class CreateContainerReq(View):
     label: str
     initial_model: str
     api: Literal['chat.completions', 'completions', 'responses', 'embeddings', 'rerank', 'containers', 'models', 'datasets', 'evaluation', 'optimization', 'project.keys'] = (
@@ -1224,7 +1224,7 @@ class CreateContainerReq(Model):
     default_system_prompt: str | None = None
 
 
-class CreateContainerRes(Model):
+class CreateContainerRes(View):
     id: str
     object: Literal['container'] = 'container'
     org_id: str | None = None
@@ -1244,7 +1244,7 @@ class CreateContainerRes(Model):
     deleted_at: bool = False
 
 
-class ChatRes(Model):
+class ChatRes(View):
     model_config = ConfigDict(
         extra='forbid',
     )

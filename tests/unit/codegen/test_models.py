@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from codegen.operation import Body, Json, Payload
-from codegen.payloads import is_json, pascal
+from codegen.payloads import is_json, name_class
 from codegen.pointer import point, resolve
 from tests.unit.codegen.instances import Instances
 from tests.unit.codegen.served import APIS, compile_schema, find_operation, read_operations, read_served
@@ -73,7 +73,7 @@ def test_every_component_is_accepted_by_its_model(api: str) -> None:
         for seed in range(SEEDS):
             value = Instances(document, seed).make(schema)
             if validator.is_valid(value):
-                assert getattr(models, pascal(name)).model_validate(value) is not None
+                assert getattr(models, name_class(name)).model_validate(value) is not None
 
 
 Wrap = Callable[[Json], Json]
@@ -103,7 +103,7 @@ def component_sites(api: str) -> Iterator[tuple[str, Json, Wrap]]:
 def accept(api: str, name: str, value: Json) -> None:
     assert compile_schema(api, point("components", "schemas", name)).is_valid(value), (name, value)
     models = import_module(f"codegen.generated.{api}.models")
-    getattr(models, pascal(name)).model_validate(value)
+    getattr(models, name_class(name)).model_validate(value)
 
 
 def test_every_constant_of_a_union_is_accepted() -> None:
