@@ -1,21 +1,36 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
+import asyncpg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import StatementError
 
 from storage.database import Database
-from storage.errors import SchemaMismatch, StorageConflict, StorageUnavailable
+from storage.errors import RowRefused, SchemaMismatch, StorageConflict, StorageUnavailable
+from storage.ledger import Ledger
+from storage.ledger_record import Record
 from storage.migrations import HEAD, REVISIONS
 from storage.migrations.run import config
+from storage.presence import Presence
 from storage.repositories.organisations import Organisation, Organisations
+from storage.repositories.requests import Requests
 from storage.tables import METADATA
+
+
+@pytest.fixture
+async def postgres_only(empty_postgres_url: str) -> AsyncIterator[Database]:
+    opened = Database.open(empty_postgres_url)
+    await opened.upgrade()
+    yield opened
+    await opened.close()
 
 
 async def keep(database: Database, organisation: Organisation) -> None:
@@ -105,6 +120,31 @@ async def test_a_taken_name_is_a_conflict(database: Database) -> None:
         await keep(database, Organisation("org_second", "taken", "Taken", datetime.now(UTC)))
 
 
+@pytest.mark.parametrize("slug", ["lone \ud800 surrogate", "a NUL\x00 in it"])
+async def test_a_text_that_cannot_be_kept_is_refused_or_not_found(database: Database, slug: str) -> None:
+    if database.dialect == "sqlite" and "\x00" in slug:
+        assert await Organisations(database).find(slug) is None
+        return
+    with pytest.raises(RowRefused):
+        await Organisations(database).find(slug)
+
+
+async def test_connections_that_postgres_cut_are_replaced(postgres_only: Database) -> None:
+    ledger = Ledger(postgres_only, Presence(postgres_only))
+    await ledger.open()
+    server = await asyncpg.connect(postgres_only.dsn)
+    await server.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    await server.close()
+    await ledger.finish(Record("req_cut", "ipop", "op", 0.0, project_id="p", state="completed"))
+    with pytest.raises(StorageUnavailable):
+        await postgres_only.revision()
+    assert await Requests(postgres_only).get("p", "req_cut")
+    await ledger.close()
+
+
 async def test_times_come_back_as_the_same_moment_and_naive_ones_are_refused(database: Database) -> None:
     moment = datetime(2026, 1, 31, 23, 59, 59, 123456, tzinfo=timezone(timedelta(hours=5, minutes=30)))
     await keep(database, Organisation("org_time", "time", "Time", moment))
@@ -112,5 +152,5 @@ async def test_times_come_back_as_the_same_moment_and_naive_ones_are_refused(dat
     assert found is not None
     assert found.created_at == moment
     assert found.created_at.tzinfo is not None
-    with pytest.raises(Exception, match="zone"):
+    with pytest.raises(StatementError, match="zone"):
         await keep(database, Organisation("org_naive", "naive", "Naive", moment.replace(tzinfo=None)))
