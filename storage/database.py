@@ -16,7 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.sqlite import Insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from storage.errors import SchemaMismatch, StorageConflict, StorageUnavailable
+from storage.errors import RowRefused, SchemaMismatch, StorageConflict, StorageUnavailable
 from storage.migrations import HEAD, REVISIONS
 
 Transaction: TypeAlias = AsyncConnection
@@ -34,6 +34,9 @@ PRAGMAS = (
     "foreign_keys=ON",
     f"busy_timeout={int(BUSY_TIMEOUT_SECONDS * 1000)}",
 )
+
+DATA_EXCEPTION = "22"
+"""The class of SQLSTATE codes for values that a type cannot hold."""
 
 AWAY = (sa.OperationalError, sa.InterfaceError, sa.InternalError, sa.TimeoutError, OSError)
 
@@ -164,7 +167,7 @@ def _postgres_engine(dsn: str) -> AsyncEngine:
         except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise StorageUnavailable(f"cannot connect to Postgres: {error}") from error
 
-    return create_async_engine("postgresql+asyncpg://", async_creator=connect, pool_pre_ping=False)
+    return create_async_engine("postgresql+asyncpg://", async_creator=connect)
 
 
 @asynccontextmanager
@@ -174,9 +177,15 @@ async def _translated(connecting: Any) -> AsyncIterator[AsyncConnection]:
             yield connection
     except sa.IntegrityError as error:
         raise StorageConflict(str(error.orig)) from error
+    except (sa.DataError, UnicodeEncodeError, OverflowError) as error:
+        raise RowRefused(str(error)) from error
     except AWAY as error:
         raise StorageUnavailable(str(error)) from error
+    except sa.ProgrammingError:
+        raise  # our own fault, on Postgres
     except sa.DBAPIError as error:
-        if error.connection_invalidated:
-            raise StorageUnavailable(str(error)) from error
-        raise
+        # what asyncpg raises and SQLAlchemy does not sort: values it cannot send, and Postgres' own refusals
+        refused = isinstance(getattr(error.orig, "__cause__", None), ValueError)
+        if refused or str(getattr(error.orig, "sqlstate", "")).startswith(DATA_EXCEPTION):
+            raise RowRefused(str(error.orig)) from error
+        raise StorageUnavailable(str(error)) from error

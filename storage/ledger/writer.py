@@ -123,7 +123,7 @@ class Ledger:
             try:
                 await self._presence.beat()
                 await self.recover()
-            except StorageUnavailable:
+            except StorageError:
                 continue  # the next beat may get through, and requests fail by themselves meanwhile
 
     async def close(self) -> None:

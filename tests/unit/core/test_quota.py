@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import pytest
+
+from handlers.core.call import Caller
+from handlers.core.errors import PaymentRequired, RateLimited
+from handlers.core.keys import Bootstrap, KeyDraft, Rates, Tenancy, bootstrap
+from handlers.core.quota import Quota
+from storage.database import Database
+from storage.errors import StorageUnavailable
+from tests.unit.core.conftest import Clock, lose
+
+
+@pytest.fixture
+async def tenancy(database: Database, clock: Clock) -> Tenancy:
+    made = Tenancy(database, clock=clock)
+    await bootstrap(made, Bootstrap())
+    return made
+
+
+@pytest.fixture
+async def caller(tenancy: Tenancy) -> Caller:
+    issued = await tenancy.create_key("test", "default", KeyDraft())
+    return Caller(issued.key.project_id, "default", issued.key.id)
+
+
+async def admitted(quota: Quota, caller: Caller, tokens: int = 0, tries: int = 100) -> int:
+    for number in range(tries):
+        try:
+            await quota.admit(caller, tokens)
+        except RateLimited:
+            return number
+    return tries
+
+
+async def test_without_limits_nothing_is_asked_after_the_first_request(
+    database: Database, caller: Caller, clock: Clock
+) -> None:
+    quota = Quota(database, clock)
+    await quota.settle(await quota.admit(caller, 10), tokens=99, cost_micros=5)
+    lose(database)
+    assert await admitted(quota, caller, tokens=10**9) == 100
+
+
+async def test_a_block_is_one_percent_of_the_limit_and_asks_nothing_until_it_is_used_up(
+    database: Database, tenancy: Tenancy, caller: Caller, clock: Clock
+) -> None:
+    await tenancy.set_limits("test", "default", Rates(requests_per_minute=1_000))
+    quota = Quota(database, clock)
+    await quota.admit(caller)
+    lose(database)
+    for _ in range(9):
+        await quota.admit(caller)
+    with pytest.raises(StorageUnavailable):
+        await quota.admit(caller)
+
+
+async def test_a_limit_starts_anew_with_the_minute_and_says_when(
+    database: Database, tenancy: Tenancy, caller: Caller, clock: Clock
+) -> None:
+    await tenancy.set_limits("test", "default", Rates(requests_per_minute=3))
+    clock.now = 1_790_000_040.0 // 60 * 60 + 17.5
+    quota = Quota(database, clock)
+    assert await admitted(quota, caller) == 3
+    with pytest.raises(RateLimited) as refused:
+        await quota.admit(caller)
+    assert refused.value.retry_after_seconds == 43
+    assert refused.value.headers["Retry-After"] == "43"
+    clock.now += refused.value.retry_after_seconds
+    assert await admitted(quota, caller) == 3
+
+
+async def test_a_key_is_limited_beside_its_project(
+    database: Database, tenancy: Tenancy, caller: Caller, clock: Clock
+) -> None:
+    await tenancy.set_limits("test", "default", Rates(requests_per_minute=8))
+    await tenancy.set_limits("test", "default", Rates(requests_per_minute=5), caller.key_id)
+    quota = Quota(database, clock)
+    assert await admitted(quota, caller) == 5
+    # what the key's limit refused did not use up the project's
+    assert await admitted(quota, Caller(caller.project_id, "default")) == 3
+
+
+async def test_tokens_are_corrected_to_what_was_used(
+    database: Database, tenancy: Tenancy, caller: Caller, clock: Clock
+) -> None:
+    await tenancy.set_limits("test", "default", Rates(tokens_per_minute=100, tokens_per_day=150))
+    quota = Quota(database, clock)
+    await quota.settle(await quota.admit(caller, 90), tokens=20)
+    assert await admitted(quota, caller, tokens=10) == 8
+    clock.now += 60
+    await quota.settle(await quota.admit(caller, 10), tokens=45)
+    with pytest.raises(RateLimited) as refused:
+        await quota.admit(caller, 10)
+    assert "tokens per day" in refused.value.message
+    assert refused.value.retry_after_seconds > 60
+
+
+async def test_a_request_larger_than_the_limit_says_so(
+    database: Database, tenancy: Tenancy, caller: Caller, clock: Clock
+) -> None:
+    await tenancy.set_limits("test", "default", Rates(tokens_per_minute=100))
+    quota = Quota(database, clock)
+    with pytest.raises(RateLimited, match="may use 101 tokens"):
+        await quota.admit(caller, 101)
+    assert await quota.admit(caller, 100)
+
+
+async def test_a_changed_limit_holds_from_the_next_look_on(
+    database: Database, tenancy: Tenancy, caller: Caller, clock: Clock
+) -> None:
+    quota = Quota(database, clock)
+    assert await admitted(quota, caller, tries=5) == 5
+    await tenancy.set_limits("test", "default", Rates(requests_per_minute=2))
+    await quota.refresh()
+    assert await admitted(quota, caller) == 2
+    await tenancy.set_limits("test", "default", Rates())
+    await quota.refresh()
+    assert await admitted(quota, caller, tries=5) == 5
+
+
+async def test_an_idle_block_goes_back(database: Database, tenancy: Tenancy, caller: Caller, clock: Clock) -> None:
+    await tenancy.set_limits("test", "default", Rates(tokens_per_day=1_000))
+    idle, busy = Quota(database, clock), Quota(database, clock)
+    await idle.settle(await idle.admit(caller, 500), tokens=0)
+    assert await admitted(busy, caller, tokens=600, tries=1) == 0
+    await idle.refresh()  # more than a block
+    await idle.refresh()  # and a block that nobody used
+    clock.now += 1
+    assert await admitted(busy, caller, tokens=1_000, tries=1) == 1
+
+
+async def test_prepaid_credits_end(database: Database, tenancy: Tenancy, caller: Caller, clock: Clock) -> None:
+    await tenancy.set_credits("test", "default", 1_000)
+    quota = Quota(database, clock)
+    await quota.settle(await quota.admit(caller), tokens=1, cost_micros=999)
+    await quota.settle(await quota.admit(caller), tokens=1, cost_micros=50)
+    with pytest.raises(PaymentRequired):
+        await quota.admit(caller)
+    await tenancy.set_credits("test", "default", 1)
+    await quota.refresh()
+    assert await quota.admit(caller)
+    await tenancy.set_credits("test", "default", None)
+    await quota.refresh()
+    assert await quota.admit(caller)
