@@ -6,6 +6,7 @@ The vocabulary is loaded on first need (half a second, 140 MB), and like large t
 from __future__ import annotations
 
 import asyncio
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any, NamedTuple, TypeVar
@@ -60,7 +61,9 @@ async def _off_loop_if_slow(function: Callable[[str], Result], text: str) -> Res
 
 @cache
 def _vocabulary() -> Any:
-    import bpe_openai
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # its import reads files in a deprecated way
+        import bpe_openai
 
     return bpe_openai.get_encoding("o200k_base")
 
