@@ -1,6 +1,6 @@
 """Counting tokens with OpenAI's `o200k_base` vocabulary, which is near enough for every vendor that sends no counts.
 
-The vocabulary is loaded on first need (half a second, 140 MB), and like large texts never on the event loop.
+The vocabulary is loaded on first need (a tenth of a second, 70 MB), and like large texts not on the event loop.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
+from importlib.machinery import PathFinder
+from importlib.util import find_spec, module_from_spec
 from typing import Any, NamedTuple, TypeVar
 
 import orjson
@@ -60,31 +62,41 @@ async def _off_loop_if_slow(function: Callable[[str], Result], text: str) -> Res
 
 @cache
 def _vocabulary() -> Any:
-    import bpe_openai
-
-    return bpe_openai.get_encoding("o200k_base")
+    """The engine of `bpe_openai` without the package around it, whose import reads three vocabularies into
+    dictionaries that are of no use here, in half a second and 80 MB."""
+    package = find_spec("bpe_openai")
+    spec = PathFinder.find_spec("_bindings", package.submodule_search_locations) if package else None
+    if spec is None or spec.loader is None:
+        raise ImportError("bpe_openai is not installed, or without its engine")
+    bindings = module_from_spec(spec)
+    spec.loader.exec_module(bindings)
+    return bindings.tokenizer_for_encoding("o200k_base")
 
 
 def _count(text: str) -> int:
-    return sum(len(_vocabulary().encode_ordinary(part)) for part in _slices(text))
+    return sum(_vocabulary().count(part) for part in _slices(text))
 
 
 def _split(text: str) -> list[Piece]:
     vocabulary, pieces = _vocabulary(), []
-    held, tokens = b"", 0
+    held: list[int] = []
     for part in _slices(text):
-        for token in vocabulary.encode_ordinary(part):
-            held, tokens = held + vocabulary.decode_single_token_bytes(token), tokens + 1
+        for token in vocabulary.encode(part):
+            held.append(token)
             try:
-                pieces.append(Piece(held.decode(), tokens))
-            except UnicodeDecodeError:
+                pieces.append(Piece(vocabulary.decode(held), len(held)))
+            except ValueError:  # the rest of a character is in the next token
                 continue
-            held, tokens = b"", 0
+            held = []
     return pieces
 
 
 def _slices(text: str) -> Iterator[str]:
-    """The encoder refuses a million characters at once, and other threads run between slices."""
+    """Portions between which other threads may run: the engine holds Python's lock while it works."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     for start in range(0, len(text), SLICE_CHARACTERS):
         yield text[start : start + SLICE_CHARACTERS]
 

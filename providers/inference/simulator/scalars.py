@@ -16,6 +16,7 @@ from providers.inference.simulator.budget import Budget, Unsatisfiable
 from providers.inference.simulator.pattern import Pattern
 
 SPAN = 100
+QUARTER = Fraction(1, 4)
 PADDING = "simulated text that fills up the length its schema demands "
 
 
@@ -39,7 +40,7 @@ def make_string(schema: Mapping[str, Any], name: str, rng: random.Random, budget
 def make_number(schema: Mapping[str, Any], kind: str, rng: random.Random) -> int | float:
     """A multiple of `multipleOf`, near the bound where there is only one."""
     whole = kind == "integer"
-    step = Fraction(str(schema["multipleOf"])) if "multipleOf" in schema else Fraction(1)
+    step = Fraction(str(schema["multipleOf"])) if "multipleOf" in schema else QUARTER
     if step <= 0:
         raise Unsatisfiable("multipleOf is not above 0")
     if whole:

@@ -32,14 +32,20 @@ class Seen:
 
 
 class FakeVendor:
-    """`gone` is set when a client breaks a connection on which an answer is under way."""
+    """Answers a body with `"stream": true` with `streamed_reply` if there is one, and everything else with `reply`.
+
+    `asked` is set by a request, `gone` when a client breaks a connection on which an answer is under way, `empty` when
+    the last connection has ended."""
 
     def __init__(self) -> None:
         self.reply = Reply()
+        self.streamed_reply: Reply | None = None
         self.seen: list[Seen] = []
         self.gone = asyncio.Event()
         self.connections = 0
         self.accepted = 0
+        self.asked = asyncio.Event()
+        self.empty = asyncio.Event()
         self.port = 0
 
     @property
@@ -68,6 +74,8 @@ class FakeVendor:
             finally:
                 writer.close()
                 self.connections -= 1
+                if not self.connections:
+                    self.empty.set()
 
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
         self.port = server.sockets[0].getsockname()[1]
@@ -86,7 +94,9 @@ class FakeVendor:
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
         body = await reader.readexactly(int(headers.get("content-length", 0)))
         self.seen.append(Seen(head[0].split(" ")[1], headers, orjson.loads(body) if body else None))
-        reply = self.reply
+        self.asked.set()
+        streamed = isinstance(self.last.body, dict) and self.last.body.get("stream")
+        reply = (self.streamed_reply if streamed else None) or self.reply
         if reply.before == "stall":
             return await self._stall(reader)
         lines = {"content-type": reply.content_type, "transfer-encoding": "chunked", **reply.headers}

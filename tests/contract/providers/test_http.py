@@ -117,8 +117,7 @@ async def test_cancelling_closes_the_connection(vendor: FakeVendor, call: Call) 
     http = HttpClient()
     vendor.reply = Reply(before="stall")
     task = asyncio.ensure_future(call(http, vendor.url))
-    while not vendor.seen:
-        await asyncio.sleep(0.01)
+    await vendor.asked.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -168,10 +167,8 @@ async def test_a_closed_client_leaves_no_tasks_and_no_connections(vendor: FakeVe
         with pytest.raises(ProviderError):
             await call(http, vendor.url)
     await http.close()
-    while vendor.connections:
-        await asyncio.sleep(0.01)
-    serving = [task for task in asyncio.all_tasks() - before if not task.done()]
-    assert serving == []
+    await asyncio.wait_for(vendor.empty.wait(), 5)
+    assert asyncio.all_tasks() - before == set()
 
 
 def test_a_client_that_was_never_used_imports_nothing() -> None:

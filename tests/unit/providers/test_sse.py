@@ -66,5 +66,4 @@ def test_an_event_is_given_out_as_soon_as_its_blank_line_is_there() -> None:
 def test_an_event_beyond_the_limit_is_a_broken_answer(portion: bytes) -> None:
     parser = EventParser(largest_event_bytes=100)
     with pytest.raises(BrokenAnswer):
-        for _ in range(30):
-            list(parser.feed(portion))
+        [list(parser.feed(portion)) for _ in range(30)]
