@@ -33,8 +33,17 @@ def _check_chat(ask: ChatAsk, model: Model) -> None:
         raise Invalid("messages must not be empty", param="messages")
     if ask.options.get("tools") and "tools" not in model.capabilities:
         raise _lacks(model, "tools", "tools")
+    for modality in ask.options.get("modalities") or []:
+        if modality not in _output_modalities(model):
+            raise Invalid(f"{model.id} does not answer in {modality}", code=f"model_does_not_support_{modality}")
     for part in _parts(ask.messages):
         _check_part(part, model)
+
+
+def _output_modalities(model: Model) -> list[str]:
+    """Text, and what the catalog's entry or the registration says in `metadata.output_modalities`."""
+    more = model.metadata.get("output_modalities")
+    return ["text", *more] if isinstance(more, list | tuple) else ["text"]
 
 
 def _check_part(part: dict[str, Any], model: Model) -> None:

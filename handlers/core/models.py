@@ -177,6 +177,7 @@ def _unknown_model(registered: RegisteredModel) -> Model:
         max_output_tokens=0,
         created=_created(registered),
         embedding_dimensions=_whole(registered.metadata.get("embedding_dimension")),
+        metadata=registered.metadata,
     )
 
 
