@@ -133,7 +133,9 @@ def test_llama_stack_wraps_all_but_what_is_not_found() -> None:
 
     assert rendered(core.NotFound("there is no agent a1")) == {"detail": "there is no agent a1"}
     assert rendered(core.Invalid("bad", errors=faults)) == {
-        "error": {"detail": {"errors": [{"loc": ["body", "stream"], "msg": "is no boolean", "type": "invalid_request"}]}}
+        "error": {
+            "detail": {"errors": [{"loc": ["body", "stream"], "msg": "is no boolean", "type": "invalid_request"}]}
+        }
     }
     assert rendered(core.Invalid("bad", param="model_id"))["error"]["detail"]["errors"] == [
         {"loc": ["body", "model_id"], "msg": "bad", "type": "invalid_request"}

@@ -170,7 +170,9 @@ async def test_models_are_listed_newest_first_in_pages_with_an_exact_total() -> 
 async def test_a_model_tells_its_price_per_token_without_exponents() -> None:
     cheap = replace(FULL.prices[0], input_usd=FULL.prices[0].input_usd / 1000)
     services = make_services(catalog=CatalogHolder(Catalog([replace(FULL, prices=(cheap,))])))
-    listed = check_answer("maniac", "GET /v1/models", await models_list(ModelsListParams(), make_call("maniac", services)))
+    listed = check_answer(
+        "maniac", "GET /v1/models", await models_list(ModelsListParams(), make_call("maniac", services))
+    )
     pricing = {"prompt": "0.000000005", "completion": "0.00003", "input_cache_read": "0.0000005"}
     assert listed["data"][0]["pricing"] == pricing
     assert listed["data"][0]["supported_apis"] == ["chat.completions", "completions"]
@@ -183,7 +185,9 @@ async def test_models_of_a_container_that_is_not_there_are_not_found() -> None:
 
 async def test_production_lists_only_models_with_a_configured_vendor() -> None:
     services = make_services(profile="production", inference={})
-    listed = check_answer("maniac", "GET /v1/models", await models_list(ModelsListParams(), make_call("maniac", services)))
+    listed = check_answer(
+        "maniac", "GET /v1/models", await models_list(ModelsListParams(), make_call("maniac", services))
+    )
     assert [model["id"] for model in listed["data"]] == ["local/all-minilm-l6-v2"]
 
 
