@@ -1,19 +1,90 @@
-"""`python -m codegen generate | check | diff OLD NEW`."""
+"""`python -m codegen generate | check | diff OLD NEW`: the way from documents to code, and what changed between two."""
 
 from __future__ import annotations
 
+import argparse
+import json
 import sys
-import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from codegen.generate import Layout, build_all
+from codegen.diff import compare, render, to_json
+from codegen.load import DocumentError, load_document
+
+if TYPE_CHECKING:
+    from codegen.generate import Build, Layout
 
 
-def main() -> int:
-    warnings.simplefilter("always")
-    for path, text in build_all(Layout()).items():
+def main(arguments: list[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    try:
+        if options.command == "diff":
+            return diff(options.old, options.new, as_json=options.json)
+        return check(options) if options.command == "check" else generate(options)
+    except DocumentError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m codegen", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, text in (("generate", "write the generated files"), ("check", "exit 1 when any of them is stale")):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("--specs", type=Path, help="folder of documents/, overlays/ and documents.lock")
+        command.add_argument("--out", type=Path, help="folder of the generated packages")
+    command = commands.add_parser("diff", help="exit 1 when NEW breaks clients of OLD, 2 when one cannot be read")
+    command.add_argument("old", type=Path, metavar="OLD")
+    command.add_argument("new", type=Path, metavar="NEW")
+    command.add_argument("--json", action="store_true")
+    return parser
+
+
+def diff(old: Path, new: Path, *, as_json: bool) -> int:
+    documents = load_document(old), load_document(new)
+    try:
+        difference = compare(*documents)
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise DocumentError(f"not a usable OpenAPI document: {error!r}") from error
+    print(json.dumps(to_json(difference), indent=1) if as_json else render(difference), end="")
+    return 1 if difference.breaking else 0
+
+
+def generate(options: argparse.Namespace) -> int:
+    from codegen.generate import describe_lock
+
+    layout, build = _build(options)
+    before = layout.lock.read_text() if layout.lock.exists() else ""
+    for line in describe_lock(before, build.files[layout.lock]):
+        print(line)
+    for path, text in build.files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        path.write_bytes(text.encode())
     return 0
 
 
-sys.exit(main())
+def check(options: argparse.Namespace) -> int:
+    from codegen.generate import find_stale
+
+    layout, build = _build(options)
+    stale = find_stale(layout, build.files)
+    for line in stale:
+        print(f"{line}; run `make generate`", file=sys.stderr)
+    return 1 if stale else 0
+
+
+def _build(options: argparse.Namespace) -> tuple[Layout, Build]:
+    """Imported late: the model generator takes longer to load than a diff takes to run."""
+    from codegen.generate import Layout, build_all
+
+    layout = Layout()
+    layout = replace(layout, specs=options.specs or layout.specs, out=options.out or layout.out)
+    build = build_all(layout)
+    for warning in build.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    return layout, build
+
+
+if __name__ == "__main__":
+    sys.exit(main())

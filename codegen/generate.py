@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from codegen.diff import compare, name_operation
 from codegen.load import DocumentError, find_documents, load_document
 from codegen.models import write_models
 from codegen.normalise import normalise
@@ -18,35 +19,42 @@ from codegen.routes import write_routes
 ROOT = Path(__file__).resolve().parent.parent
 
 
-class DerivedName(UserWarning):
-    """An operation is named by method and path, because neither document nor overlay names it."""
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where documents, overlays and their lock are, and the generated packages."""
+
+    specs: Path = ROOT / "specs"
+    out: Path = ROOT / "codegen" / "generated"
+
+    @property
+    def documents(self) -> Path:
+        return self.specs / "documents"
+
+    @property
+    def lock(self) -> Path:
+        return self.specs / "documents.lock"
+
+    def overlay(self, api: str) -> Path:
+        return self.specs / "overlays" / f"{api}.yaml"
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
-    """Where documents, overlays, the lock and generated folders are."""
+class Build:
+    """Generated files and their text. `warnings` are sentences about operations whose names were derived."""
 
-    documents: Path = ROOT / "specs" / "documents"
-    overlays: Path = ROOT / "specs" / "overlays"
-    lock: Path = ROOT / "specs" / "documents.lock"
-    out: Path = ROOT / "codegen" / "generated"
+    files: dict[Path, str]
+    warnings: tuple[str, ...]
 
 
-def build_api(api: str, document: Path, overlay: Path) -> dict[str, str]:
-    """The generated files of one API by name. A document without an overlay is generated as it is."""
+def build_api(api: str, document: Path, overlay: Path, out: Path) -> Build:
+    """The package of one API. A document without an overlay is taken as it is. Raises `DocumentError`."""
     value = load_document(document)
     try:
         if overlay.exists():
-            value = apply_overlay(value, load_document(overlay))
+            value = overlay_document(value, load_document(overlay))
         value, sources = normalise(api, value)
         names = name_models(api, value, sources)
-        for source in sources:
-            if source.derived:
-                where = f"{source.method.upper()} {source.path}"
-                warnings.warn(
-                    f"{api}: {where} has no name and is called {source.operation_id}", DerivedName, stacklevel=2
-                )
-        return {
+        files = {
             "__init__.py": "",
             "openapi.json": json.dumps(value, ensure_ascii=False, indent=1) + "\n",
             "models.py": write_models(api, value, names),
@@ -54,17 +62,38 @@ def build_api(api: str, document: Path, overlay: Path) -> dict[str, str]:
         }
     except DocumentError as error:
         raise DocumentError(f"{api}: {error}") from error
+    derived = [source for source in sources if source.derived]
+    return Build(
+        {out / api / name: text for name, text in files.items()},
+        tuple(
+            f"{api}: {name_operation(source)} has no name and is called {source.operation_id}; "
+            f"its handler belongs in {source.module}"
+            for source in derived
+        ),
+    )
 
 
-def build_all(layout: Layout) -> dict[Path, str]:
-    """Every generated file, and the lock, with its text."""
-    files: dict[Path, str] = {layout.out / "__init__.py": ""}
-    documents = find_documents(layout.documents)
-    for api, document in documents.items():
-        for name, text in build_api(api, document, layout.overlays / f"{api}.yaml").items():
-            files[layout.out / api / name] = text
-    files[layout.lock] = write_lock(layout.documents)
-    return files
+def build_all(layout: Layout) -> Build:
+    """Every generated file, and the lock."""
+    files = {layout.out / "__init__.py": "", layout.lock: write_lock(layout.documents)}
+    warnings: tuple[str, ...] = ()
+    for api, document in find_documents(layout.documents).items():
+        build = build_api(api, document, layout.overlay(api), layout.out)
+        files |= build.files
+        warnings += build.warnings
+    return Build(files, warnings)
+
+
+def overlay_document(document: dict[str, Any], overlay: dict[str, Any]) -> dict[str, Any]:
+    """Raises `DocumentError` when the overlay takes something away from the clients of the document.
+
+    An answer may come to say more than the document allowed it: that is what a repair is for.
+    """
+    result = apply_overlay(document, overlay)
+    narrowed = [str(change) for change in compare(document, result).breaking if not change.finding.widens]
+    if narrowed:
+        raise DocumentError("the overlay narrows the document: " + "; ".join(narrowed))
+    return result
 
 
 def write_lock(documents: Path) -> str:
@@ -72,3 +101,30 @@ def write_lock(documents: Path) -> str:
     return "".join(
         f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in sorted(documents.iterdir())
     )
+
+
+def read_lock(text: str) -> dict[str, str]:
+    """Document name to sha256."""
+    return {name: digest for digest, _, name in (line.partition("  ") for line in text.splitlines())}
+
+
+def describe_lock(old: str, new: str) -> list[str]:
+    """Which documents were added, changed or removed between two locks, in words."""
+    before, after = read_lock(old), read_lock(new)
+    return [
+        *(f"{name}: added" for name in after if name not in before),
+        *(f"{name}: changed" for name in after if name in before and before[name] != after[name]),
+        *(f"{name}: removed" for name in before if name not in after),
+    ]
+
+
+def find_stale(layout: Layout, files: dict[Path, str]) -> list[str]:
+    """What `generate` would write or leave without a document, in words."""
+    stale = [
+        f"{path}: {'out of date' if path.exists() else 'missing'}"
+        for path, text in files.items()
+        if not path.exists() or path.read_bytes() != text.encode()
+    ]
+    folders = {path.parent for path in files}
+    orphans = [path for path in sorted(layout.out.glob("*/routes.py")) if path.parent not in folders]
+    return stale + [f"{path.parent}: has no document" for path in orphans]

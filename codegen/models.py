@@ -61,6 +61,8 @@ def shape(document: Json, schema: Json, names: Names) -> Json:
     result = {key: value for key, value in schema.items() if key in SHAPE}
     if "$ref" in schema:
         target = resolve(document, schema["$ref"])
+        if "const" in schema:
+            return result
         if _is_plain(document, target):
             return shape(document, target, names) | result
         name = names.by_pointer.get(schema["$ref"])

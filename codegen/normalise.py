@@ -39,6 +39,8 @@ class Source:
 
 def normalise(api: str, document: dict[str, Any]) -> tuple[dict[str, Any], tuple[Source, ...]]:
     """Raises `DocumentError` for duplicate operation ids and parameters, and for references that lead nowhere."""
+    if not str(document.get("openapi", "")).startswith("3."):
+        raise DocumentError("not an OpenAPI 3 document")
     result = deepcopy(document)
     hoist_definitions(result)
     widen_unions(result)

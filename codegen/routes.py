@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 from codegen.normalise import Source
@@ -157,7 +158,17 @@ def _write_operation(document: Json, source: Source, parameters: tuple[Parameter
 def _write_tuple(rows: Sequence[Any]) -> str:
     if not rows:
         return "()"
-    return "(\n" + "".join(f"            {row!r},\n" for row in rows) + "        )"
+    return "(\n" + "".join(f"            {_write_row(row)},\n" for row in rows) + "        )"
+
+
+def _write_row(row: Any) -> str:
+    """A dataclass as the call that makes it, without the arguments that have their default."""
+    if isinstance(row, tuple):
+        return "(" + "".join(f"{_write_row(item)}, " for item in row).rstrip(" ") + ")"
+    if not is_dataclass(row):
+        return repr(row)
+    values = [(each.name, getattr(row, each.name)) for each in fields(row) if getattr(row, each.name) != each.default]
+    return f"{type(row).__name__}({', '.join(f'{name}={_write_row(value)}' for name, value in values)})"
 
 
 def _read_security(document: Json, source: Source) -> tuple[tuple[str, ...], ...]:

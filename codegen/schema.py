@@ -90,13 +90,13 @@ def hoist_definitions(document: dict[str, Any]) -> None:
 
 
 def widen_unions(document: dict[str, Any]) -> None:
-    """Makes every `oneOf` an `anyOf`.
+    """Makes `oneOf` an `anyOf`.
 
     The documents write `oneOf` for unions whose members overlap (a known tool's name or any string; integer or number),
-    which refuses just the values that two members accept.
+    which refuses just the values that two members accept. Members that only require properties mean what they say.
     """
     for node in [node for root in roots(document) for node in subschemas(root)]:
-        if "oneOf" in node and "anyOf" not in node:
+        if any(set(branch) != {"required"} for branch in node.get("oneOf", [])) and "anyOf" not in node:
             node["anyOf"] = node.pop("oneOf")
 
 

@@ -1065,21 +1065,7 @@ class KvList(Model):
     table_id: Literal['default']
 
 
-class KvPutRequest1(Model):
-    model_config = ConfigDict(
-        extra='forbid',
-    )
-    content_type: str | None = None
-    create_only: bool = False
-    if_version: int | None = None
-    key: str
-    table: Literal['default'] | None = None
-    ttl_seconds: int | None = None
-    value: Any
-    value_base64: str | None = None
-
-
-class KvPutRequest2(Model):
+class KvPutRequest(Model):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -1090,11 +1076,7 @@ class KvPutRequest2(Model):
     table: Literal['default'] | None = None
     ttl_seconds: int | None = None
     value: Any | None = None
-    value_base64: str
-
-
-class KvPutRequest(RootModel[KvPutRequest1 | KvPutRequest2]):
-    root: KvPutRequest1 | KvPutRequest2
+    value_base64: str | None = None
 
 
 class KvRateCard(Model):
