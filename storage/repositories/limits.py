@@ -49,9 +49,9 @@ class Limits:
         found = await self.of(project_id, (subject_id,))
         return found[0] if found else None
 
-    async def of(self, project_id: str, subject_ids: tuple[str, ...]) -> list[Limit]:
+    async def of(self, project_id: str, subject_ids: tuple[str, ...], tx: Transaction | None = None) -> list[Limit]:
         query = select(LIMITS).where(LIMITS.c.project_id == project_id, LIMITS.c.subject_id.in_(subject_ids))
-        async with self.database.reading() as connection:
+        async with self.database.reading(tx) as connection:
             rows = await connection.execute(query)
         return [Limit(**plain(row)) for row in rows]
 
@@ -60,6 +60,8 @@ class Limits:
 
     async def take(self, window: Window, most: int, least: int, ceiling: int) -> int:
         """Hands out `most` units, else `least`, else 0: what is handed out never passes `ceiling`."""
+        if least > ceiling:
+            return 0
         async with self.database.writing() as tx:
             for amount in dict.fromkeys((most, least)):
                 if amount <= ceiling and await self._add(tx, window, amount, ceiling):
