@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -181,9 +182,10 @@ async def test_who_may_not_spend_is_stopped_before_the_vendor() -> None:
 
 async def test_the_estimate_is_the_prompt_and_all_answers_that_are_allowed() -> None:
     purse = Purse()
-    ask = ChatAsk(models=("openai/gpt-5.5",), messages=said("x" * 400), options={"max_tokens": 50, "n": 2})
+    ask = ChatAsk(models=("openai/gpt-5.5",), messages=said("x" * 300), options={"max_tokens": 50, "n": 2})
     await chat.complete(ask, call_with(Vendor("openai"), purse=purse))
-    assert purse.admitted == [200]
+    await chat.complete(replace(ask, options={}), call_with(Vendor("openai"), purse=purse))
+    assert purse.admitted == [104 + 2 * 50, 104 + 104 + 64]
 
 
 async def test_every_prompt_of_a_text_completion_is_charged() -> None:
