@@ -115,6 +115,31 @@ async def test_what_cannot_be_done_is_refused(data: dict[str, Any], error: type[
     assert getattr(caught.value, "code", None) == code
 
 
+@pytest.mark.parametrize(
+    ("data", "param"),
+    [
+        ({"messages": [{}]}, "messages[0]"),
+        ({"messages": [{"role": "user", "content": 5}]}, "messages[0]"),
+        ({"messages": [{"role": "user", "content": ["bare"]}]}, "messages[0]"),
+        ({"messages": [*said("hi"), {"role": "assistant", "tool_calls": [5]}]}, "messages[1]"),
+        ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": "x"}]}]}, "messages[0]"),
+        ({"stop": 5}, "stop"),
+        ({"n": "two"}, "n"),
+        ({"n": True}, "n"),
+        ({"modalities": "text"}, "modalities"),
+        ({"top_logprobs": -1}, "top_logprobs"),
+        ({"seed": "x"}, "seed"),
+        ({"response_format": "json"}, "response_format"),
+    ],
+)
+async def test_what_the_document_leaves_open_is_still_refused_when_it_makes_no_sense(
+    data: dict[str, Any], param: str
+) -> None:
+    with pytest.raises(Invalid) as caught:
+        await ask(**data)
+    assert caught.value.param == param
+
+
 async def test_an_image_is_passed_to_a_model_that_sees() -> None:
     parts = [{"type": "text", "text": "what?"}, {"type": "image_url", "image_url": {"url": "https://x/y.png"}}]
     content = check_answer("ipop", CREATE, await ask(messages=[{"role": "user", "content": parts}]))

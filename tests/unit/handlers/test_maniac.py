@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import orjson
 import pytest
 
 from codegen.generated.maniac.routes import ModelsListParams
@@ -109,6 +110,19 @@ async def test_reasoning_stays_inside_when_it_is_excluded() -> None:
     assert "reasoning_content" not in content["choices"][0]["message"]
     events = events_of(await frames_of(await ask(reasoning=reasoning, stream=True)))
     assert streamed_message(events)["reasoning"] == ""
+
+
+async def test_a_type_that_is_left_out_is_the_documents_default() -> None:
+    untyped = {"tools": [{"function": TOOL["function"]}], "tool_choice": {"function": {"name": "weather"}}}
+    content = check_answer("maniac", CREATE, await ask(**untyped))
+    assert content["choices"][0]["finish_reason"] == "tool_calls"
+    parts = [{"text": "look"}, {"image_url": {"url": "https://x/y.png"}}]
+    content = check_answer("maniac", CREATE, await ask(messages=[{"role": "user", "content": parts, "name": None}]))
+    assert "look [image]" in content["choices"][0]["message"]["content"]
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    wanted = {"json_schema": {"name": "answer", "schema": schema}}
+    content = check_answer("maniac", CREATE, await ask(response_format=wanted))
+    assert "n" in orjson.loads(content["choices"][0]["message"]["content"])
 
 
 async def test_what_a_client_tells_about_its_request_is_recorded_not_sent() -> None:
