@@ -39,8 +39,13 @@ class Ask:
 class ChatAsk(Ask):
     messages: Sequence[Message]
 
-    def requests(self, model: str) -> list[ChatRequest]:
-        return [ChatRequest(model, self.messages, self.options)]
+    @property
+    def size(self) -> int:
+        """How many requests to a vendor it takes."""
+        return 1
+
+    def request(self, number: int, model: str) -> ChatRequest:
+        return ChatRequest(model, self.messages, self.options)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +54,12 @@ class TextAsk(Ask):
 
     prompts: tuple[str, ...]
 
-    def requests(self, model: str) -> list[TextRequest]:
-        return [TextRequest(model, prompt, self.options) for prompt in self.prompts]
+    @property
+    def size(self) -> int:
+        return len(self.prompts)
+
+    def request(self, number: int, model: str) -> TextRequest:
+        return TextRequest(model, self.prompts[number], self.options)
 
 
 AnyAsk = ChatAsk | TextAsk

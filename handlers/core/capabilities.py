@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 from handlers.core.asks import AnyAsk, ChatAsk
 from handlers.core.catalog import Capability, Model
 from handlers.core.errors import Invalid, NotFound
+from handlers.core.messages import check_messages, content_parts
+from handlers.core.options import check_options
 
 
 def check(ask: AnyAsk, model: Model) -> None:
     """Raises `Invalid` with the code `model_does_not_support_<what>`, or for a request that contradicts itself."""
+    check_options(ask.options)
     if isinstance(ask, ChatAsk):
         _check_chat(ask, model)
     elif "completion" not in model.capabilities:
@@ -20,21 +22,25 @@ def check(ask: AnyAsk, model: Model) -> None:
         _check_schema(ask)
         if "json_schema" not in model.capabilities:
             raise _lacks(model, "json_schema", "response_format")
-    for name in ("max_tokens", "max_completion_tokens", "n"):
-        value = ask.options.get(name)
-        if value is not None and (not isinstance(value, int) or value < 1):
-            raise Invalid(f"{name} must be a whole number of at least 1", param=name)
 
 
 def _check_chat(ask: ChatAsk, model: Model) -> None:
     if model.kind != "chat" or "chat" not in model.capabilities:
         raise _lacks(model, "chat", "model")
-    if not ask.messages:
-        raise Invalid("messages must not be empty", param="messages")
+    check_messages(ask.messages)
     if ask.options.get("tools") and "tools" not in model.capabilities:
         raise _lacks(model, "tools", "tools")
-    for part in _parts(ask.messages):
+    for modality in ask.options.get("modalities") or []:
+        if modality not in _output_modalities(model):
+            raise Invalid(f"{model.id} does not answer in {modality}", code=f"model_does_not_support_{modality}")
+    for part in content_parts(ask.messages):
         _check_part(part, model)
+
+
+def _output_modalities(model: Model) -> list[str]:
+    """Text, and what the catalog's entry or the registration says in `metadata.output_modalities`."""
+    more = model.metadata.get("output_modalities")
+    return ["text", *more] if isinstance(more, list | tuple) else ["text"]
 
 
 def _check_part(part: dict[str, Any], model: Model) -> None:
@@ -62,13 +68,6 @@ def _format_type(ask: AnyAsk) -> str:
     if kind not in ("text", "json_object", "json_schema"):
         raise Invalid("response_format.type must be text, json_object or json_schema", param="response_format")
     return str(kind)
-
-
-def _parts(messages: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    for message in messages:
-        content = message.get("content")
-        if isinstance(content, list):
-            yield from (part for part in content if isinstance(part, dict))
 
 
 def _lacks(model: Model, what: Capability, param: str) -> Invalid:

@@ -47,11 +47,11 @@ async def complete(ask: AnyAsk, call: Call) -> Answer:
     meter = await metering.admit(ask, attempts[0], call)
     bodies = []
     try:
-        for number in range(len(ask.requests(""))):
+        for number in range(ask.size):
             attempt, completion = await routing.try_each(attempts, partial(_ask_whole, ask, number, meter))
             usage = completion.usage
             if usage is None:
-                usage = await metering.count_whole(ask.requests(attempt.deployment.model)[number], completion.body)
+                usage = await metering.count_whole(ask.request(number, attempt.deployment.model), completion.body)
             meter.charge(attempt, usage, _finish_reason(completion.body))
             bodies.append(completion.body)
     finally:
@@ -76,7 +76,7 @@ async def stream(ask: AnyAsk, call: Call) -> Stream:
 
 async def _ask_whole(ask: AnyAsk, number: int, meter: Meter, attempt: Attempt) -> Completion:
     meter.begin(attempt)
-    request = ask.requests(attempt.deployment.model)[number]
+    request = ask.request(number, attempt.deployment.model)
     if isinstance(request, ChatRequest):
         completion = await attempt.inference.chat(request)
     else:
@@ -96,7 +96,7 @@ class _Opened:
 async def _open(ask: AnyAsk, number: int, attempts: list[Attempt], meter: Meter) -> _Opened:
     async def act(attempt: Attempt) -> _Opened:
         meter.begin(attempt)
-        request = ask.requests(attempt.deployment.model)[number]
+        request = ask.request(number, attempt.deployment.model)
         if isinstance(request, ChatRequest):
             chunks = attempt.inference.stream_chat(request)
         else:
@@ -112,7 +112,7 @@ async def _open(ask: AnyAsk, number: int, attempts: list[Attempt], meter: Meter)
 
 async def _relay(ask: AnyAsk, attempts: list[Attempt], opened: _Opened, meter: Meter) -> AsyncIterator[Chunk]:
     try:
-        for number in range(len(ask.requests(""))):
+        for number in range(ask.size):
             if number:
                 opened = await _open(ask, number, attempts, meter)
             async with aclosing(_drain(opened, meter)) as chunks:
@@ -124,30 +124,45 @@ async def _relay(ask: AnyAsk, attempts: list[Attempt], opened: _Opened, meter: M
 
 async def _drain(opened: _Opened, meter: Meter) -> AsyncGenerator[Chunk, None]:
     """One vendor's stream without its usage, which is charged at the end, however that comes about."""
-    sent: list[Chunk] = []
-    usage: Usage | None = None
+    sent = _Sent()
     try:
-        async with aclosing(opened.rest):
-            chunk: Chunk | None = opened.first
-            while chunk is not None:
-                usage = chunk.usage or usage
-                if chunk.usage:
-                    chunk = _without_usage(chunk)
-                if chunk:
-                    sent.append(chunk)
-                    yield chunk
-                chunk = await anext(opened.rest, None)
+        async with aclosing(opened.rest) as rest:
+            if first := sent.take(opened.first):
+                yield first
+            async for chunk in rest:
+                if kept := sent.take(chunk):
+                    yield kept
     except ProviderError as error:
         raise routing.translate(error) from error
     finally:
-        usage = usage or await metering.count_sent(opened.request, sent)
-        meter.charge(opened.attempt, usage, _last_finish_reason(sent))
+        usage = sent.usage or await metering.count_sent(opened.request, sent.chunks)
+        meter.charge(opened.attempt, usage, sent.finish_reason)
 
 
-def _without_usage(chunk: Chunk) -> Chunk | None:
-    if not chunk.body.get("choices"):
+class _Sent:
+    """The chunks of a stream that went out, and the usage that came with them."""
+
+    def __init__(self) -> None:
+        self.chunks: list[Chunk] = []
+        self.usage: Usage | None = None
+
+    def take(self, chunk: Chunk) -> Chunk | None:
+        """The chunk without its usage; None when it held nothing else."""
+        if chunk.usage:
+            self.usage = chunk.usage
+            if not chunk.body.get("choices"):
+                return None
+            chunk = Chunk(body={key: value for key, value in chunk.body.items() if key != "usage"})
+        self.chunks.append(chunk)
+        return chunk
+
+    @property
+    def finish_reason(self) -> str | None:
+        """It is near the end, so that hardly any chunk is parsed for it; None for a stream that was cut."""
+        for chunk in reversed(self.chunks):
+            if b'"finish_reason"' in chunk.raw and (reason := _finish_reason(chunk.body)):
+                return reason
         return None
-    return Chunk(body={key: value for key, value in chunk.body.items() if key != "usage"})
 
 
 def _shift(chunk: Chunk, offset: int) -> Chunk:
@@ -172,11 +187,3 @@ def _merge(bodies: list[dict[str, Any]], choices_each: int) -> dict[str, Any]:
 def _finish_reason(body: dict[str, Any]) -> str | None:
     reasons = [choice.get("finish_reason") for choice in body.get("choices") or []]
     return next((reason for reason in reasons if reason), None)
-
-
-def _last_finish_reason(sent: list[Chunk]) -> str | None:
-    """Near the end, so that hardly any chunk is parsed for it; None for a stream that was cut."""
-    for chunk in reversed(sent):
-        if b'"finish_reason"' in chunk.raw and (reason := _finish_reason(chunk.body)):
-            return reason
-    return None

@@ -7,6 +7,8 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+import orjson
+
 from handlers.core.asks import AnyAsk, ChatAsk, Request
 from handlers.core.call import Call
 from handlers.core.errors import Invalid
@@ -15,7 +17,10 @@ from handlers.core.routing import Attempt
 from providers import tokens
 from providers.inference.interface import ChatRequest, Chunk, Usage
 
-CHARACTERS_PER_TOKEN = 4
+BYTES_PER_TOKEN = 3
+MESSAGE_TOKENS = 4
+ANSWER_TOKENS = 64
+"""How long an answer without a limit is taken to be, beyond the length of its prompt."""
 
 
 class Meter:
@@ -67,8 +72,8 @@ async def admit(ask: AnyAsk, attempt: Attempt, call: Call) -> Meter:
     if context and estimate > context and await count_prompts(ask) > context:
         message = f"the prompt does not fit into the {context} tokens of {attempt.model.id}"
         raise Invalid(message, code="context_length_exceeded", param="messages")
-    estimate += (ask.max_tokens or 0) * ask.choices
-    admission = await call.services.quota.admit(call.caller, estimate)
+    answer = ask.max_tokens or estimate + ANSWER_TOKENS
+    admission = await call.services.quota.admit(call.caller, estimate + answer * ask.choices)
     return Meter(call, admission, ask.options.get("service_tier"))
 
 
@@ -141,14 +146,14 @@ def _sum(one: Usage, other: Usage) -> Usage:
 
 
 def _estimate_prompt(ask: AnyAsk) -> int:
-    """Cheap and rough, to be admitted by: pictures and files weigh nothing."""
+    """Cheap, and rather too high than too low for most texts; pictures and files weigh nothing."""
     if not isinstance(ask, ChatAsk):
-        return sum(map(len, ask.prompts)) // CHARACTERS_PER_TOKEN
-    size = 0
+        return sum(len(prompt.encode()) for prompt in ask.prompts) // BYTES_PER_TOKEN
+    size = len(orjson.dumps(ask.options["tools"])) if ask.options.get("tools") else 0
     for message in ask.messages:
         content = message.get("content")
         if isinstance(content, str):
-            size += len(content)
+            size += len(content.encode())
         elif isinstance(content, list):
-            size += sum(len(part["text"]) for part in content if isinstance(part.get("text"), str))
-    return size // CHARACTERS_PER_TOKEN
+            size += sum(len(part["text"].encode()) for part in content if isinstance(part.get("text"), str))
+    return size // BYTES_PER_TOKEN + MESSAGE_TOKENS * len(ask.messages)

@@ -63,11 +63,12 @@ async def list_models(call: Call) -> list[Offer]:
 async def find_model(model_id: str, call: Call) -> Offer | None:
     """`/` and `:` in an id are the same. Finds what the key may not use, too: see `may_use`."""
     services = call.services
-    if call.who is not None:
-        registered = await services.registered_models.get(call.who.project_id, model_id)
-        if registered is not None:
-            return _registered_offer(registered, services)
     model = services.catalog.current.find(model_id) or _scripted(fold(model_id), services)
+    if call.who is not None:
+        for spelling in dict.fromkeys((model_id, model.id if model else model_id)):
+            registered = await services.registered_models.get(call.who.project_id, spelling)
+            if registered is not None:
+                return _registered_offer(registered, services)
     if model is not None:
         return _offer(model, services)
     offers = await list_models(call) if ":" in model_id or "/" in model_id else []
@@ -177,6 +178,7 @@ def _unknown_model(registered: RegisteredModel) -> Model:
         max_output_tokens=0,
         created=_created(registered),
         embedding_dimensions=_whole(registered.metadata.get("embedding_dimension")),
+        metadata=registered.metadata,
     )
 
 

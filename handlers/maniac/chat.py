@@ -10,6 +10,7 @@ from handlers.core.call import Call
 from handlers.core.catalog import fold
 from handlers.core.chat import Answer
 from handlers.core.errors import Invalid, NotFound
+from handlers.maniac.defaults import typed_messages, typed_options
 from handlers.wire import openai_chat
 from handlers.wire.openai_chat import Style
 from handlers.wire.reply import EventStream, Reply
@@ -23,7 +24,7 @@ async def chat_completions_create(body: ChatCompletionsCreateBody, call: Call) -
     data: dict[str, Any] = body.data
     openai_chat.note_metadata(data, _OURS, call)
     hide_reasoning = bool((data.get("reasoning") or {}).get("exclude"))
-    ask = ChatAsk(models=_models(data), messages=data["messages"], options=_options(data))
+    ask = ChatAsk(models=_models(data), messages=typed_messages(data["messages"]), options=_options(data))
     if data.get("stream"):
         edit = _without_reasoning if hide_reasoning else None
         return openai_chat.event_stream(await chat.stream(ask, call), Style(openai_chat.wants_usage(data), edit))
@@ -56,7 +57,7 @@ def _options(data: Mapping[str, Any]) -> dict[str, Any]:
         options["reasoning_effort"] = reasoning["effort"]
     elif reasoning:
         options["reasoning"] = reasoning
-    return options
+    return typed_options(options)
 
 
 def _render(answer: Answer, hide_reasoning: bool) -> dict[str, Any]:

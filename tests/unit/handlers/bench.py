@@ -9,6 +9,7 @@ from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import jsonschema_rs
 import orjson
@@ -218,7 +219,7 @@ def check(api: str, pointer: str, value: Any) -> Any:
 
 
 def _escape(part: str) -> str:
-    return part.replace("~", "~0").replace("/", "~1")
+    return quote(part.replace("~", "~0").replace("/", "~1"), safe="~")
 
 
 @cache

@@ -1,0 +1,45 @@
+"""The document lets clients leave out every `type`, and names what it then is; vendors want it written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_FUNCTION = {"type": "function"}
+_PARTS = ("image_url", "input_audio", "file", "text")
+"""A part's content stands under its type's own name."""
+
+
+def typed_messages(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [_message(message) for message in messages]
+
+
+def typed_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    typed = dict(options)
+    if "tools" in options:
+        typed["tools"] = [_FUNCTION | tool for tool in options["tools"]]
+    if isinstance(options.get("tool_choice"), dict):
+        typed["tool_choice"] = _FUNCTION | options["tool_choice"]
+    if "response_format" in options:
+        wanted = options["response_format"]
+        typed["response_format"] = {"type": "json_schema" if "json_schema" in wanted else "text", **wanted}
+    if "prediction" in options:
+        typed["prediction"] = {"type": "content", **options["prediction"]}
+    return typed
+
+
+def _message(message: dict[str, Any]) -> dict[str, Any]:
+    """Explicit nulls are the same as nothing."""
+    typed = {name: value for name, value in message.items() if value is not None or name == "content"}
+    if isinstance(message.get("content"), list):
+        typed["content"] = [_part(part) for part in message["content"]]
+    if message.get("tool_calls"):
+        typed["tool_calls"] = [_FUNCTION | call for call in message["tool_calls"]]
+    return typed
+
+
+def _part(part: dict[str, Any]) -> dict[str, Any]:
+    if "type" in part:
+        return part
+    kind = next((name for name in _PARTS if name in part), "text")
+    return {"type": kind, **part}

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from handlers.core.catalog import Price
+from handlers.core.pricing import cost_micros, pick_price
+from providers.inference.interface import Usage
+from tests.unit.handlers.bench import FULL
+
+SHORT = Price("openai", Decimal("0.15"), Decimal("0.6"), Decimal("0.015"))
+LONG = Price("openai", Decimal(10), Decimal(45), context_band="long", threshold_tokens=200)
+BATCH = Price("openai", Decimal(1), Decimal(2), service_tier="batch")
+OTHER = Price("openrouter", Decimal(7), Decimal(8))
+MODEL = replace(FULL, prices=(BATCH, SHORT, LONG, OTHER))
+
+
+@pytest.mark.parametrize(
+    ("vendor", "prompt_tokens", "tier", "card"),
+    [
+        ("openai", 199, None, SHORT),
+        ("openai", 200, None, LONG),
+        ("openai", 10, "batch", BATCH),
+        ("openai", 10, "priority", SHORT),
+        ("openai", 10, "default", SHORT),
+        ("openrouter", 10, None, OTHER),
+        ("simulator", 10, None, SHORT),
+    ],
+)
+def test_the_card_fits_vendor_band_and_tier(vendor: str, prompt_tokens: int, tier: str | None, card: Price) -> None:
+    assert pick_price(MODEL, vendor, prompt_tokens, tier) is card
+
+
+@pytest.mark.parametrize(
+    ("usage", "micros"),
+    [
+        (Usage(1_000_000, 0), 150_000),
+        (Usage(0, 1_000_000), 600_000),
+        (Usage(1_000_000, 0, cached_tokens=1_000_000), 15_000),
+        (Usage(10, 0), 2),
+        (Usage(9, 0), 1),
+        (Usage(0, 0), 0),
+    ],
+)
+def test_money_is_exact_and_rounded_half_up(usage: Usage, micros: int) -> None:
+    assert cost_micros(SHORT, usage) == micros
+
+
+def test_a_model_without_cards_is_free() -> None:
+    assert pick_price(replace(FULL, prices=()), "openai", 10) is None
+    assert cost_micros(None, Usage(5, 5)) == 0

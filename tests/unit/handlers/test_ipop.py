@@ -1,0 +1,232 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from codegen.generated.ipop.routes import ModelsGetParams, ModelsListParams, ReadyGetParams, StatusGetParams
+from handlers.core.call import Call
+from handlers.core.errors import Invalid, NotFound, NotImplementedYet, Unavailable
+from handlers.core.services import Services
+from handlers.ipop.chat import chat_completions_create
+from handlers.ipop.document import openapi_get
+from handlers.ipop.models import models_get, models_list
+from handlers.ipop.status import ready_get, status_get
+from tests.unit.handlers.bench import (
+    always,
+    body_of,
+    check_answer,
+    events_of,
+    frames_of,
+    make_call,
+    make_services,
+    said,
+    streamed_message,
+)
+
+CREATE = "POST /chat/completions"
+
+
+async def ask(call: Call | None = None, **data: Any) -> Any:
+    body = {"model": "openai/gpt-5.5", "messages": said("hi")} | data
+    return await chat_completions_create(body_of(body), call or make_call("ipop"))
+
+
+def keyless() -> Services:
+    """Production without a single vendor key."""
+    return make_services(profile="production", inference={})
+
+
+async def test_a_whole_answer_carries_the_platforms_own_account() -> None:
+    reply = await ask()
+    content = check_answer("ipop", CREATE, reply)
+    usage = content["usage"]
+    assert content["ipop"] == {
+        "request_id": "req-1",
+        "latency_ms": 250,
+        "cost_usd": (usage["prompt_tokens"] * 5 + usage["completion_tokens"] * 30) / 1_000_000,
+        "cache_hit": False,
+        "fallback_used": False,
+        "fallback_count": 0,
+        "route_class": "ipop_network",
+    }
+    assert reply.headers == {"X-Concordat-Provider": "simulator"}
+
+
+async def test_whole_and_streamed_give_the_same_message_and_cost() -> None:
+    whole = check_answer("ipop", CREATE, await ask())
+    events = events_of(await frames_of(await ask(stream=True, stream_options={"include_usage": True})))
+    assert streamed_message(events)["content"] == whole["choices"][0]["message"]["content"]
+    assert events[-1] == "[DONE]"
+    assert events[-2]["usage"] == whole["usage"]
+    assert events[-2]["ipop"] == whole["ipop"]
+
+
+async def test_the_service_tier_decides_the_price() -> None:
+    standard = check_answer("ipop", CREATE, await ask(service_tier="standard"))["ipop"]["cost_usd"]
+    priority = check_answer("ipop", CREATE, await ask(service_tier="priority"))["ipop"]["cost_usd"]
+    in_metadata = check_answer("ipop", CREATE, await ask(metadata={"service_tier": "priority"}))["ipop"]["cost_usd"]
+    assert priority == in_metadata == 2 * standard
+
+
+async def test_the_smaller_of_two_limits_on_the_answer_holds() -> None:
+    short = check_answer("ipop", CREATE, await ask(max_tokens=50, metadata={"max_output_tokens": 2}))
+    assert short["usage"]["completion_tokens"] == 2
+    assert short["choices"][0]["finish_reason"] == "length"
+
+
+async def test_an_answer_stops_where_the_money_ends() -> None:
+    cheap = check_answer("ipop", CREATE, await ask(metadata={"max_cost_usd": 0.0002}))
+    assert cheap["choices"][0]["finish_reason"] == "length"
+    assert 0 < cheap["ipop"]["cost_usd"] <= 0.0002
+
+
+@pytest.mark.parametrize(
+    ("data", "error", "code"),
+    [
+        ({"metadata": {"max_cost_usd": 0.00001}}, Invalid, "max_cost_exceeded"),
+        ({"metadata": {"max_cost_usd": 0.0002}, "max_tokens": 400}, Invalid, "max_cost_exceeded"),
+        ({"metadata": {"byok_fallback_policy": "byok_only"}}, NotImplementedYet, "not_implemented"),
+        ({"metadata": {"tool_schema_policy": "hash_reference"}}, NotImplementedYet, "not_implemented"),
+        ({"tools": [{"type": "file_search"}]}, NotImplementedYet, "not_implemented"),
+        ({"response_format": {"type": "json_schema"}}, Invalid, "invalid_request"),
+        ({"response_format": {"type": "yaml"}}, Invalid, "invalid_request"),
+        (
+            {"model": "plain-1", "response_format": {"type": "json_schema", "json_schema": {"schema": {}}}},
+            Invalid,
+            "model_does_not_support_json_schema",
+        ),
+        (
+            {
+                "model": "plain-1",
+                "messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://x/y"}}]}],
+            },
+            Invalid,
+            "model_does_not_support_vision",
+        ),
+        ({"messages": said("word " * 3000)}, Invalid, "context_length_exceeded"),
+        ({"model": "gone"}, NotFound, "model_not_found"),
+    ],
+)
+async def test_what_cannot_be_done_is_refused(data: dict[str, Any], error: type[Exception], code: str) -> None:
+    with pytest.raises(error) as caught:
+        await ask(**data)
+    assert getattr(caught.value, "code", None) == code
+
+
+@pytest.mark.parametrize(
+    ("data", "param"),
+    [
+        ({"messages": [{}]}, "messages[0]"),
+        ({"messages": [{"role": "user", "content": 5}]}, "messages[0]"),
+        ({"messages": [{"role": "user", "content": ["bare"]}]}, "messages[0]"),
+        ({"messages": [*said("hi"), {"role": "assistant", "tool_calls": [5]}]}, "messages[1]"),
+        ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": "x"}]}]}, "messages[0]"),
+        ({"stop": 5}, "stop"),
+        ({"n": "two"}, "n"),
+        ({"n": True}, "n"),
+        ({"modalities": "text"}, "modalities"),
+        ({"top_logprobs": -1}, "top_logprobs"),
+        ({"seed": "x"}, "seed"),
+        ({"response_format": "json"}, "response_format"),
+    ],
+)
+async def test_what_the_document_leaves_open_is_still_refused_when_it_makes_no_sense(
+    data: dict[str, Any], param: str
+) -> None:
+    with pytest.raises(Invalid) as caught:
+        await ask(**data)
+    assert caught.value.param == param
+
+
+async def test_an_image_is_passed_to_a_model_that_sees() -> None:
+    parts = [{"type": "text", "text": "what?"}, {"type": "image_url", "image_url": {"url": "https://x/y.png"}}]
+    content = check_answer("ipop", CREATE, await ask(messages=[{"role": "user", "content": parts}]))
+    assert "[image]" in content["choices"][0]["message"]["content"]
+
+
+async def test_a_model_without_a_vendor_is_unavailable() -> None:
+    with pytest.raises(Unavailable) as caught:
+        await ask(make_call("ipop", keyless()))
+    assert caught.value.code == "model_unavailable"
+
+
+async def test_models_are_listed_to_everybody_with_groups() -> None:
+    call = replace(make_call("ipop"), who=None)
+    listed = check_answer("ipop", "GET /models", await models_list(ModelsListParams(), call))
+    assert listed["data"][0]["id"] == "openai/gpt-5.5"
+    groups = {group["id"]: group["model_ids"] for group in listed["groups"]}
+    assert groups == {
+        "recommended": ["openai/gpt-5.5"],
+        "tier_1": ["plain-1"],
+        "embeddings": ["local/all-minilm-l6-v2"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("include_unavailable", "ready", "count"), [(False, False, 1), (True, False, 4), (True, True, 1), (False, True, 1)]
+)
+async def test_unusable_models_are_listed_only_when_asked_for(
+    include_unavailable: bool, ready: bool, count: int
+) -> None:
+    call = make_call("ipop", keyless())
+    asked = {"include_unavailable": include_unavailable, "ready": ready}
+    listed = check_answer("ipop", "GET /models", await models_list(ModelsListParams(**asked), call))
+    status = check_answer("ipop", "GET /status", await status_get(StatusGetParams(**asked), call))
+    readiness = check_answer("ipop", "GET /ready", await ready_get(ReadyGetParams(**asked), call))
+    assert len(listed["data"]) == len(status["models"]) == len(readiness["models"]) == count
+
+
+async def test_one_model_with_its_prices_per_token() -> None:
+    params = ModelsGetParams(model_id="openai/gpt-5.5")
+    model = check_answer("ipop", "GET /models/{model_id}", await models_get(params, make_call("ipop")))
+    assert model["available"] is True
+    assert (model["input_token_rate"], model["output_token_rate"]) == (5e-06, 3e-05)
+    assert [card["service_tier"] for card in model["price_cards"]] == ["standard", "priority"]
+    assert {card["provider_model_id"] for card in model["price_cards"]} == {"gpt-5.5"}
+
+
+async def test_a_model_that_cannot_be_used_is_shown_only_when_asked_for() -> None:
+    call = make_call("ipop", keyless())
+    with pytest.raises(Unavailable):
+        await models_get(ModelsGetParams(model_id="openai/gpt-5.5"), call)
+    shown = await models_get(ModelsGetParams(model_id="openai/gpt-5.5", include_unavailable=True), call)
+    assert check_answer("ipop", "GET /models/{model_id}", shown)["status"] == "not_enabled"
+
+
+async def test_a_model_that_is_not_there_is_not_found() -> None:
+    params = ModelsGetParams(model_id="openai/gpt-5.5")
+    with pytest.raises(NotFound):
+        await models_get(replace(params, model_id="nobody/nothing"), make_call("ipop"))
+
+
+async def test_status_is_computed_from_the_catalog_and_storage() -> None:
+    async def overall(services: Services) -> str:
+        content = await status_get(StatusGetParams(), make_call("ipop", services))
+        return str(check_answer("ipop", "GET /status", content)["status"])
+
+    assert await overall(make_services()) == "available"
+    assert await overall(make_services(ready=always(False))) == "degraded"
+    assert await overall(keyless()) == "degraded"
+    assert await overall(make_services(profile="production", inference={}, embedded=frozenset())) == "not_enabled"
+
+
+async def test_readiness_recommends_a_model_and_says_how_to_check() -> None:
+    content = check_answer("ipop", "GET /ready", await ready_get(ReadyGetParams(), make_call("ipop")))
+    assert content["ready"] is True
+    assert content["recommended_model_id"] == "openai/gpt-5.5"
+    assert "http://here:8321/ipop/v1" in content["setup"]["env"]
+    assert '"model": "openai/gpt-5.5"' in content["setup"]["chat_check"]
+
+
+async def test_nothing_is_ready_where_nothing_can_chat() -> None:
+    content = check_answer("ipop", "GET /ready", await ready_get(ReadyGetParams(), make_call("ipop", keyless())))
+    assert content["ready"] is False
+    assert "recommended_model_id" not in content
+
+
+async def test_the_document_is_served_as_it_is_mounted() -> None:
+    reply = await openapi_get(make_call("ipop"))
+    assert reply.content == b'{"openapi": "3.1.0"}'
+    assert reply.media_type == "application/json"
