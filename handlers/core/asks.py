@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from providers.inference.interface import ChatRequest, Message, TextRequest
+from providers.inference.interface import ChatRequest, Chunk, Message, TextRequest, Usage
+
+__all__ = ["AnyAsk", "Ask", "ChatAsk", "Chunk", "Request", "TextAsk", "Usage"]
 
 Request = ChatRequest | TextRequest
 

@@ -7,11 +7,11 @@ from typing import Any, Protocol
 import orjson
 import structlog
 
-from handlers.core.errors import CoreError, Unavailable
+from handlers.core.errors import CoreError, Invalid, Unavailable
 from server.binding.recorder import Recorder
 from server.openapi31.bodies import Disconnected
 from server.request import KEY, Request
-from storage.errors import StorageError
+from storage.errors import RowRefused, StorageError, UnsafeKey
 
 log = structlog.get_logger("concordat.server")
 
@@ -28,6 +28,8 @@ def as_core_error(error: Exception, request: Request) -> CoreError:
     """What an exception is to a caller. The unexpected is logged, and shown as an internal error without details."""
     if isinstance(error, CoreError):
         return error
+    if isinstance(error, RowRefused | UnsafeKey):
+        return Invalid("a value in the request cannot be stored", code="unstorable_value")
     if isinstance(error, StorageError):
         log.warning("storage_unavailable", request_id=request.request_id, reason=str(error))
         return Unavailable("storage is not available", headers={"Retry-After": "1"})

@@ -16,6 +16,25 @@ FIELDS = tuple(Record.__slots__)
 COLUMNS = (*FIELDS, "process_id")
 STARTED_AT, METADATA = FIELDS.index("started_at"), FIELDS.index("metadata")
 
+UPSERT = """
+INSERT INTO requests ({columns}) VALUES ({places})
+ON CONFLICT (request_id) DO UPDATE SET {changes}
+WHERE requests.state = 'started'
+   OR (requests.state = 'interrupted' AND excluded.state NOT IN ('started', 'interrupted'))
+"""
+
+DEBIT = """
+INSERT INTO credit_entries (project_id, at, kind, amount_micros, request_id)
+SELECT r.project_id, {now}, 'request', COALESCE(p.paid, 0) - r.cost_micros, r.request_id
+FROM requests r
+JOIN credit_accounts a ON a.project_id = r.project_id
+LEFT JOIN (
+    SELECT request_id, -SUM(amount_micros) AS paid FROM credit_entries WHERE request_id {chosen} GROUP BY request_id
+) p ON p.request_id = r.request_id
+WHERE r.request_id {chosen} AND r.state <> 'started' AND r.cost_micros > COALESCE(p.paid, 0)
+RETURNING project_id, amount_micros
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -52,29 +71,17 @@ def line(record: Record, process_id: str, moment: Callable[[datetime], Any]) -> 
 
 def upsert(placeholder: Callable[[int], str]) -> str:
     """A final row stands, but an interrupted one gives way to its process's own word: it was only thought dead."""
-    places = ", ".join(placeholder(number) for number in range(1, len(COLUMNS) + 1))
-    changed = ", ".join(f"{name} = excluded.{name}" for name in COLUMNS if name != "request_id")
-    # every name is a constant above
-    return (
-        f"INSERT INTO requests ({', '.join(COLUMNS)}) VALUES ({places})"  # noqa: S608
-        f" ON CONFLICT (request_id) DO UPDATE SET {changed}"
-        " WHERE requests.state = 'started'"
-        " OR (requests.state = 'interrupted' AND excluded.state NOT IN ('started', 'interrupted'))"
+    return UPSERT.format(
+        columns=", ".join(COLUMNS),
+        places=", ".join(placeholder(number) for number in range(1, len(COLUMNS) + 1)),
+        changes=", ".join(f"{name} = excluded.{name}" for name in COLUMNS if name != "request_id"),
     )
 
 
 def debit(chosen: str, now: str) -> str:
     """Enters what the chosen requests cost and is not entered yet, so that a second time adds nothing. Projects
     without a credit account are left out. Answers `project_id, amount_micros` rows for the balances."""
-    return (
-        "INSERT INTO credit_entries (project_id, at, kind, amount_micros, request_id)"
-        f" SELECT r.project_id, {now}, 'request', COALESCE(p.paid, 0) - r.cost_micros, r.request_id"
-        " FROM requests r JOIN credit_accounts a ON a.project_id = r.project_id"
-        " LEFT JOIN (SELECT request_id, -SUM(amount_micros) AS paid FROM credit_entries"
-        f" WHERE request_id {chosen} GROUP BY request_id) p ON p.request_id = r.request_id"
-        f" WHERE r.request_id {chosen} AND r.state <> 'started' AND r.cost_micros > COALESCE(p.paid, 0)"
-        " RETURNING project_id, amount_micros"  # noqa: S608
-    )
+    return DEBIT.format(chosen=chosen, now=now)
 
 
 def totals(entries: Sequence[tuple[str, int]]) -> list[tuple[int, str]]:

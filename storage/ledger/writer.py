@@ -98,6 +98,11 @@ class Ledger:
         """
         await self._wait(self._enqueue(record))
 
+    def post(self, record: Record) -> None:
+        """Writes a final row behind, for an answer that acknowledged nothing. Raises `StorageUnavailable` when the
+        backlog is full."""
+        self._enqueue(record).committed.add_done_callback(_forget)
+
     async def recover(self) -> int:
         """Marks what dead processes had started as `interrupted`, billed as far as noted; answers how many."""
         await self._presence.bury()
@@ -206,6 +211,12 @@ def latest(lines: Sequence[Line]) -> list[Line]:
         if known is None or not known.final:
             chosen[entry.request_id] = entry
     return list(chosen.values())
+
+
+def _forget(committed: asyncio.Future[None]) -> None:
+    """Nobody waits: a row that the database refuses is not worth a failed answer."""
+    if not committed.cancelled():
+        committed.exception()
 
 
 def _resolve(batch: list[Pending], error: StorageError | None) -> None:

@@ -77,9 +77,10 @@ class Keys:
             row = (await connection.execute(query)).one_or_none()
         return None if row is None else _key(plain(row))
 
-    async def owner(self, tx: Transaction, digest: str) -> str | None:
-        """The project that has, or once had, a key with this digest; revoked keys count."""
-        found: str | None = await tx.scalar(select(KEYS.c.project_id).where(KEYS.c.digest == digest))
+    async def owner(self, digest: str) -> str | None:
+        """The id of the project that has a key with this digest, revoked or not."""
+        async with self.database.reading() as connection:
+            found: str | None = await connection.scalar(select(KEYS.c.project_id).where(KEYS.c.digest == digest))
         return found
 
     async def list(self, project_id: str) -> list[Key]:
@@ -113,19 +114,24 @@ class AdminTokens:
     database: Database
 
     async def insert(self, tx: Transaction, token: AdminToken) -> None:
-        """Does nothing when the same token is there, even revoked."""
-        fields = {name: getattr(token, name) for name in AdminToken.__slots__}
-        await tx.execute(self.database.insert(TOKENS).values(fields).on_conflict_do_nothing())
-
-    async def any(self, tx: Transaction) -> bool:
-        return await tx.scalar(select(TOKENS.c.id).limit(1)) is not None
+        """Raises `StorageConflict` when the same token is there."""
+        await tx.execute(TOKENS.insert().values({name: getattr(token, name) for name in AdminToken.__slots__}))
 
     async def presented(self, digest: str) -> AdminToken | None:
-        """A token that is not revoked."""
-        query = select(TOKENS).where(TOKENS.c.digest == digest, TOKENS.c.revoked_at.is_(None))
+        """A token with this digest, revoked or not."""
         async with self.database.reading() as connection:
-            row = (await connection.execute(query)).one_or_none()
+            row = (await connection.execute(select(TOKENS).where(TOKENS.c.digest == digest))).one_or_none()
         return None if row is None else AdminToken(**plain(row))
+
+    async def list(self) -> list[AdminToken]:
+        async with self.database.reading() as connection:
+            rows = await connection.execute(select(TOKENS).order_by(TOKENS.c.created_at.desc(), TOKENS.c.id))
+        return [AdminToken(**plain(row)) for row in rows]
+
+    async def revoke(self, tx: Transaction, token_id: str, at: datetime) -> bool:
+        """False when there is no such token in force."""
+        mine = (TOKENS.c.id == token_id) & TOKENS.c.revoked_at.is_(None)
+        return (await tx.execute(update(TOKENS).where(mine).values(revoked_at=at))).rowcount == 1
 
 
 def _key(fields: dict[str, Any]) -> Key:

@@ -49,9 +49,9 @@ class Limits:
         found = await self.of(project_id, (subject_id,))
         return found[0] if found else None
 
-    async def of(self, project_id: str, subject_ids: tuple[str, ...]) -> list[Limit]:
+    async def of(self, project_id: str, subject_ids: tuple[str, ...], tx: Transaction | None = None) -> list[Limit]:
         query = select(LIMITS).where(LIMITS.c.project_id == project_id, LIMITS.c.subject_id.in_(subject_ids))
-        async with self.database.reading() as connection:
+        async with self.database.reading(tx) as connection:
             rows = await connection.execute(query)
         return [Limit(**plain(row)) for row in rows]
 

@@ -18,10 +18,10 @@ OPEN = {
     "llama_stack": {"health_get", "version_get"},
     "llama_stack_deprecated": set[str](),
     "ipop": {
-        "app_telemetry_plans_list", "media_image_get", "media_image_variant_get", "media_video_manifest_get",
-        "media_video_poster_get", "media_video_rendition_get", "media_video_thumb_get", "model_recommendations_create",
-        "models_get", "models_list", "openapi_get", "ready_get", "region_keys_list", "regions_list",
-        "solana_rpc_methods_list", "solana_rpc_plans_list", "status_get", "vscode_trials_create",
+        "app_telemetry_plans_list", "media_images_get", "media_images_variants_get", "media_videos_manifest_get",
+        "media_videos_poster_get", "media_videos_renditions_get", "media_videos_thumbs_get", "models_get",
+        "models_list", "model_recommendations_create", "openapi_get", "ready_get", "region_keys_list", "regions_list",
+        "solana_methods_list", "solana_plans_list", "status_get", "trials_create",
     },
 }  # fmt: skip
 """Every operation that needs no credential; every other one does."""

@@ -16,6 +16,14 @@ from tests.live import LiveServer
 each = pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.api)
 
 
+MODEL_PATHS = {
+    "maniac": "/v1/models",
+    "ipop": "/models",
+    "llama_stack": "/v1/models",
+    "llama_stack_deprecated": "/v1/openai/v1/models",
+}
+
+
 def check(dialect: Dialect, answer: httpx.Response, status: int) -> None:
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/json"
@@ -100,10 +108,9 @@ def test_body_of_fifty_megabytes(server: LiveServer, dialect: Dialect) -> None:
 def test_ids_that_try_to_climb(server: LiveServer, dialect: Dialect, evil: str) -> None:
     """Sent as they are, which `httpx` would not."""
     connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=30)
-    path = {"maniac": "/v1/models", "ipop": "/models", "llama_stack": "/v1/models"}.get(
-        dialect.api, "/v1/openai/v1/models"
+    connection.request(
+        "GET", f"{dialect.prefix}{MODEL_PATHS[dialect.api]}/{evil}", headers={"Authorization": f"Bearer {server.key}"}
     )
-    connection.request("GET", f"{dialect.prefix}{path}/{evil}", headers={"Authorization": f"Bearer {server.key}"})
     answer = connection.getresponse()
     body = answer.read()
     assert answer.status in (200, 400, 404), body

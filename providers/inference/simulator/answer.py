@@ -147,7 +147,8 @@ def _structured(options: Mapping[str, Any], messages: Sequence[Mapping[str, Any]
     wanted = wanted if isinstance(wanted, dict) else {}
     kind = wanted.get("type", "text")
     if kind == "json_schema":
-        schema = (wanted.get("json_schema") or {}).get("schema", {})
+        named = wanted.get("json_schema")
+        schema = named.get("schema", {}) if isinstance(named, dict) else {}
         return orjson.dumps(_instance(schema, digest, "response_format")).decode()
     said = _sentence(messages, digest)
     return orjson.dumps({"simulated": True, "answer": said}).decode() if kind == "json_object" else said

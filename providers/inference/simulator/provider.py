@@ -6,7 +6,8 @@ Every other model name than those of `faults.py` answers normally.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,13 +39,14 @@ class Simulator:
         usage = _usage(await tokens.count_chat(request.messages, request.options.get("tools")), answers)
         return Completion(rendering.chat_body(self._head(request.model, "chatcmpl-"), answers, usage), usage)
 
-    async def stream_chat(self, request: ChatRequest) -> AsyncIterator[Chunk]:
+    async def stream_chat(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
         fault = await self._begin(request.model)
         answers = await self._answer_chat(request, fault)
         usage = _usage(await tokens.count_chat(request.messages, request.options.get("tools")), answers)
         bodies = rendering.chat_chunks(self._head(request.model, "chatcmpl-"), answers, usage)
-        async for chunk in _played(bodies, fault, usage):
-            yield chunk
+        async with aclosing(_played(bodies, fault, usage)) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
     async def complete(self, request: TextRequest) -> Completion:
         fault = await self._begin(request.model)
@@ -53,13 +55,14 @@ class Simulator:
         usage = _usage(await tokens.count_text(request.prompt), answers)
         return Completion(rendering.text_body(self._head(request.model, "cmpl-"), answers, usage), usage)
 
-    async def stream_complete(self, request: TextRequest) -> AsyncIterator[Chunk]:
+    async def stream_complete(self, request: TextRequest) -> AsyncGenerator[Chunk, None]:
         fault = await self._begin(request.model)
         answers = await self._answer_text(request, fault)
         usage = _usage(await tokens.count_text(request.prompt), answers)
         bodies = rendering.text_chunks(self._head(request.model, "cmpl-"), answers, usage)
-        async for chunk in _played(bodies, fault, usage):
-            yield chunk
+        async with aclosing(_played(bodies, fault, usage)) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
     async def close(self) -> None:
         """Nothing is held."""
@@ -96,7 +99,7 @@ def _usage(prompt_tokens: int, answers: list[Answer]) -> Usage:
     )
 
 
-async def _played(bodies: Iterator[dict[str, Any]], fault: Fault, usage: Usage) -> AsyncIterator[Chunk]:
+async def _played(bodies: Iterator[dict[str, Any]], fault: Fault, usage: Usage) -> AsyncGenerator[Chunk, None]:
     for index, body in enumerate(bodies):
         if fault.cut and index == CHUNKS_BEFORE_CUT:
             raise Unavailable("the simulator cut this stream, as its model name asks")

@@ -62,7 +62,8 @@ def _choice(choice: Any, has_tools: bool) -> tuple[str, list[str] | None]:
         return "required", None
     if isinstance(choice, dict):
         if choice.get("type") == "allowed_tools":
-            allowed = choice.get("allowed_tools") or {}
+            allowed = choice.get("allowed_tools")
+            allowed = allowed if isinstance(allowed, dict) else {}
             return allowed.get("mode", "auto"), [_name_of(tool) for tool in allowed.get("tools") or []]
         return "required", [_name_of(choice)]
     raise Refused(f"tool_choice {choice!r} is not known", param="tool_choice")

@@ -26,7 +26,11 @@ SCHEMAS: dict[str, Any] = {
     "Shape": {
         "oneOf": [
             {"type": "object", "properties": {"kind": {"const": "circle"}}, "required": ["kind"]},
-            {"type": "object", "properties": {"kind": {"const": "square"}, "side": {"type": "number"}}, "required": ["kind", "side"]},
+            {
+                "type": "object",
+                "properties": {"kind": {"const": "square"}, "side": {"type": "number"}},
+                "required": ["kind", "side"],
+            },
         ]
     },
     "Form": {

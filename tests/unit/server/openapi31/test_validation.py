@@ -99,7 +99,10 @@ def form(**fields: str) -> bytes:
     return "".join(parts).encode()
 
 
-FILE = b'--xyz\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\nContent-Type: text/plain\r\n\r\nhello\r\n'
+FILE = (
+    b'--xyz\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n'
+    b"Content-Type: text/plain\r\n\r\nhello\r\n"
+)
 
 
 async def test_multipart_form() -> None:

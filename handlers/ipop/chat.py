@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from codegen.generated.ipop.routes import ChatCompletionsCreateBody
+from handlers.core import chat
+from handlers.core.asks import ChatAsk
+from handlers.core.call import Call
+from handlers.core.errors import Invalid, NotImplementedYet
+from handlers.core.routing import Attempt
+from handlers.wire import openai_chat
+from handlers.wire.openai_chat import Style
+from handlers.wire.reply import EventStream, Reply
+
+_OURS = ("metadata", "store")
+_BYOK = ("byok_only", "fail_closed_on_byok_error")
+
+
+async def chat_completions_create(body: ChatCompletionsCreateBody, call: Call) -> Reply | EventStream:
+    data: dict[str, Any] = body.data
+    openai_chat.note_metadata(data, _OURS, call)
+    ask = _parse(data)
+    if data.get("stream"):
+        stream = await chat.stream(ask, call)
+        style = Style(
+            openai_chat.wants_usage(data),
+            closing=lambda: {"ipop": _ipop(stream.attempt, stream.meter.cost_micros, call)},
+        )
+        return openai_chat.event_stream(stream, style)
+    answer = await chat.complete(ask, call)
+    whole = openai_chat.pick(openai_chat.whole(answer), ("id", "object", "created", "model", "choices", "usage"))
+    content = {**whole, "ipop": _ipop(answer.attempt, answer.cost_micros, call)}
+    return Reply(content, headers=openai_chat.marks(answer.attempt))
+
+
+def _parse(data: Mapping[str, Any]) -> ChatAsk:
+    wishes = data.get("metadata") or {}
+    _refuse_unsupported(data, wishes)
+    budget = wishes.get("max_cost_usd")
+    return ChatAsk(
+        models=(data["model"],),
+        messages=data["messages"],
+        options=_options(data, wishes),
+        max_cost_usd=None if budget is None else Decimal(str(budget)),
+    )
+
+
+def _refuse_unsupported(data: Mapping[str, Any], wishes: Mapping[str, Any]) -> None:
+    """What a request asks of its routing that this server has no means for; hints about latency and caching are
+    hints, and are recorded."""
+    if any(tool.get("type") == "file_search" for tool in data.get("tools") or []) or data.get("tool_resources"):
+        raise NotImplementedYet("the file_search tool is not available on this server", param="tools")
+    if wishes.get("byok_fallback_policy") in _BYOK:
+        raise NotImplementedYet("own provider keys are not available on this server", param="metadata")
+    if wishes.get("tool_schema_policy") == "hash_reference":
+        raise NotImplementedYet("tools must be sent inline: none are stored by hash", param="metadata")
+    if wishes.get("context_delta_policy") == "metadata":
+        raise NotImplementedYet("messages must be sent whole: no earlier context is stored", param="metadata")
+
+
+def _options(data: Mapping[str, Any], wishes: Mapping[str, Any]) -> dict[str, Any]:
+    """`metadata` may say what has a parameter of its own; the parameter wins, but for the limit on the answer, where
+    the smaller one holds."""
+    options = openai_chat.options_of(data, ("tool_resources", *_OURS))
+    for name in ("reasoning_effort", "service_tier"):
+        if wishes.get(name) is not None:
+            options.setdefault(name, wishes[name])
+    if options.get("service_tier") == "standard":
+        options["service_tier"] = "default"
+    limit = wishes.get("max_output_tokens")
+    if limit is not None:
+        name = "max_tokens" if "max_tokens" in options else "max_completion_tokens"
+        if limit < 1:
+            raise Invalid("metadata.max_output_tokens must be at least 1", param="metadata")
+        options[name] = min(limit, options.get(name, limit))
+    return options
+
+
+def _ipop(attempt: Attempt, cost_micros: int, call: Call) -> dict[str, Any]:
+    elapsed = call.services.clock() - call.record.started_at
+    return {
+        "request_id": call.request_id,
+        "latency_ms": max(0, int(elapsed * 1000)),
+        "cost_usd": cost_micros / 1_000_000,
+        "cache_hit": False,
+        "fallback_used": attempt.number > 0,
+        "fallback_count": attempt.number,
+        "route_class": "ipop_network" if attempt.simulated else "external_capacity",
+    }

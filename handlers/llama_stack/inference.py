@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from typing import Any
+
+from codegen.generated.llama_stack.routes import ChatCompletionsCreateBody, CompletionsCreateBody
+from handlers.core import chat
+from handlers.core.asks import ChatAsk, TextAsk
+from handlers.core.call import Call
+from handlers.wire import openai_chat
+from handlers.wire.llama import answers, events, messages, params
+from handlers.wire.reply import EventStream, Reply
+
+
+async def chat_completions_create(body: ChatCompletionsCreateBody, call: Call) -> Reply | EventStream:
+    data: dict[str, Any] = body.data
+    ask = ChatAsk(
+        models=(data["model_id"],),
+        messages=messages.chat_messages(data["messages"]),
+        options=params.chat_options(data),
+    )
+    if data.get("stream"):
+        return events.chat_stream(await chat.stream(ask, call))
+    answer = await chat.complete(ask, call)
+    return _whole(answers.chat_answer(answer.body), answer)
+
+
+async def completions_create(body: CompletionsCreateBody, call: Call) -> Reply | EventStream:
+    data: dict[str, Any] = body.data
+    ask = TextAsk(
+        models=(data["model_id"],),
+        prompts=(messages.prompt_text(data["content"]),),
+        options=params.text_options(data),
+    )
+    if data.get("stream"):
+        return events.text_stream(await chat.stream(ask, call))
+    answer = await chat.complete(ask, call)
+    return _whole(answers.text_answer(answer.body), answer)
+
+
+def _whole(content: dict[str, Any], answer: chat.Answer) -> Reply:
+    """JSON, although the document names `text/event-stream` alone."""
+    return Reply(content, headers=openai_chat.marks(answer.attempt), media_type="application/json")

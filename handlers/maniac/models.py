@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from typing import Any
+
+from codegen.generated.maniac.routes import ModelsListParams
+from handlers.core.call import Call
+from handlers.core.errors import NotFound
+from handlers.core.models import Offer, list_models
+from handlers.wire import model_list
+
+
+async def models_list(params: ModelsListParams, call: Call) -> dict[str, Any]:
+    """Newest first; `total` counts all that the project can use now."""
+    if params.container is not None:
+        raise NotFound(f"there is no container {params.container}", code="container_not_found", param="container")
+    offers = [offer for offer in await list_models(call) if offer.available]
+    offers.sort(key=lambda offer: offer.model.created, reverse=True)
+    page = offers[params.offset : params.offset + params.limit]
+    return {"object": "list", "data": [_render(offer) for offer in page], "total": len(offers)}
+
+
+def _render(offer: Offer) -> dict[str, Any]:
+    model = offer.model
+    return {
+        "object": "model",
+        "id": model.id,
+        "slug": model.id,
+        "name": model.display_name,
+        "created": model.created,
+        "context_length": model.context_tokens or None,
+        "pricing": _pricing(offer),
+        "supported_parameters": model_list.supported_parameters(offer),
+        "supported_apis": _apis(offer),
+        "provider": offer.provider,
+    }
+
+
+def _apis(offer: Offer) -> list[str]:
+    apis = {"chat": "chat.completions", "completion": "completions", "embeddings": "embeddings"}
+    return [api for capability, api in apis.items() if capability in offer.model.capabilities]
+
+
+def _pricing(offer: Offer) -> dict[str, str]:
+    """USD per token, as text; a model without a price card is free."""
+    price = model_list.list_price(offer)
+    if price is None:
+        return {"prompt": "0", "completion": "0"}
+    rates = {"prompt": price.input_usd, "completion": price.output_usd, "input_cache_read": price.cached_input_usd}
+    return {
+        name: model_list.decimal_text(model_list.per_token(rate)) for name, rate in rates.items() if rate is not None
+    }

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from contextlib import aclosing
+from typing import Any, cast
+
+from handlers.core.asks import Chunk
+from handlers.core.chat import Stream
+from handlers.wire import openai_chat, sse
+from handlers.wire.llama.answers import chat_logprobs, parse_tool_call, stop_reason, text_logprobs
+from handlers.wire.reply import EventStream, Last
+
+
+def chat_stream(stream: Stream) -> EventStream:
+    """No `[DONE]` and no comments: the clients parse whatever they are sent."""
+    return EventStream(_chat_frames(stream), headers=openai_chat.marks(stream.attempt), keep_alive=False)
+
+
+def text_stream(stream: Stream) -> EventStream:
+    return EventStream(_text_frames(stream), headers=openai_chat.marks(stream.attempt), keep_alive=False)
+
+
+async def _chat_frames(stream: Stream) -> AsyncIterator[bytes]:
+    """`start`, `progress` for every piece, and `complete` once the request's record is."""
+    calls = _Calls()
+    reason: Any = None
+    started = False
+    async with aclosing(cast(AsyncGenerator[Chunk, None], stream.chunks)) as chunks:
+        async for chunk in chunks:
+            if not started:
+                yield _frame("start", _text_delta(""))
+                started = True
+            for choice in chunk.body.get("choices") or []:
+                reason = choice.get("finish_reason") or reason
+                for delta in _deltas(choice, calls):
+                    yield _frame("progress", delta, chat_logprobs(choice) if delta["type"] == "text" else {})
+    for delta in calls.finish():
+        yield _frame("progress", delta)
+    yield Last(_frame("complete", _text_delta(""), {"stop_reason": stop_reason(reason)}))
+
+
+async def _text_frames(stream: Stream) -> AsyncIterator[bytes]:
+    """`delta` after `delta`; the last is empty and says why it stopped."""
+    reason: Any = None
+    async with aclosing(cast(AsyncGenerator[Chunk, None], stream.chunks)) as chunks:
+        async for chunk in chunks:
+            for choice in chunk.body.get("choices") or []:
+                reason = choice.get("finish_reason") or reason
+                if choice.get("text"):
+                    yield sse.event({"delta": choice["text"]} | text_logprobs(choice))
+    yield Last(sse.event({"delta": "", "stop_reason": stop_reason(reason)}))
+
+
+class _Calls:
+    """Puts tool calls together from their pieces; one call is finished when the next begins or the stream ends."""
+
+    def __init__(self) -> None:
+        self._index: int | None = None
+        self._call: dict[str, Any] = {}
+
+    def take(self, piece: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """The deltas that a piece of OpenAI's `delta.tool_calls` stands for."""
+        function = piece.get("function") or {}
+        if piece.get("index", 0) != self._index:
+            yield from self.finish()
+            self._index = piece.get("index", 0)
+            self._call = {"id": piece.get("id"), "function": {"name": function.get("name"), "arguments": ""}}
+            yield _call_delta("", "started")
+        if function.get("arguments"):
+            self._call["function"]["arguments"] += function["arguments"]
+            yield _call_delta(function["arguments"], "in_progress")
+
+    def finish(self) -> Iterator[dict[str, Any]]:
+        if self._index is None:
+            return
+        parsed = parse_tool_call(self._call)
+        yield _call_delta(parsed or self._call["function"]["arguments"], "succeeded" if parsed else "failed")
+        self._index = None
+
+
+def _deltas(choice: Mapping[str, Any], calls: _Calls) -> Iterator[dict[str, Any]]:
+    delta = choice.get("delta") or {}
+    if delta.get("content"):
+        yield _text_delta(delta["content"])
+    for piece in delta.get("tool_calls") or []:
+        yield from calls.take(piece)
+
+
+def _text_delta(text: str) -> dict[str, Any]:
+    return {"type": "text", "text": text}
+
+
+def _call_delta(call: Any, status: str) -> dict[str, Any]:
+    return {"type": "tool_call", "tool_call": call, "parse_status": status}
+
+
+def _frame(event_type: str, delta: dict[str, Any], more: Mapping[str, Any] | None = None) -> bytes:
+    return sse.event({"event": {"event_type": event_type, "delta": delta, **(more or {})}})

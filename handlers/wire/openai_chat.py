@@ -1,0 +1,135 @@
+"""OpenAI's chat and text completions, which three of the four APIs speak: options in, whole answers and events out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, cast
+
+import orjson
+
+from handlers.core.asks import Chunk, Usage
+from handlers.core.call import Call
+from handlers.core.chat import Answer, Stream
+from handlers.core.routing import Attempt
+from handlers.wire import sse
+from handlers.wire.reply import EventStream, Last
+
+NOT_OPTIONS = frozenset({"model", "messages", "prompt", "stream", "stream_options"})
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How a dialect's stream differs. `edit` rewrites a chunk's JSON (without it chunks go out as they came); `closing`
+    is what the last event, the one with the usage, holds besides; `done` says whether `[DONE]` ends the stream."""
+
+    include_usage: bool
+    edit: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+    closing: Callable[[], dict[str, Any]] | None = None
+    done: bool = True
+
+
+def options_of(data: Mapping[str, Any], leave_out: Iterable[str] = ()) -> dict[str, Any]:
+    """A body's parameters for the vendor; an explicit null is the same as nothing."""
+    skipped = NOT_OPTIONS.union(leave_out)
+    return {name: value for name, value in data.items() if name not in skipped and value is not None}
+
+
+def note_metadata(data: Mapping[str, Any], names: Iterable[str], call: Call) -> None:
+    """What the client tells about its request goes into the request's record."""
+    call.record.metadata = {name: data[name] for name in names if data.get(name) is not None} or None
+
+
+def wants_usage(data: Mapping[str, Any]) -> bool:
+    options = data.get("stream_options")
+    return isinstance(options, dict) and options.get("include_usage") is True
+
+
+def marks(attempt: Attempt) -> dict[str, str]:
+    """The header that every simulated answer carries."""
+    return {"X-Concordat-Provider": attempt.deployment.vendor} if attempt.simulated else {}
+
+
+def usage_body(usage: Usage) -> dict[str, Any]:
+    prompt_details = {"cached_tokens": usage.cached_tokens}
+    if usage.cache_write_tokens:
+        prompt_details["cache_creation_input_tokens"] = usage.cache_write_tokens
+    return {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "total_tokens": usage.total_tokens,
+        "prompt_tokens_details": prompt_details,
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+    }
+
+
+def whole(answer: Answer) -> dict[str, Any]:
+    """The vendor's body with the usage that is charged."""
+    return {**answer.body, "usage": usage_body(answer.usage)}
+
+
+def pick(value: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """The members that a closed schema knows, nulls left out."""
+    return {name: value[name] for name in names if value.get(name) is not None}
+
+
+def event_stream(stream: Stream, style: Style) -> EventStream:
+    return EventStream(frames(stream, style), headers=marks(stream.attempt))
+
+
+async def frames(stream: Stream, style: Style) -> AsyncIterator[bytes]:
+    """One event a chunk. The last goes out when the request's record is complete."""
+    relay: _Relay | None = None
+    held: bytes | None = None
+    async with aclosing(cast(AsyncGenerator[Chunk, None], stream.chunks)) as chunks:
+        async for chunk in chunks:
+            relay = relay or _Relay(chunk, stream.attempt.model.id, style)
+            if held is not None:
+                yield held
+                held = None
+            frame = sse.data(relay.write(chunk))
+            if style.done or b'"finish_reason":"' not in frame:
+                yield frame
+            else:
+                held = frame
+    if style.include_usage and relay is not None:
+        if held is not None:
+            yield held
+        held = sse.event(relay.closing(stream.meter.usage))
+    if style.done:
+        if held is not None:
+            yield held
+        yield sse.DONE
+    elif held is not None:
+        yield Last(held)
+
+
+class _Relay:
+    """Writes chunks under the public model id. Bytes are replaced, not parsed: an unescaped `"model":"..."` cannot
+    stand inside a JSON string."""
+
+    def __init__(self, first: Chunk, model_id: str, style: Style) -> None:
+        self._head = first.body
+        self._model_id = model_id
+        self._style = style
+        theirs = orjson.dumps(first.body.get("model"))
+        spellings = (b'"model":' + theirs, b'"model": ' + theirs)
+        self._old = next((spelling for spelling in spellings if spelling in first.raw), None)
+        self._new = b'"model":' + orjson.dumps(model_id)
+
+    def write(self, chunk: Chunk) -> bytes:
+        if self._style.edit is not None:
+            return orjson.dumps(self._style.edit({**chunk.body, "model": self._model_id}))
+        raw = chunk.raw
+        if self._old is None or self._old not in raw:
+            raw = orjson.dumps({**chunk.body, "model": self._model_id})
+        else:
+            raw = raw.replace(self._old, self._new, 1)
+        return raw if self._style.include_usage else raw.replace(b',"usage":null', b"", 1)
+
+    def closing(self, usage: Usage) -> dict[str, Any]:
+        names = ("id", "object", "created")
+        head = {name: self._head.get(name) for name in names}
+        extra = self._style.closing() if self._style.closing else {}
+        return {**head, "model": self._model_id, "choices": [], "usage": usage_body(usage), **extra}

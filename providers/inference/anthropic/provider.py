@@ -1,0 +1,75 @@
+"""The Messages API (platform.claude.com, version 2023-06-01) as an `Inference`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+from providers.http import HttpClient
+from providers.inference.anthropic.answer import completion_of, text_body, text_chunk
+from providers.inference.anthropic.request import body_of, chat_of_text
+from providers.inference.anthropic.stream import StreamTranslation
+from providers.inference.interface import ChatRequest, Chunk, Completion, TextRequest
+from providers.vendor import Vendor
+from providers.vendor_api import VendorApi
+
+VERSION = "2023-06-01"
+
+
+@dataclass(frozen=True, slots=True)
+class Anthropic:
+    """`vendor.base_url` is `https://api.anthropic.com`, with or without `/v1`. `http` may be shared and is not closed
+    here. `max_tokens`, which Anthropic demands, is what goes where the caller names none: all models since Claude 4
+    can write as many."""
+
+    vendor: Vendor
+    http: HttpClient
+    clock: Callable[[], float] = time.time
+    max_tokens: int = 32_000
+
+    @property
+    def name(self) -> str:
+        return self.vendor.name
+
+    async def chat(self, request: ChatRequest) -> Completion:
+        api = self._api()
+        answered = await api.post(self._path(), body_of(request, self.max_tokens))
+        return completion_of(answered, int(self.clock()), api)
+
+    async def stream_chat(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+        api = self._api()
+        body: dict[str, Any] = {**body_of(request, self.max_tokens), "stream": True}
+        translation = StreamTranslation(int(self.clock()), request.model)
+        async with aclosing(api.stream(self._path(), body)) as events:
+            async for _, event in events:
+                for chunk in translation.feed(event, api):
+                    yield chunk
+        if not translation.finished:
+            raise api.cut()
+        yield translation.last()
+
+    async def complete(self, request: TextRequest) -> Completion:
+        completion = await self.chat(chat_of_text(request))
+        return Completion(text_body(completion.body), completion.usage)
+
+    async def stream_complete(self, request: TextRequest) -> AsyncGenerator[Chunk, None]:
+        async with aclosing(self.stream_chat(chat_of_text(request))) as chunks:
+            async for chunk in chunks:
+                translated = text_chunk(chunk)
+                if translated is not None:
+                    yield translated
+
+    async def close(self) -> None:
+        """The connections are the owner's of `http`."""
+
+    def _api(self) -> VendorApi:
+        headers = {"anthropic-version": VERSION}
+        if self.vendor.api_key:
+            headers["x-api-key"] = self.vendor.api_key
+        return VendorApi(self.vendor, self.http, headers, self.clock)
+
+    def _path(self) -> str:
+        return "/messages" if self.vendor.base_url.rstrip("/").endswith("/v1") else "/v1/messages"

@@ -1,0 +1,91 @@
+"""A cap on the calls that run at once on one deployment, with a queue before it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from typing import cast
+
+from providers.errors import Saturated
+from providers.inference.interface import ChatRequest, Chunk, Completion, Inference, TextRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Limited:
+    """An `Inference` within `slots`, which several may share. A stream holds its slot until it is closed."""
+
+    inner: Inference
+    slots: Slots
+
+    @property
+    def name(self) -> str:
+        return self.inner.name
+
+    async def chat(self, request: ChatRequest) -> Completion:
+        async with self.slots.hold():
+            return await self.inner.chat(request)
+
+    def stream_chat(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+        return self._hold(self.inner.stream_chat(request))
+
+    async def complete(self, request: TextRequest) -> Completion:
+        async with self.slots.hold():
+            return await self.inner.complete(request)
+
+    def stream_complete(self, request: TextRequest) -> AsyncGenerator[Chunk, None]:
+        return self._hold(self.inner.stream_complete(request))
+
+    async def close(self) -> None:
+        await self.inner.close()
+
+    async def _hold(self, stream: AsyncIterator[Chunk]) -> AsyncGenerator[Chunk, None]:
+        async with self.slots.hold(), aclosing(cast("AsyncGenerator[Chunk, None]", stream)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+
+class Slots:
+    """`running` calls at once, `waiting` more in the order they came."""
+
+    def __init__(self, running: int, waiting: int) -> None:
+        self._free = running
+        self._most_waiting = waiting
+        self._queue: deque[asyncio.Future[None]] = deque()
+
+    @asynccontextmanager
+    async def hold(self) -> AsyncIterator[None]:
+        """Raises `Saturated` at once when the queue is full."""
+        await self._take()
+        try:
+            yield
+        finally:
+            self._pass_on()
+
+    async def _take(self) -> None:
+        if self._free:
+            self._free -= 1
+            return
+        if len(self._queue) >= self._most_waiting:
+            raise Saturated("too many calls are waiting for this model")
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._pass_on()
+            elif turn in self._queue:
+                self._queue.remove(turn)
+            raise
+
+    def _pass_on(self) -> None:
+        """Gives the slot to whoever waits longest, so that nobody who comes later can take it first."""
+        while self._queue:
+            turn = self._queue.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._free += 1

@@ -1,0 +1,53 @@
+"""Schemathesis over every bound operation, against the overlaid document that the server itself hands out.
+
+A stream's events are checked by the journeys: schemathesis would hold the whole transcript against one event's schema.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from server.app import PREFIXES
+from server.inspect import apis, find_handler, operations
+from tests.live import LiveServer
+
+SECONDS = 20
+STREAMING = {"chat_completions_create", "completions_create"}
+
+
+def bound(api: str) -> list[str]:
+    return [op.operation_id for op in operations(api) if find_handler(op) is not None]
+
+
+def fuzz(server: LiveServer, api: str, operation_ids: list[str], *options: str) -> None:
+    command = [
+        str(Path(sys.executable).with_name("schemathesis")), "run", f"{server.url}{PREFIXES[api]}/openapi.json",
+        "--url", server.url + PREFIXES[api],
+        "--header", f"Authorization: Bearer {server.key}",
+        "--phases", "examples,coverage,fuzzing",
+        "--max-time", str(SECONDS),
+        "--suppress-health-check", "all",
+        "--generation-database", "none",
+        "--warnings", "off",
+        "--no-color",
+        *options,
+    ]  # fmt: skip
+    for operation_id in operation_ids:
+        command += ["--include-operation-id", operation_id]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-2_000:]
+
+
+@pytest.mark.parametrize("api", apis())
+def test_bound_operations_keep_to_their_document(server: LiveServer, api: str) -> None:
+    fuzz(server, api, [name for name in bound(api) if name not in STREAMING])
+
+
+@pytest.mark.parametrize("api", apis())
+def test_operations_that_may_stream_keep_to_their_document(server: LiveServer, api: str) -> None:
+    streaming = [name for name in bound(api) if name in STREAMING]
+    fuzz(server, api, streaming, "--exclude-checks", "response_schema_conformance")

@@ -1,0 +1,228 @@
+"""A workbench for handlers: services made by hand, and answers held against the documents."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import orjson
+
+import codegen.generated
+from codegen.operation import Body
+from handlers.core.call import Call, Caller
+from handlers.core.catalog import Catalog, CatalogHolder, Deployment, Model, Price
+from handlers.core.services import Registration, Route, Services
+from handlers.wire.reply import EventStream, Last, Reply
+from providers.inference.interface import Inference
+from providers.inference.simulator import Simulator
+from storage.ledger_record import Record
+
+NOW = 1_790_000_000.0
+
+FULL = Model(
+    id="openai/gpt-5.5",
+    display_name="GPT-5.5",
+    owned_by="openai",
+    kind="chat",
+    capabilities=frozenset(
+        {"chat", "completion", "tools", "parallel_tools", "json_schema", "vision", "reasoning", "streaming", "code"}
+    ),
+    context_tokens=1000,
+    max_output_tokens=500,
+    created=1_780_000_000,
+    prices=(
+        Price("openai", Decimal(5), Decimal(30), Decimal("0.5")),
+        Price("openai", Decimal(10), Decimal(60), service_tier="priority"),
+    ),
+    deployments=(Deployment("openai", "gpt-5.5"), Deployment("openrouter", "openai/gpt-5.5")),
+    tier="recommended",
+    recommended_for=("coding",),
+)
+PLAIN = Model(
+    id="plain-1",
+    display_name="Plain",
+    owned_by="plainco",
+    kind="chat",
+    capabilities=frozenset({"chat", "streaming"}),
+    context_tokens=1000,
+    max_output_tokens=500,
+    created=1_770_000_000,
+    deployments=(Deployment("plainco", "plain-one"),),
+    tier="tier_1",
+)
+SIMULATED = replace(
+    FULL,
+    id="simulator/chat",
+    display_name="Simulator",
+    owned_by="concordat",
+    created=1_760_000_000,
+    prices=(),
+    deployments=(Deployment("simulator", "chat"),),
+    tier="catalog",
+)
+EMBEDDER = Model(
+    id="local/all-minilm-l6-v2",
+    display_name="MiniLM",
+    owned_by="sentence-transformers",
+    kind="embedding",
+    capabilities=frozenset({"embeddings"}),
+    context_tokens=512,
+    max_output_tokens=0,
+    created=1_630_000_000,
+    deployments=(Deployment("local", "all-minilm-l6-v2"),),
+    embedding_dimensions=384,
+)
+
+
+class Registry:
+    """Registered models in memory."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, str], Registration] = {}
+
+    async def list(self, project_id: str) -> Sequence[Registration]:
+        return [row for (owner, _), row in self.rows.items() if owner == project_id]
+
+    async def put(self, project_id: str, model: Registration) -> Registration:
+        self.rows[project_id, model.model_id] = model
+        return model
+
+    async def remove(self, project_id: str, model_id: str) -> bool:
+        return self.rows.pop((project_id, model_id), None) is not None
+
+
+@dataclass
+class Purse:
+    """A quota that admits everything and remembers; `refuse` is raised instead."""
+
+    refuse: Exception | None = None
+    admitted: list[int] = field(default_factory=list)
+    settled: list[tuple[int, int]] = field(default_factory=list)
+
+    async def admit(self, caller: Caller, tokens_estimate: int) -> int:
+        if self.refuse:
+            raise self.refuse
+        self.admitted.append(tokens_estimate)
+        return tokens_estimate
+
+    async def settle(self, admission: int, *, tokens: int, cost_micros: int) -> None:
+        self.settled.append((tokens, cost_micros))
+
+
+def make_services(*vendors: Inference, **changes: Any) -> Services:
+    """The `local` profile with the simulator, plus the vendors given."""
+    counter = itertools.count()
+    simulator = Simulator(clock=lambda: NOW, new_id=lambda: f"{next(counter):08}")
+    values: dict[str, Any] = {
+        "profile": "local",
+        "version": "0.1.0",
+        "catalog": CatalogHolder(Catalog([FULL, PLAIN, SIMULATED, EMBEDDER])),
+        "inference": {vendor.name: vendor for vendor in (simulator, *vendors)},
+        "embedded": frozenset({"local"}),
+        "registered_models": Registry(),
+        "quota": Purse(),
+        "clock": lambda: NOW,
+        "random": lambda: 0.5,
+        "new_id": lambda prefix: f"{prefix}-{next(counter):08}",
+        "ready": always(True),
+        "documents": {"ipop": b'{"openapi": "3.1.0"}'},
+        "routes": {"llama_stack": [Route("GET", "/v1/health", "health_get", True), Route("GET", "/v1/tools", "t", False)]},
+        "base_paths": {"ipop": "/ipop/v1"},
+    }
+    return Services(**(values | changes))
+
+
+def always(answer: bool) -> Any:
+    async def ready() -> bool:
+        return answer
+
+    return ready
+
+
+def make_call(api: str, services: Services | None = None, **caller: Any) -> Call:
+    who = Caller("project-1", "default", "key-1", **caller)
+    record = Record("req-1", api, "an_operation", NOW - 0.25)
+    return Call(services or make_services(), api, "an_operation", "req-1", {"host": "here:8321"}, record, who)
+
+
+def body_of(data: Any) -> Body[Any]:
+    return Body(data)
+
+
+def said(text: str) -> list[dict[str, Any]]:
+    return [{"role": "user", "content": text}]
+
+
+async def frames_of(answer: Any) -> list[bytes]:
+    """The frames of a stream, of which the last and only the last is a `Last`."""
+    assert isinstance(answer, EventStream)
+    frames = [frame async for frame in answer.events]
+    assert [isinstance(frame, Last) for frame in frames] == [False] * (len(frames) - 1) + [True]
+    return frames
+
+
+def events_of(frames: list[bytes]) -> list[Any]:
+    """The JSON of every `data:` line; `[DONE]` is left as text."""
+    texts = [frame.decode().removeprefix("data: ").removesuffix("\n\n") for frame in frames]
+    assert not any("\n" in text for text in texts)
+    return [text if text == "[DONE]" else orjson.loads(text) for text in texts]
+
+
+def streamed_message(events: list[Any]) -> dict[str, Any]:
+    """What OpenAI's chunks add up to, choice 0: content, reasoning, tool calls, finish reason."""
+    message: dict[str, Any] = {"content": "", "reasoning": "", "calls": {}, "finish_reason": None}
+    for choice in _choices(events):
+        delta = choice["delta"]
+        message["content"] += delta.get("content") or ""
+        message["reasoning"] += delta.get("reasoning_content") or ""
+        for piece in delta.get("tool_calls") or []:
+            call = message["calls"].setdefault(piece["index"], {"name": "", "arguments": ""})
+            call["name"] += piece["function"].get("name") or ""
+            call["arguments"] += piece["function"].get("arguments") or ""
+        message["finish_reason"] = choice["finish_reason"] or message["finish_reason"]
+    return message
+
+
+def _choices(events: list[Any]) -> Iterator[Any]:
+    for event in events:
+        if event != "[DONE]":
+            yield from (choice for choice in event["choices"] if choice["index"] == 0)
+
+
+def content_of(answer: Any) -> Any:
+    return answer.content if isinstance(answer, Reply) else answer
+
+
+def check_answer(api: str, operation: str, answer: Any, media_type: str = "application/json") -> Any:
+    """Holds an answer against the 200 schema of `GET /path`; gives its content."""
+    method, path = operation.lower().split(" ")
+    schema = f"#/paths/{_escape(path)}/{method}/responses/200/content/{_escape(media_type)}/schema"
+    return check(api, schema, content_of(answer))
+
+
+def check(api: str, pointer: str, value: Any) -> Any:
+    value = orjson.loads(orjson.dumps(value))
+    _validator(api, pointer).validate(value)
+    return value
+
+
+def _escape(part: str) -> str:
+    return part.replace("~", "~0").replace("/", "~1")
+
+
+@cache
+def _validator(api: str, pointer: str) -> Any:
+    return jsonschema_rs.Draft202012Validator({**_document(api), "$ref": pointer})
+
+
+@cache
+def _document(api: str) -> Mapping[str, Any]:
+    path = Path(codegen.generated.__path__[0], api, "openapi.json")
+    document: Mapping[str, Any] = orjson.loads(path.read_bytes())
+    return document
