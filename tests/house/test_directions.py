@@ -29,7 +29,7 @@ def may_import(file: Path) -> tuple[str, ...]:
 
 def handlers_may_import(part: str) -> tuple[str, ...]:
     if part == "core":
-        return ("handlers.core", "storage", "providers.errors", *interfaces())
+        return ("handlers.core", "storage", "providers.errors", "providers.tokens", *interfaces())
     if part == "wire":
         return ("handlers.wire", "handlers.core")
     if part in APIS:

@@ -132,7 +132,9 @@ def make_services(*vendors: Inference, **changes: Any) -> Services:
         "new_id": lambda prefix: f"{prefix}-{next(counter):08}",
         "ready": always(True),
         "documents": {"ipop": b'{"openapi": "3.1.0"}'},
-        "routes": {"llama_stack": [Route("GET", "/v1/health", "health_get", True), Route("GET", "/v1/tools", "t", False)]},
+        "routes": {
+            "llama_stack": [Route("GET", "/v1/health", "health_get", True), Route("GET", "/v1/tools", "t", False)]
+        },
         "base_paths": {"ipop": "/ipop/v1"},
     }
     return Services(**(values | changes))
