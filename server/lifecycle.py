@@ -6,7 +6,6 @@ import asyncio
 import gc
 import socket
 import sys
-from collections.abc import Coroutine
 from typing import Any
 
 import structlog
@@ -54,14 +53,10 @@ async def _serve(settings: Settings) -> None:
         gc.collect()
         gc.freeze()
         async with asyncio.TaskGroup() as group:
-            background = [group.create_task(_named(job)) for job in wired.background]
+            background = [group.create_task(job()) for job in wired.background]
             await server.serve()
             for task in background:
                 task.cancel()
-
-
-async def _named(job: Coroutine[Any, Any, None]) -> None:
-    await job
 
 
 def _uvicorn_config(settings: Settings, wired: Wired) -> uvicorn.Config:

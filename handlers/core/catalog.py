@@ -1,6 +1,7 @@
 """Which models there are, what they can do, what they cost and who serves them.
 
-A `Catalog` is an immutable value; the operator's file is read into a new one, which replaces the old (see `CatalogHolder`).
+A `Catalog` is an immutable value; the operator's file is read into a new one, which replaces the old in the
+`CatalogHolder`.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from collections.abc import Mapping
 
 
 class CoreError(Exception):
-    """`message` is for the caller. `code` is a precise snake_case name (`model_not_found`); `param` the offending field.
+    """`message` is for the caller, `code` a precise name (`model_not_found`), `param` the offending field.
 
     `errors` lists single faults as `{"loc": [...], "msg": ...}` where validation found several.
     """

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from handlers.core.call import Call
 from handlers.core.catalog import Capability, Deployment, Kind, Model, fold
 from handlers.core.errors import Invalid, NotFound
-from handlers.core.services import SIMULATOR, RegisteredModel, Registration, Services
+from handlers.core.services import SIMULATOR, Services
+from storage.repositories.models import RegisteredModel
 
 _ANY_CHAT: frozenset[Capability] = frozenset(
     {"chat", "completion", "tools", "parallel_tools", "json_schema", "vision", "reasoning", "streaming"}
 )
 """What a registered model that the catalog does not know may be asked for: its vendor refuses what it cannot do."""
+
+
+_MODEL_TYPES: Mapping[Kind, str] = {"chat": "llm", "embedding": "embedding"}
+"""Kinds as registrations keep them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +56,22 @@ async def list_models(call: Call) -> list[Offer]:
     offers = {fold(model.id): _offer(model, services) for model in services.catalog.current.models.values()}
     if call.who is not None:
         for registered in await services.registered_models.list(call.who.project_id):
-            offers[fold(registered.model_id)] = _registered_offer(registered, services)
+            offers[fold(registered.identifier)] = _registered_offer(registered, services)
     return [offer for offer in offers.values() if may_use(offer.model.id, call)]
 
 
 async def find_model(model_id: str, call: Call) -> Offer | None:
     """`/` and `:` in an id are the same. Finds what the key may not use, too: see `may_use`."""
-    services, wanted = call.services, fold(model_id)
+    services = call.services
     if call.who is not None:
-        for registered in await services.registered_models.list(call.who.project_id):
-            if fold(registered.model_id) == wanted:
-                return _registered_offer(registered, services)
-    model = services.catalog.current.find(model_id) or _scripted(wanted, services)
-    return _offer(model, services) if model else None
+        registered = await services.registered_models.get(call.who.project_id, model_id)
+        if registered is not None:
+            return _registered_offer(registered, services)
+    model = services.catalog.current.find(model_id) or _scripted(fold(model_id), services)
+    if model is not None:
+        return _offer(model, services)
+    offers = await list_models(call) if ":" in model_id or "/" in model_id else []
+    return next((offer for offer in offers if fold(offer.model.id) == fold(model_id)), None)
 
 
 def may_use(model_id: str, call: Call) -> bool:
@@ -86,22 +95,25 @@ async def register_model(wish: Wish, call: Call) -> Offer:
     services = call.services
     deployment = _deployment_for(wish, services)
     known = _known_model(deployment, services)
-    registration = Registration(
-        model_id=wish.model_id,
-        provider_id=deployment.vendor,
-        provider_model_id=deployment.model,
-        kind=wish.kind or (known.kind if known else "chat"),
-        metadata=wish.metadata,
-        created=int(services.clock()),
-    )
-    if known and known.kind != registration.kind:
+    kind = wish.kind or (known.kind if known else "chat")
+    if known and known.kind != kind:
         raise Invalid(f"{deployment.model} is a {known.kind} model", code="wrong_model_type", param="model_type")
-    return _registered_offer(await services.registered_models.put(call.caller.project_id, registration), services)
+    registered = RegisteredModel(
+        project_id=call.caller.project_id,
+        identifier=wish.model_id,
+        provider_resource_id=deployment.model,
+        provider_id=deployment.vendor,
+        model_type=_MODEL_TYPES[kind],
+        created_at=datetime.fromtimestamp(services.clock(), UTC),
+        metadata=dict(wish.metadata),
+    )
+    await services.registered_models.put(registered)
+    return _registered_offer(registered, services)
 
 
 async def unregister_model(model_id: str, call: Call) -> None:
     """Raises `NotFound`, or `Invalid` for a model that the operator's catalog offers to everybody."""
-    if await call.services.registered_models.remove(call.caller.project_id, model_id):
+    if await call.services.registered_models.delete(call.caller.project_id, model_id):
         return
     if await find_model(model_id, call):
         raise Invalid(f"model {model_id} belongs to the catalog: it was not registered by this project")
@@ -141,13 +153,13 @@ def _known_model(deployment: Deployment, services: Services) -> Model | None:
 
 
 def _registered_offer(registered: RegisteredModel, services: Services) -> Offer:
-    deployment = Deployment(registered.provider_id, registered.provider_model_id)
+    deployment = Deployment(registered.provider_id, registered.provider_resource_id)
     known = _known_model(deployment, services)
     model = replace(
         known or _unknown_model(registered),
-        id=registered.model_id,
-        kind=registered.kind,
-        created=registered.created,
+        id=registered.identifier,
+        kind=_kind(registered),
+        created=_created(registered),
         deployments=(deployment,),
     )
     return replace(_offer(model, services), registered=True, metadata=registered.metadata)
@@ -156,16 +168,24 @@ def _registered_offer(registered: RegisteredModel, services: Services) -> Offer:
 def _unknown_model(registered: RegisteredModel) -> Model:
     """All that a registration tells of a model that the catalog does not know; 0 tokens mean that nobody said."""
     return Model(
-        id=registered.model_id,
-        display_name=registered.model_id,
+        id=registered.identifier,
+        display_name=registered.identifier,
         owned_by=registered.provider_id,
-        kind=registered.kind,
-        capabilities=_ANY_CHAT if registered.kind == "chat" else frozenset({"embeddings"}),
+        kind=_kind(registered),
+        capabilities=_ANY_CHAT if _kind(registered) == "chat" else frozenset({"embeddings"}),
         context_tokens=_whole(registered.metadata.get("context_length")) or 0,
         max_output_tokens=0,
-        created=registered.created,
+        created=_created(registered),
         embedding_dimensions=_whole(registered.metadata.get("embedding_dimension")),
     )
+
+
+def _kind(registered: RegisteredModel) -> Kind:
+    return "embedding" if registered.model_type == "embedding" else "chat"
+
+
+def _created(registered: RegisteredModel) -> int:
+    return int(registered.created_at.timestamp())
 
 
 def _whole(value: Any) -> int | None:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from handlers.core.call import Caller
-from handlers.core.catalog import CatalogHolder, Kind
+from handlers.core.catalog import CatalogHolder
 from providers.inference.interface import Inference
+from storage.repositories.models import RegisteredModel
 
 Profile = Literal["local", "production"]
 
@@ -29,46 +30,16 @@ class Route:
     bound: bool
 
 
-class RegisteredModel(Protocol):
-    """A model that a project registered: `model_id` there is `provider_model_id` at the vendor `provider_id`.
-
-    `created` is unix seconds.
-    """
-
-    @property
-    def model_id(self) -> str: ...
-    @property
-    def provider_id(self) -> str: ...
-    @property
-    def provider_model_id(self) -> str: ...
-    @property
-    def kind(self) -> Kind: ...
-    @property
-    def metadata(self) -> Mapping[str, Any]: ...
-    @property
-    def created(self) -> int: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Registration:
-    """What a project asks to register; a `RegisteredModel` before it is stored."""
-
-    model_id: str
-    provider_id: str
-    provider_model_id: str
-    kind: Kind
-    metadata: Mapping[str, Any]
-    created: int
-
-
 class RegisteredModels(Protocol):
-    """What projects registered. `put` replaces a model of the same id; `remove` says whether there was one."""
+    """What projects registered: `put` replaces a model of the same id, `delete` says whether there was one."""
+
+    async def put(self, model: RegisteredModel) -> None: ...
+
+    async def get(self, project_id: str, identifier: str) -> RegisteredModel | None: ...
 
     async def list(self, project_id: str) -> Sequence[RegisteredModel]: ...
 
-    async def put(self, project_id: str, model: Registration) -> RegisteredModel: ...
-
-    async def remove(self, project_id: str, model_id: str) -> bool: ...
+    async def delete(self, project_id: str, identifier: str) -> bool: ...
 
 
 class Quota(Protocol):

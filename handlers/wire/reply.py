@@ -27,9 +27,9 @@ class EventStream:
     """A `text/event-stream` answer: `events` yields whole SSE frames (`b"data: ...\\n\\n"`).
 
     A frame that a client takes for the end of the stream (`data: [DONE]`, a `complete` event) is a `Last`: it goes out
-    only once the request's record, filled in by then, is committed.
-    The binding pulls the first frame before it sends a status, so an error raised up to then is answered as an error.
-    Later errors end the stream with what the API's `errors.py: stream_error` makes of them. `keep_alive` allows `: keep-alive` comments.
+    only once the request's record, filled in by then, is committed. The binding pulls the first frame before it sends
+    a status, so an error raised up to then is answered as an error; a later one ends the stream with what the API's
+    `errors.py: stream_error` makes of it. `keep_alive` allows `: keep-alive` comments.
     """
 
     events: AsyncIterator[bytes]

@@ -13,14 +13,16 @@ Check = Callable[[Headers], Awaitable[Caller | None]]
 
 ADMIN_HEADER = "x-admin-token"
 KEY_HEADER = "x-api-key"
+ADMIN = Caller(project_id="", project="", admin=True)
+"""Whoever holds an admin token: of no project."""
 
 
 class Keys(Protocol):
     """What `handlers.core.keys.KeyRing` offers."""
 
-    async def caller(self, key: str) -> Caller | None: ...
+    async def find(self, presented: str) -> Caller | None: ...
 
-    async def admin(self, token: str) -> Caller | None: ...
+    async def admin(self, token: str) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,28 +45,24 @@ class Authenticator:
         return None
 
     async def bearer(self, headers: Headers) -> Caller | None:
-        if self.everybody is not None:
-            return self.everybody
         scheme, _, key = headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
-            return None
-        return await self._caller(key.strip())
+        return await self._caller(key.strip() if scheme.lower() == "bearer" else "")
 
     async def api_key(self, headers: Headers) -> Caller | None:
-        if self.everybody is not None:
-            return self.everybody
         return await self._caller(headers.get(KEY_HEADER, ""))
 
     async def admin(self, headers: Headers) -> Caller | None:
         token = headers.get(ADMIN_HEADER, "")
-        return await self.keys.admin(token) if token else None
+        return ADMIN if token and await self.keys.admin(token) else None
 
     async def recognise(self, headers: Headers) -> Caller | None:
         """Whoever a valid key names, on an operation that is open to everybody."""
         return await self.bearer(headers) or await self.api_key(headers)
 
     async def _caller(self, key: str) -> Caller | None:
-        return await self.keys.caller(key) if key else None
+        if self.everybody is not None:
+            return self.everybody
+        return await self.keys.find(key) if key else None
 
     def complaint(self, headers: Headers) -> str:
         if "authorization" in headers or KEY_HEADER in headers or ADMIN_HEADER in headers:

@@ -1,7 +1,8 @@
 """`Idempotency-Key` on POST: a repeated request gets the first one's answer, and nothing is done twice.
 
-The answer is stored before its last byte goes out, streams included. Answers that a retry may better (429 and 5xx) and
-those larger than `MAX_STORED_BYTES` are not kept: a repeated request is then done again.
+The answer is stored before its last byte goes out, streams included. Answers that a retry may better (429 and 5xx) are
+not kept: a repeated request is then done again. Of one larger than `MAX_KEPT_BYTES` only the fact is kept, and a
+repetition is refused with 409.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ from typing import Any
 import orjson
 from connexion.middleware.abstract import SpecMiddleware
 
-from handlers.core.idempotency import Claim, Idempotency, Replay
+from handlers.core.idempotency import Claimed, Idempotency, Replay
 from handlers.wire.upload import RawBody, Upload
 from server.openapi31.specification import Document
 from server.request import KEY, Request
 
 HEADER = "idempotency-key"
-MAX_STORED_BYTES = 8 * 1024 * 1024
+MAX_KEPT_BYTES = 8 * 1024 * 1024
 DROPPED_HEADERS = frozenset({"content-length", "x-request-id"})
 
 
@@ -57,7 +58,7 @@ class Idempotent(SpecMiddleware):  # type: ignore[misc]
 class Recording:
     """Passes an answer on and keeps a copy."""
 
-    def __init__(self, idempotency: Idempotency, claim: Claim, send: Any) -> None:
+    def __init__(self, idempotency: Idempotency, claim: Claimed, send: Any) -> None:
         self._idempotency = idempotency
         self._claim = claim
         self._send = send
@@ -70,16 +71,16 @@ class Recording:
         if message["type"] == "http.response.start":
             self._status = message["status"]
             self._headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in message["headers"]}
-        elif len(self._body) <= MAX_STORED_BYTES:
+        elif len(self._body) <= MAX_KEPT_BYTES:
             self._body += message.get("body", b"")
         if message["type"] == "http.response.body" and not message.get("more_body") and self._worth_keeping():
             headers = {name: value for name, value in self._headers.items() if name not in DROPPED_HEADERS}
-            await self._idempotency.complete(self._claim, self._status, headers, bytes(self._body))
+            await self._idempotency.complete(self._claim, Replay(self._status, headers, bytes(self._body)))
             self._stored = True
         await self._send(message)
 
     def _worth_keeping(self) -> bool:
-        return self._status < 500 and self._status != 429 and len(self._body) <= MAX_STORED_BYTES
+        return self._status < 500 and self._status != 429
 
     async def close(self) -> None:
         if not self._stored:
@@ -97,7 +98,7 @@ def fingerprint(request: Request) -> str:
 
 def _describe(value: object) -> object:
     if isinstance(value, Upload):
-        digest = hashlib.file_digest(value.file, "sha256").hexdigest()
+        digest = hashlib.file_digest(value.file, "sha256").hexdigest()  # type: ignore[arg-type]
         value.file.seek(0)
         return [value.filename, value.media_type, digest]
     raise TypeError(type(value).__name__)

@@ -17,11 +17,12 @@ import codegen.generated
 from codegen.operation import Body
 from handlers.core.call import Call, Caller
 from handlers.core.catalog import Catalog, CatalogHolder, Deployment, Model, Price
-from handlers.core.services import Registration, Route, Services
+from handlers.core.services import Route, Services
 from handlers.wire.reply import EventStream, Last, Reply
 from providers.inference.interface import Inference
 from providers.inference.simulator import Simulator
 from storage.ledger_record import Record
+from storage.repositories.models import RegisteredModel
 
 NOW = 1_790_000_000.0
 
@@ -84,17 +85,19 @@ class Registry:
     """Registered models in memory."""
 
     def __init__(self) -> None:
-        self.rows: dict[tuple[str, str], Registration] = {}
+        self.rows: dict[tuple[str, str], RegisteredModel] = {}
 
-    async def list(self, project_id: str) -> Sequence[Registration]:
+    async def put(self, model: RegisteredModel) -> None:
+        self.rows[model.project_id, model.identifier] = model
+
+    async def get(self, project_id: str, identifier: str) -> RegisteredModel | None:
+        return self.rows.get((project_id, identifier))
+
+    async def list(self, project_id: str) -> Sequence[RegisteredModel]:
         return [row for (owner, _), row in self.rows.items() if owner == project_id]
 
-    async def put(self, project_id: str, model: Registration) -> Registration:
-        self.rows[project_id, model.model_id] = model
-        return model
-
-    async def remove(self, project_id: str, model_id: str) -> bool:
-        return self.rows.pop((project_id, model_id), None) is not None
+    async def delete(self, project_id: str, identifier: str) -> bool:
+        return self.rows.pop((project_id, identifier), None) is not None
 
 
 @dataclass

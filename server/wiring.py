@@ -1,0 +1,218 @@
+"""Configuration made into a running product: the only place where services are constructed."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from handlers.core.catalog import CatalogHolder
+from handlers.core.idempotency import Idempotency
+from handlers.core.keys import Bootstrap, FirstSecrets, KeyRing, Tenancy, bootstrap
+from handlers.core.quota import Quota
+from handlers.core.registrations import Registrations
+from handlers.core.services import Route, Services
+from server import catalog
+from server.app import PREFIXES, DialectApp, Gate, Mounts, load_document, load_wording
+from server.auth.credentials import Authenticator
+from server.binding.endpoint import Serving
+from server.binding.idempotent import MAX_KEPT_BYTES
+from server.binding.recorder import Recorder
+from server.binding.watch import OpenStreams
+from server.config import Settings
+from server.docs_page import ShownApi, docs_app
+from server.inspect import find_handler, operations
+from server.openapi31.specification import Document
+from server.openapi31.validation import Limits
+from server.operational import operational_app
+from server.vendors import Vendors
+from storage.database import Database
+from storage.errors import StorageError
+from storage.ledger import Ledger
+from storage.presence import Presence
+from storage.repositories.models import RegisteredModels
+
+ROOT_PREFIXES = {"ipop": "/v1"}
+"""The server path of a document's own `servers`, where it has one: what `--root` mounts it under."""
+
+Job = Callable[[], Coroutine[Any, Any, None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Wired:
+    """`background` are to run as long as the server does; `first_start` is to be shown once."""
+
+    app: Any
+    services: Services
+    streams: OpenStreams
+    background: tuple[Job, ...]
+    first_start: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """What stands on the database."""
+
+    database: Database
+    ledger: Ledger
+    keys: KeyRing
+    quota: Quota
+    idempotency: Idempotency
+
+
+@asynccontextmanager
+async def build(settings: Settings) -> AsyncIterator[Wired]:
+    """Raises `ConfigError`, `storage.errors.StorageError` and `server.catalog.CatalogError`."""
+    async with AsyncExitStack() as stack:
+        stores = await _open_stores(settings, stack)
+        first = await bootstrap(Tenancy(stores.database), _given(settings))
+        loaded = catalog.load(settings.catalog_file)
+        vendors = Vendors(settings)
+        stack.push_async_callback(vendors.close)
+        vendors.replace(loaded.vendors)
+        holder = CatalogHolder(loaded.catalog)
+        documents = {api: load_document(api, prefix) for api, prefix in _prefixes(settings).items()}
+        services = _services(settings, stores, documents, _Models(holder, vendors))
+        streams = OpenStreams()
+        app = await _application(settings, stores, documents, services, streams)
+
+        async def apply(fresh: catalog.Loaded) -> None:
+            vendors.replace(fresh.vendors)
+            holder.current = fresh.catalog
+
+        watcher = catalog.CatalogWatcher(settings.catalog_file, apply)
+        background = (stores.ledger.run, stores.keys.run, stores.quota.run, watcher.run)
+        yield Wired(app, services, streams, background, _greeting(first))
+
+
+@dataclass(frozen=True, slots=True)
+class _Models:
+    holder: CatalogHolder
+    vendors: Vendors
+
+
+async def _open_stores(settings: Settings, stack: AsyncExitStack) -> Stores:
+    database = Database.open(settings.database_url.get_secret_value())
+    stack.push_async_callback(database.close)
+    await database.ensure_current()
+    presence = Presence(database)
+    ledger = Ledger(database, presence)
+    await ledger.open()
+    stack.push_async_callback(ledger.close)
+    keys, quota = KeyRing(database), Quota(database)
+    stack.push_async_callback(keys.flush)
+    stack.push_async_callback(quota.close)
+    return Stores(database, ledger, keys, quota, Idempotency(database, presence.process_id, MAX_KEPT_BYTES))
+
+
+def _given(settings: Settings) -> Bootstrap:
+    token = settings.bootstrap_admin_token
+    keys = tuple((project, key.get_secret_value()) for project, key in settings.bootstrap_pairs())
+    return Bootstrap(keys, token.get_secret_value() if token else None)
+
+
+def _prefixes(settings: Settings) -> dict[str, str]:
+    if settings.root:
+        return {settings.root: ROOT_PREFIXES.get(settings.root, "")}
+    return {api: PREFIXES[api] for api in settings.mounted_apis}
+
+
+def _services(settings: Settings, stores: Stores, documents: Mapping[str, Document], models: _Models) -> Services:
+    async def ready() -> bool:
+        try:
+            await stores.database.revision()
+        except StorageError:
+            return False
+        return True
+
+    return Services(
+        profile=settings.profile,
+        version=_version(),
+        catalog=models.holder,
+        inference=models.vendors,
+        embedded=models.vendors.embedded,
+        registered_models=Registrations(RegisteredModels(stores.database), time.monotonic),
+        quota=stores.quota,
+        clock=time.time,
+        random=random.random,
+        new_id=lambda noun: f"{noun}-{os.urandom(12).hex()}",
+        ready=ready,
+        documents={api: document.content for api, document in documents.items()},
+        routes={api: _routes(api) for api in documents},
+        base_paths=_prefixes(settings),
+    )
+
+
+async def _application(
+    settings: Settings,
+    stores: Stores,
+    documents: Mapping[str, Document],
+    services: Services,
+    streams: OpenStreams,
+) -> Any:
+    everybody = None if settings.auth else await stores.keys.member("default")
+    gate = Gate(
+        Authenticator(stores.keys, everybody),
+        Limits(settings.max_json_bytes, settings.max_upload_bytes),
+        stores.idempotency,
+    )
+    prefixes = _prefixes(settings)
+    apps = {}
+    for api, document in documents.items():
+        wording = load_wording(api)
+        serving = Serving(
+            api=api,
+            services=services,
+            wording=wording,
+            recorder=Recorder(api, stores.ledger),
+            streams=streams,
+            keep_alive_seconds=settings.keep_alive_seconds,
+            validate_responses=settings.validate_responses,
+        )
+        apps[prefixes[api]] = DialectApp(document, serving, gate)
+    shown = [
+        ShownApi(api, prefixes[api], [f"{r.method} {r.path}" for r in services.routes[api] if not r.bound])
+        for api in documents
+    ]
+    rest = operational_app(services.ready, docs_app(shown))
+    mounts = Mounts(apps, {prefixes[api]: document.content for api, document in documents.items()}, rest)
+    return _with_cors(mounts, settings)
+
+
+def _routes(api: str) -> list[Route]:
+    return [
+        Route(operation.method, operation.path, operation.operation_id, find_handler(operation) is not None)
+        for operation in operations(api)
+    ]
+
+
+def _with_cors(app: Any, settings: Settings) -> Any:
+    if not settings.cors_origins:
+        return app
+    from starlette.middleware.cors import CORSMiddleware
+
+    return CORSMiddleware(
+        app, settings.cors_origins, allow_methods=["*"], allow_headers=["*"], expose_headers=["x-request-id"]
+    )
+
+
+def _version() -> str:
+    try:
+        return version("concordat")
+    except PackageNotFoundError:  # run from a checkout that was not installed
+        return "0.0.0"
+
+
+def _greeting(first: FirstSecrets | None) -> str | None:
+    """What a first start made, for the operator's eyes."""
+    if first is None:
+        return None
+    lines = [f"First start. Project {first.project!r} was made; this is shown once:"]
+    lines += [f"  API key      {first.key}"] if first.key else []
+    lines += [f"  admin token  {first.admin_token}"] if first.admin_token else []
+    return "\n".join(lines)
