@@ -19,11 +19,10 @@ import structlog
 from pydantic import TypeAdapter, ValidationError
 
 from handlers.core.catalog import Catalog, Deployment, Model, Price, fold
+from server.config import ConfigError, Settings
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
-
-    from server.config import Settings
 
 BUILT_IN = Path(__file__).with_name("catalog.yaml")
 ALWAYS = frozenset({"simulator/chat", "local/all-minilm-l6-v2"})
@@ -92,7 +91,7 @@ def load(operators_file: Path | None = None) -> Loaded:
 def usable(rows: Mapping[str, VendorRow], settings: Settings) -> Mapping[str, Vendor]:
     """The vendors that can be called: embedded, with a key, or with an address that needs none.
 
-    Raises `server.config.ConfigError` when a key's file cannot be read.
+    Raises `ConfigError` when a key's file cannot be read.
     """
     vendors = {}
     for row in rows.values():
@@ -107,7 +106,8 @@ def usable(rows: Mapping[str, VendorRow], settings: Settings) -> Mapping[str, Ve
 class CatalogWatcher:
     """Looks at the operator's file once in a while and hands `apply` what it says when it has changed.
 
-    A file that cannot be read as a catalog, and an `apply` that raises `CatalogError`, change nothing and are logged.
+    A file that cannot be read as a catalog changes nothing and is logged; so is an `apply` that raises `CatalogError` or
+    `ConfigError`.
     """
 
     path: Path
@@ -132,7 +132,7 @@ class CatalogWatcher:
         try:
             loaded = await asyncio.to_thread(load, self.path)
             await self.apply(loaded)
-        except CatalogError as error:
+        except (CatalogError, ConfigError) as error:
             log.error("catalog.kept", reason=str(error))
         else:
             log.info("catalog.reloaded", path=str(self.path), models=len(loaded.catalog.models))

@@ -12,6 +12,7 @@ from server.commands.output import faults_in_words
 
 if TYPE_CHECKING:
     from handlers.core.keys import Tenancy
+    from server.config import Settings
 
 Result = TypeVar("Result")
 Project = Annotated[str, typer.Option(help="The project's slug.")]
@@ -21,18 +22,28 @@ ACTOR = "cli"
 
 
 def act(work: Callable[[Tenancy], Awaitable[Result]]) -> Result:
-    """Opens the database, does the work and closes it. Ends the command when the work raises."""
-    from handlers.core.keys import Tenancy
-    from server import config
-    from storage.database import Database
+    """Opens the database, does the work and closes it. Ends the command when the work raises.
 
-    async def run(url: str) -> Result:
-        database = Database.open(url)
-        try:
-            await database.ensure_current()
-            return await work(Tenancy(database))
-        finally:
-            await database.close()
+    On a database that is new this is the first start, as it would be for a server.
+    """
+    from server import config
 
     with faults_in_words():
-        return asyncio.run(run(config.load().settings.database_url.get_secret_value()))
+        return asyncio.run(_run(config.load().settings, work))
+
+
+async def _run(settings: Settings, work: Callable[[Tenancy], Awaitable[Result]]) -> Result:
+    from handlers.core.keys import Tenancy, bootstrap
+    from server import first_start
+    from storage.database import Database
+
+    database = Database.open(settings.database_url.get_secret_value())
+    try:
+        await database.ensure_current()
+        tenancy = Tenancy(database)
+        first = await bootstrap(tenancy, first_start.given(settings))
+        if first is not None:
+            typer.echo(first_start.greeting(first), err=True)
+        return await work(tenancy)
+    finally:
+        await database.close()

@@ -25,18 +25,8 @@ def create(
     organisation: Organisation = "default",
     as_json: AsJson = False,
 ) -> None:
-    """Make a project; the organisation `default` is made when it is missing."""
-    from handlers.core.errors import NotFound
-
-    async def work(tenancy: Tenancy) -> object:
-        if organisation == "default":
-            try:
-                await tenancy.organisation(organisation)
-            except NotFound:
-                await tenancy.create_organisation(ACTOR, organisation)
-        return await tenancy.create_project(ACTOR, slug, name, organisation)
-
-    print_row(act(work), as_json)
+    """Make a project."""
+    print_row(act(lambda tenancy: tenancy.create_project(ACTOR, slug, name, organisation)), as_json)
 
 
 @app.command("list")
