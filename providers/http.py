@@ -1,24 +1,23 @@
-"""The way to every vendor: whole answers by `pyreqwest`, streams by `aiohttp`, each the fastest at its part.
+"""The way to every vendor: one pool of connections, by `aiohttp`, which is imported and opened on first need.
 
-Both are imported and opened on first need. Redirects are not followed (they would carry our keys elsewhere), cookies
-are not kept and proxies of the environment not used.
+Cancelling a call closes its connection, so that a vendor stops work that nobody waits for; `pyreqwest`, faster with
+whole answers, cannot do that. Redirects are not followed (they would carry our keys elsewhere), cookies are not kept
+and proxies of the environment not used.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from providers.errors import BrokenAnswer, TimedOut, Unavailable
 from providers.sse import EventParser
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession
-    from pyreqwest.client import Client
 
 LARGEST_ERROR_BYTES = 64 * 1024
 DRAIN_SECONDS = 0.25
@@ -47,73 +46,46 @@ class HttpClient:
 
     timeouts: Timeouts = Timeouts()
     largest_answer_bytes: int = 64 * 1024 * 1024
-    _whole: Client | None = field(default=None, init=False, repr=False)
-    _streaming: ClientSession | None = field(default=None, init=False, repr=False)
+    _opened: ClientSession | None = field(default=None, init=False, repr=False)
 
     async def post_json(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        client = self._client()
-        with _faults_of_whole():
-            request = client.post(url).headers({**_JSON, **headers}).body_bytes(body).build_streamed()
-            async with _deadline(self.timeouts.first_byte_seconds):
-                response = await request.__aenter__()
-            try:
-                content = await self._read(response.body_reader)
-            finally:
-                await request.__aexit__(None, None, None)
-        return Answer(response.status, {name.lower(): value for name, value in response.headers.items()}, content)
+        async with self._call(url, {**_JSON, **headers}, body) as answer:
+            content = await answer.read(self.largest_answer_bytes + 1)
+        if len(content) > self.largest_answer_bytes:
+            raise BrokenAnswer("the provider's answer is too large")
+        return Answer(answer.status, answer.headers, content)
+
+    def stream(self, url: str, headers: Mapping[str, str], body: bytes) -> AbstractAsyncContextManager[StreamedAnswer]:
+        """Enters when the status is known. Leaving early aborts the vendor's call."""
+        return self._call(url, {**_SSE, **headers}, body)
+
+    async def close(self) -> None:
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            await opened.close()
 
     @asynccontextmanager
-    async def stream(self, url: str, headers: Mapping[str, str], body: bytes) -> AsyncIterator[StreamedAnswer]:
-        """Enters when the status is known. Leaving early aborts the vendor's call."""
+    async def _call(self, url: str, headers: Mapping[str, str], body: bytes) -> AsyncIterator[StreamedAnswer]:
         session = self._session()
-        with _faults_of_stream():
+        with _faults():
             async with _deadline(self.timeouts.first_byte_seconds):
-                response = await session.post(url, headers={**_SSE, **headers}, data=body, allow_redirects=False)
+                response = await session.post(url, headers=headers, data=body, allow_redirects=False)
         try:
             yield StreamedAnswer(response, self.timeouts.idle_seconds)
         finally:
             response.close()
 
-    async def close(self) -> None:
-        whole, self._whole = self._whole, None
-        streaming, self._streaming = self._streaming, None
-        if whole is not None:
-            await whole.close()
-        if streaming is not None:
-            await streaming.close()
-
-    def _client(self) -> Client:
-        if self._whole is None:
-            from pyreqwest.client import ClientBuilder
-
-            builder = ClientBuilder().follow_redirects(False).no_proxy().user_agent("concordat").referer(False)
-            self._whole = builder.connect_timeout(timedelta(seconds=self.timeouts.connect_seconds)).build()
-        return self._whole
-
     def _session(self) -> ClientSession:
-        if self._streaming is None:
+        if self._opened is None:
             import aiohttp
 
-            self._streaming = aiohttp.ClientSession(
+            self._opened = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=self.timeouts.connect_seconds),
                 headers={"User-Agent": "concordat"},
             )
-        return self._streaming
-
-    async def _read(self, reader: Any) -> bytes:
-        portions: list[bytes] = []
-        size = 0
-        while True:
-            async with _deadline(self.timeouts.idle_seconds):
-                portion = await reader.read_chunk()
-            if portion is None:
-                return b"".join(portions)
-            size += len(portion)
-            if size > self.largest_answer_bytes:
-                raise BrokenAnswer("the provider's answer is too large")
-            portions.append(portion)
+        return self._opened
 
 
 class StreamedAnswer:
@@ -126,27 +98,30 @@ class StreamedAnswer:
         self.headers = {name.lower(): value for name, value in response.headers.items()}
 
     async def events(self) -> AsyncGenerator[bytes, None]:
-        """The data of each event up to the end of the body or `[DONE]`, which is not given out."""
+        """The data of each event up to the end of the body or `[DONE]`, which is not given out; nor is empty data."""
         parser = EventParser()
         while portion := await self._portion():
             for event in parser.feed(portion):
-                if event.strip() == b"[DONE]":
+                if event == b"[DONE]":
                     await self._drain()
                     return
-                yield event
+                if event:
+                    yield event
         for event in parser.finish():
-            if event.strip() != b"[DONE]":
+            if event not in (b"", b"[DONE]"):
                 yield event
 
     async def read(self, largest_bytes: int = LARGEST_ERROR_BYTES) -> bytes:
         """The body, or as much of its start as is allowed."""
-        content = b""
-        while len(content) < largest_bytes and (portion := await self._portion()):
-            content += portion
-        return content[:largest_bytes]
+        portions: list[bytes] = []
+        left = largest_bytes
+        while left > 0 and (portion := await self._portion()):
+            portions.append(portion)
+            left -= len(portion)
+        return b"".join(portions)[:largest_bytes]
 
     async def _portion(self) -> bytes:
-        with _faults_of_stream():
+        with _faults():
             async with _deadline(self._idle_seconds):
                 return await self._response.content.readany()
 
@@ -163,32 +138,16 @@ class StreamedAnswer:
 @asynccontextmanager
 async def _deadline(seconds: float) -> AsyncIterator[None]:
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(seconds) as timer:
             yield
     except TimeoutError as error:
+        if not timer.expired():
+            raise
         raise TimedOut(f"the provider sent nothing for {seconds:g} s") from error
 
 
 @contextmanager
-def _faults_of_whole() -> Iterator[None]:
-    from pyreqwest import exceptions
-
-    try:
-        yield
-    except exceptions.RequestTimeoutError as error:
-        raise TimedOut("the provider did not answer in time") from error
-    except exceptions.ConnectError as error:
-        raise Unavailable("the provider cannot be reached") from error
-    except exceptions.BuilderError as error:
-        raise Unavailable("the provider's address or headers are not valid") from error
-    except exceptions.DecodeError as error:
-        raise BrokenAnswer("the provider's answer cannot be decoded") from error
-    except exceptions.PyreqwestError as error:
-        raise Unavailable("the provider broke the connection") from error
-
-
-@contextmanager
-def _faults_of_stream() -> Iterator[None]:
+def _faults() -> Iterator[None]:
     import aiohttp
 
     try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any
+from urllib.parse import quote
 
 import jsonschema_rs
 import orjson
@@ -70,7 +71,8 @@ class Document(Specification):  # type: ignore[misc]
         return found
 
     def absolute(self, pointer: str) -> str:
-        return self._uri + pointer
+        """A JSON pointer as a URI reference, in which the braces of a path template are escaped."""
+        return self._uri + quote(pointer, safe="#/~:@!$&'()*+,;=")
 
     def compile(self, schema: Schema) -> jsonschema_rs.Draft202012Validator:
         """`schema` may refer to this document by `absolute` pointers."""

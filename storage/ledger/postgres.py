@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import asyncpg
-from asyncpg.exceptions import _base
+from asyncpg.exceptions._base import DataError as InvalidArgument
 
 from storage.errors import RowRefused, StorageUnavailable
 from storage.ledger.sink import Line, debit, totals, upsert
@@ -20,8 +20,16 @@ BALANCE = "UPDATE credit_accounts SET balance_micros = balance_micros + $1 WHERE
 CONNECT_TIMEOUT_SECONDS = 5.0
 COMMAND_TIMEOUT_SECONDS = 10.0
 
-REFUSED = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, _base.DataError, ValueError)
-AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+AWAY = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.InvalidTransactionStateError,  # a primary that became a standby
+    asyncpg.TransactionRollbackError,
+    asyncpg.InterfaceError,
+    OSError,
+    TimeoutError,
+)
 
 
 def moment(time: datetime) -> datetime:
@@ -42,22 +50,27 @@ class PostgresSink:
         self._runner.close()
 
     async def _write(self, lines: Sequence[Line], now: datetime) -> None:
+        connection = await self._connect()
         try:
-            connection = await self._connect()
             async with connection.transaction():
                 await connection.executemany(UPSERT, [line.values for line in lines])
                 await self._debit(connection, [line.request_id for line in lines if line.billed], now)
-        except REFUSED as error:
+        except InvalidArgument as error:
             raise RowRefused(str(error)) from error
         except AWAY as error:
             await self._disconnect()
             raise StorageUnavailable(f"the ledger cannot write: {error}") from error
+        except asyncpg.PostgresError as error:
+            raise RowRefused(str(error)) from error
 
     async def _connect(self) -> asyncpg.Connection:
         if self._connection is None or self._connection.is_closed():
-            self._connection = await asyncpg.connect(
-                self._dsn, timeout=CONNECT_TIMEOUT_SECONDS, command_timeout=COMMAND_TIMEOUT_SECONDS
-            )
+            try:
+                self._connection = await asyncpg.connect(
+                    self._dsn, timeout=CONNECT_TIMEOUT_SECONDS, command_timeout=COMMAND_TIMEOUT_SECONDS
+                )
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+                raise StorageUnavailable(f"the ledger cannot connect: {error}") from error
         return self._connection
 
     async def _debit(self, connection: asyncpg.Connection, request_ids: list[str], now: datetime) -> None:

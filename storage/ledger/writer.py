@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -40,11 +40,10 @@ class LedgerSettings:
 
 @dataclass(slots=True)
 class Pending:
-    """A line on its way and who waits for it. One that was withdrawn is not written."""
+    """A line on its way and who waits for it."""
 
     line: Line
     committed: asyncio.Future[None]
-    withdrawn: bool = False
 
 
 class Ledger:
@@ -81,13 +80,16 @@ class Ledger:
     async def start(self, record: Record) -> None:
         """Writes a row in state `started`; called again while the request runs, it notes how far it came.
 
-        Raises `StorageUnavailable` (the row will then not be written later either) or `RowRefused`.
+        Raises `RowRefused`, or `StorageUnavailable`: what is written once the database is back is then that the
+        request failed, for its caller was told so.
         """
         pending = self._enqueue(record)
         try:
             await self._wait(pending)
-        except BaseException:
-            pending.withdrawn = True
+        except StorageUnavailable:
+            failed = replace(record, state="failed", http_status=503, error_code="storage_unavailable")
+            with suppress(StorageUnavailable):
+                self._enqueue(failed).committed.cancel()  # nobody waits for this one
             raise
 
     async def finish(self, record: Record) -> None:
@@ -195,9 +197,7 @@ class Ledger:
                 return self._wake(batch, None)
 
     def _write(self, sink: Sink, batch: list[Pending]) -> None:
-        lines = latest([pending.line for pending in batch if not pending.withdrawn])
-        if lines:
-            sink.write(lines, instant(self._clock()))
+        sink.write(latest([pending.line for pending in batch]), instant(self._clock()))
 
     def _wake(self, batch: list[Pending], error: StorageError | None) -> None:
         self._loop.call_soon_threadsafe(_resolve, batch, error)

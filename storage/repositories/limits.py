@@ -60,6 +60,8 @@ class Limits:
 
     async def take(self, window: Window, most: int, least: int, ceiling: int) -> int:
         """Hands out `most` units, else `least`, else 0: what is handed out never passes `ceiling`."""
+        if least > ceiling:
+            return 0
         async with self.database.writing() as tx:
             for amount in dict.fromkeys((most, least)):
                 if amount <= ceiling and await self._add(tx, window, amount, ceiling):

@@ -8,13 +8,15 @@ from datetime import datetime
 from sqlalchemy import Select, delete, select, update
 
 from storage.database import Database, Transaction
-from storage.tables.spending import CreditAccountRow, LimitRow
+from storage.tables.spending import CreditAccountRow, LimitRow, LimitWindowRow
 from storage.tables.tenancy import KeyRow, ProjectRow
 from storage.tables.traffic import IdempotencyRow, RegisteredModelRow
 from storage.tables.types import core, plain
 
 PROJECTS = core(ProjectRow)
-BELONGINGS = tuple(core(table) for table in (KeyRow, LimitRow, CreditAccountRow, IdempotencyRow, RegisteredModelRow))
+BELONGINGS = tuple(
+    core(table) for table in (KeyRow, LimitRow, LimitWindowRow, CreditAccountRow, IdempotencyRow, RegisteredModelRow)
+)
 """What goes with a deleted project. Its requests and credit entries stay, for its bills."""
 
 

@@ -97,7 +97,7 @@ LLAMA = Dialect(
 )  # fmt: skip
 DEPRECATED = Dialect(
     "llama_stack_deprecated", "/llama-stack-deprecated", "/v1/openai/v1/chat/completions", "model", openai_text,
-    openai_deltas, True, FLAT_ERROR,
+    openai_deltas, False, FLAT_ERROR,
 )  # fmt: skip
 
 DIALECTS = (MANIAC, IPOP, LLAMA, DEPRECATED)

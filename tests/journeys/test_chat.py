@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from tests.journeys.dialects import DIALECTS, Dialect, events
+from tests.journeys.dialects import DIALECTS, Dialect, events, openai_deltas
 
 each = pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.api)
 
@@ -54,7 +54,7 @@ def test_llama_stack_events_come_in_order(client: httpx.Client) -> None:
     assert set(kinds[1:-1]) == {"progress"}
 
 
-@pytest.mark.parametrize("dialect", [d for d in DIALECTS if d.ends_with_done], ids=lambda dialect: dialect.api)
+@pytest.mark.parametrize("dialect", [d for d in DIALECTS if d.deltas is openai_deltas], ids=lambda dialect: dialect.api)
 def test_usage_is_streamed_when_asked_for(client: httpx.Client, dialect: Dialect) -> None:
     silent = events(dialect.stream(client))
     assert not any(chunk.get("usage") for chunk in silent)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import socket
+from contextlib import closing
 from urllib.parse import urlsplit
 
 import httpx
@@ -69,7 +70,7 @@ def test_embedding_model_does_not_chat(client: httpx.Client, dialect: Dialect) -
 @each
 def test_no_key_and_wrong_keys(stranger: httpx.Client, dialect: Dialect) -> None:
     check(dialect, stranger.post(dialect.url, json=dialect.chat()), 401)
-    for value in ("Bearer nonsense", "Bearer", "Basic eDp5", "Bearer ", "ck_x"):
+    for value in ("Bearer nonsense", "Bearer", "Basic eDp5", "ck_x"):
         check(dialect, stranger.post(dialect.url, json=dialect.chat(), headers={"Authorization": value}), 401)
 
 
@@ -108,15 +109,14 @@ def test_body_of_fifty_megabytes(server: LiveServer, dialect: Dialect) -> None:
 def test_ids_that_try_to_climb(server: LiveServer, dialect: Dialect, evil: str) -> None:
     """Sent as they are, which `httpx` would not."""
     connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=30)
-    connection.request(
-        "GET", f"{dialect.prefix}{MODEL_PATHS[dialect.api]}/{evil}", headers={"Authorization": f"Bearer {server.key}"}
-    )
-    answer = connection.getresponse()
-    body = answer.read()
-    assert answer.status in (200, 400, 404), body
+    headers = {"Authorization": f"Bearer {server.key}"}
+    with closing(connection):
+        connection.request("GET", f"{dialect.prefix}{MODEL_PATHS[dialect.api]}/{evil}", headers=headers)
+        with connection.getresponse() as answer:
+            body = answer.read()
+    assert answer.status in (200, 400, 404, 405), body
     if answer.status == 200:
         assert body == b"null"
-    connection.close()
 
 
 def test_garbage_instead_of_http(server: LiveServer) -> None:

@@ -22,6 +22,11 @@ class Client:
         return {"type": "http.disconnect"}
 
 
+async def forever(client: Client) -> None:
+    async with Watch(client.receive):
+        await asyncio.Event().wait()
+
+
 async def test_block_that_ends_is_left_alone() -> None:
     async with Watch(Client().receive):
         await asyncio.sleep(0)
@@ -31,8 +36,7 @@ async def test_client_that_hangs_up_cancels_the_block() -> None:
     client = Client()
     asyncio.get_running_loop().call_later(0.01, client.hang_up)
     with pytest.raises(Interrupted) as interrupted:
-        async with Watch(client.receive):
-            await asyncio.Event().wait()
+        await forever(client)
     assert interrupted.value.reason is Reason.HUNG_UP
     await asyncio.sleep(0)  # the task itself goes on
 
@@ -41,22 +45,30 @@ async def test_cleanup_of_the_block_runs_before() -> None:
     client = Client()
     client.hang_up()
     closed = []
-    with pytest.raises(Interrupted):
+
+    async def work() -> None:
         async with Watch(client.receive):
             try:
                 await asyncio.Event().wait()
             finally:
                 closed.append(True)
+
+    with pytest.raises(Interrupted):
+        await work()
     assert closed == [True]
 
 
 async def test_shutdown_ends_open_blocks_even_without_a_client_to_watch() -> None:
     streams = OpenStreams()
     asyncio.get_running_loop().call_later(0.01, streams.end)
-    with pytest.raises(Interrupted) as interrupted:
+
+    async def work() -> None:
         async with Watch(None, streams):
             assert len(streams) == 1
             await asyncio.Event().wait()
+
+    with pytest.raises(Interrupted) as interrupted:
+        await work()
     assert interrupted.value.reason is Reason.SHUTDOWN
     assert len(streams) == 0
 
@@ -72,17 +84,16 @@ async def test_interruption_of_a_block_that_is_done_is_no_error() -> None:
 
 
 async def test_error_of_the_block_passes_through() -> None:
-    with pytest.raises(ValueError, match="mine"):
+    async def work() -> None:
         async with Watch(Client().receive):
             raise ValueError("mine")
 
+    with pytest.raises(ValueError, match="mine"):
+        await work()
+
 
 async def test_cancellation_from_outside_stays_a_cancellation() -> None:
-    async def work() -> None:
-        async with Watch(Client().receive):
-            await asyncio.Event().wait()
-
-    task = asyncio.create_task(work())
+    task = asyncio.create_task(forever(Client()))
     await asyncio.sleep(0.01)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
