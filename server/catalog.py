@@ -19,11 +19,10 @@ import structlog
 from pydantic import TypeAdapter, ValidationError
 
 from handlers.core.catalog import Catalog, Deployment, Model, Price, fold
+from server.config import ConfigError, Settings
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
-
-    from server.config import Settings
 
 BUILT_IN = Path(__file__).with_name("catalog.yaml")
 ALWAYS = frozenset({"simulator/chat", "local/all-minilm-l6-v2"})
@@ -92,7 +91,7 @@ def load(operators_file: Path | None = None) -> Loaded:
 def usable(rows: Mapping[str, VendorRow], settings: Settings) -> Mapping[str, Vendor]:
     """The vendors that can be called: embedded, with a key, or with an address that needs none.
 
-    Raises `server.config.ConfigError` when a key's file cannot be read.
+    Raises `ConfigError` when a key's file cannot be read.
     """
     vendors = {}
     for row in rows.values():
@@ -107,7 +106,8 @@ def usable(rows: Mapping[str, VendorRow], settings: Settings) -> Mapping[str, Ve
 class CatalogWatcher:
     """Looks at the operator's file once in a while and hands `apply` what it says when it has changed.
 
-    A file that cannot be read as a catalog, and an `apply` that raises `CatalogError`, change nothing and are logged.
+    A file that is no catalog changes nothing and is logged, and so is an `apply` that raises `CatalogError` or
+    `ConfigError`.
     """
 
     path: Path
@@ -132,7 +132,7 @@ class CatalogWatcher:
         try:
             loaded = await asyncio.to_thread(load, self.path)
             await self.apply(loaded)
-        except CatalogError as error:
+        except (CatalogError, ConfigError) as error:
             log.error("catalog.kept", reason=str(error))
         else:
             log.info("catalog.reloaded", path=str(self.path), models=len(loaded.catalog.models))
@@ -199,11 +199,10 @@ def _parse_vendor(entry: Entry, source: str) -> VendorRow:
 def _parse_model(entry: Entry, vendors: Mapping[str, VendorRow], source: str) -> Model:
     where = f"{source}: model {entry['id']}"
     deployments = _build_all(Deployment, entry.get("deployments"), f"{where}: deployments")
-    first = deployments[0].vendor if deployments else None
-    cards = entry.get("prices") or ()
-    prices = _build_all(
-        Price, [{"vendor": first, **card} for card in cards if isinstance(card, dict)], f"{where}: prices"
-    )
+    if not deployments:
+        raise CatalogError(f"{where}: needs a deployment")
+    first = deployments[0].vendor
+    prices = _build_all(Price, entry.get("prices"), f"{where}: prices", vendor=first)
     model = _build(
         Model,
         {
@@ -225,8 +224,6 @@ def _parse_model(entry: Entry, vendors: Mapping[str, VendorRow], source: str) ->
 
 
 def _contradiction(model: Model) -> str | None:
-    if not model.deployments:
-        return "needs a deployment"
     if model.kind == "embedding" and not model.embedding_dimensions:
         return "an embedding model needs embedding_dimensions"
     if (model.kind == "embedding") is ("chat" in model.capabilities):
@@ -243,10 +240,12 @@ def _unix_seconds(value: object) -> object:
     return value
 
 
-def _build_all(kind: type[Parsed], entries: Any, where: str) -> tuple[Parsed, ...]:
-    if not isinstance(entries or [], list) or not all(isinstance(entry, dict) for entry in entries or []):
+def _build_all(kind: type[Parsed], entries: Any, where: str, **usual: Any) -> tuple[Parsed, ...]:
+    """`usual` are values for fields that an entry leaves out."""
+    found = [] if entries is None else entries
+    if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
         raise CatalogError(f"{where}: must be a list of mappings")
-    return tuple(_build(kind, entry, where) for entry in entries or [])
+    return tuple(_build(kind, {**usual, **entry}, where) for entry in found)
 
 
 def _build(kind: type[Parsed], values: Mapping[str, Any], where: str) -> Parsed:

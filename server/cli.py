@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from server.commands import codegen, config, database, serve, status, tables
+from server.commands import codegen, config, credits, database, keys, limits, projects, serve, status, tables
 
 app = typer.Typer(
     help="One server for four AI-platform APIs.",
@@ -19,6 +19,10 @@ app.command("generate")(codegen.generate)
 app.command("check")(codegen.check)
 app.command("diff")(codegen.diff)
 app.command("tables")(tables.update)
+app.add_typer(keys.app, name="keys")
+app.add_typer(projects.app, name="projects")
+app.add_typer(limits.app, name="limits")
+app.add_typer(credits.app, name="credits")
 app.add_typer(database.app, name="db")
 
 

@@ -164,7 +164,7 @@ class Settings(BaseSettings):
     def check_bootstrap_keys(cls, keys: SecretStr | None) -> SecretStr | None:
         for pair in keys.get_secret_value().split(",") if keys else ():
             project, _, key = pair.strip().partition("=")
-            if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,62}", project) or len(key) < 8:
+            if not re.fullmatch(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", project) or len(key) < 8:
                 raise ValueError("must be project=key,project=key: lower-case slugs, keys of 8 characters or more")
         return keys
 

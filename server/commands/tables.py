@@ -17,11 +17,12 @@ from server.commands.output import CANNOT, complain
 ROOT = Path(__file__).resolve().parents[2]
 MADE = re.compile(r"(<!-- made: (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 TITLES = {
-    "maniac": "Maniac",
-    "ipop": "IPOP",
-    "llama_stack": "Llama Stack (January 2025)",
-    "llama_stack_deprecated": "Llama Stack deprecated APIs (October 2025)",
+    "maniac": ("Maniac", "/maniac"),
+    "ipop": ("IPOP", "/ipop/v1"),
+    "llama_stack": ("Llama Stack (January 2025)", "/llama-stack"),
+    "llama_stack_deprecated": ("Llama Stack deprecated APIs (October 2025)", "/llama-stack-deprecated"),
 }
+"""What people call each API, and where it is mounted."""
 
 
 def update(write: Annotated[bool, typer.Option("--write", help="Write them anew.")] = False) -> None:
@@ -54,10 +55,10 @@ def operations() -> str:
 
     rows = inspect.report()
     lines = []
-    for api, title in TITLES.items():
+    for api, (title, mount) in TITLES.items():
         of_api = [row for row in rows if row.api == api]
         bound = sum(row.bound for row in of_api)
-        lines.append((title, f"`/{api.replace('_', '-')}`", str(len(of_api)), str(bound)))
+        lines.append((title, f"`{mount}`", str(len(of_api)), str(bound)))
     return markdown(("API", "mounted at", "operations", "bound"), lines)
 
 
@@ -68,7 +69,7 @@ def operations_by_tag() -> str:
     for row in inspect.report():
         counts.setdefault((row.api, row.tag), []).append(row.bound)
     lines = [
-        (TITLES[api], tag, str(len(bound)), str(sum(bound)))
+        (TITLES[api][0], tag, str(len(bound)), str(sum(bound)))
         for (api, tag), bound in sorted(counts.items(), key=lambda item: (list(TITLES).index(item[0][0]), item[0][1]))
     ]
     return markdown(("API", "tag", "operations", "bound"), lines)

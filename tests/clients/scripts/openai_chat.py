@@ -26,7 +26,8 @@ tool = {"type": "function", "function": {"name": "forecast", "parameters": weath
 called = ask("Will it rain in Ghent?", tools=[tool], tool_choice="required").choices[0]
 
 try:
-    openai.OpenAI(base_url=base_url, api_key="wrong", max_retries=0).models.list()
+    stranger = openai.OpenAI(base_url=base_url, api_key="wrong", max_retries=0)
+    stranger.chat.completions.create(model="simulator/chat", messages=[{"role": "user", "content": "hi"}])
     wrong_key = None
 except openai.AuthenticationError as error:
     wrong_key = error.status_code
@@ -43,7 +44,7 @@ print(
             "models": [model.id for model in client.models.list()],
             "whole": whole.choices[0].message.content,
             "finish_reason": whole.choices[0].finish_reason,
-            "usage": whole.usage.model_dump(),
+            "usage": whole.usage.model_dump() if whole.usage else None,
             "other": ask("Name a river.").choices[0].message.content,
             "chunks": len(chunks),
             "streamed": "".join(choice.delta.content or "" for chunk in chunks for choice in chunk.choices),
