@@ -61,7 +61,7 @@ class DialectApp(AsyncApp):  # type: ignore[misc]
             Routing,
             partial(SecurityMiddleware, api=serving.api, authenticator=gate.authenticator),
             partial(Validation, limits=gate.limits, bound=bound),
-            partial(Idempotent, idempotency=gate.idempotency, bound=bound),
+            partial(Idempotent, api=serving.api, idempotency=gate.idempotency, bound=bound),
         ]
         super().__init__(__name__, middlewares=layers)
         self.middleware.app = self._middleware_app = Endpoints(serving, handlers)

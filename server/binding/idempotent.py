@@ -26,8 +26,9 @@ DROPPED_HEADERS = frozenset({"content-length", "x-request-id"})
 class Idempotent(SpecMiddleware):  # type: ignore[misc]
     """ASGI middleware between validation and the endpoints."""
 
-    def __init__(self, app: Any, *, idempotency: Idempotency, bound: frozenset[str]) -> None:
+    def __init__(self, app: Any, *, api: str, idempotency: Idempotency, bound: frozenset[str]) -> None:
         self.app = app
+        self._api = api
         self._idempotency = idempotency
         self._bound = bound
 
@@ -42,8 +43,9 @@ class Idempotent(SpecMiddleware):  # type: ignore[misc]
         if request.routed.operation_id not in self._bound:
             await self.app(scope, receive, send)
             return
+        operation = f"{self._api}.{request.routed.operation_id}"
         claim = await self._idempotency.claim(
-            request.who.project_id, request.headers[HEADER], request.routed.operation_id, fingerprint(request)
+            request.who.project_id, request.headers[HEADER], operation, fingerprint(request)
         )
         if isinstance(claim, Replay):
             await _replay(claim, request, send)

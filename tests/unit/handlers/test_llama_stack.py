@@ -284,7 +284,7 @@ async def test_an_embedding_model_keeps_its_kind_and_dimension() -> None:
 
 
 async def test_an_unknown_provider_is_refused() -> None:
-    with pytest.raises(Invalid) as caught:
+    with pytest.raises(NotFound) as caught:
         await register(make_services(), model_id="x", provider_id="nobody")
     assert caught.value.param == "provider_id"
 
