@@ -4,6 +4,7 @@ from typing import Any
 
 from handlers.core.call import Call
 from handlers.core.models import list_models
+from handlers.wire import llama_model
 
 
 async def models_list(call: Call) -> dict[str, Any]:
@@ -13,3 +14,8 @@ async def models_list(call: Call) -> dict[str, Any]:
         if offer.available
     ]
     return {"data": data}
+
+
+async def llama_models_list(call: Call) -> dict[str, Any]:
+    """The list of January 2025, which the document lacks and its own client asks for."""
+    return llama_model.render_list(await list_models(call))

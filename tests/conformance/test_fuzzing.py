@@ -5,6 +5,7 @@ A stream's events are checked by the journeys: schemathesis would hold the whole
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -28,9 +29,9 @@ def bound(api: str) -> list[str]:
 
 def fuzz(server: LiveServer, api: str, operation_ids: list[str], *options: str) -> None:
     command = [
-        str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(CONFIGURATION), "run", f"{server.url}{PREFIXES[api]}/openapi.json",
+        str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(CONFIGURATION),
+        "run", f"{server.url}{PREFIXES[api]}/openapi.json",
         "--url", server.url + PREFIXES[api],
-        "--header", f"Authorization: Bearer {server.key}",
         "--phases", "examples,coverage,fuzzing",
         "--max-time", str(SECONDS),
         "--suppress-health-check", "all",
@@ -41,7 +42,8 @@ def fuzz(server: LiveServer, api: str, operation_ids: list[str], *options: str) 
     ]  # fmt: skip
     for operation_id in operation_ids:
         command += ["--include-operation-id", operation_id]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    environment = {**os.environ, "CONCORDAT_KEY": server.key}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=environment)
     assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-2_000:]
 
 

@@ -1546,6 +1546,23 @@ class QueryTracesResponse(View):
     data: list[Trace]
 
 
+class Model(View):
+    identifier: str
+    provider_resource_id: str
+    provider_id: str
+    type: Literal['model']
+    metadata: dict[str, Any]
+    model_type: Literal['llm', 'embedding']
+
+
+class ListModelsResponse(View):
+    data: list[Model]
+
+
+class ListToolsResponse(View):
+    data: list[dict[str, Any]]
+
+
 class SamplingParams(View):
     model_config = ConfigDict(
         extra='forbid',

@@ -388,6 +388,11 @@ class SpansGetParams:
     span_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class ToolsListParams:
+    toolgroup_id: str | None = None
+
+
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
         operation_id='agents_list',
@@ -2347,6 +2352,56 @@ OPERATIONS: tuple[Operation, ...] = (
         body_required=False,
         responses=(
             Response(status='200', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Span', model='codegen.generated.llama_stack_deprecated.models.Span'),)),
+            Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'),)),
+            Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'),)),
+            Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'),)),
+            Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'),)),
+            Response(status='500', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'),)),
+            Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'),)),
+            Response(status='default', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'),)),
+        ),
+        security=(('Default',),),
+        derived=False,
+    ),
+    Operation(
+        operation_id='llama_models_list',
+        method='GET',
+        path='/v1/models',
+        module='handlers.llama_stack_deprecated.models',
+        tag='Models',
+        parameters=(),
+        params=None,
+        body=(),
+        body_required=False,
+        responses=(
+            Response(status='200', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ListModelsResponse', model='codegen.generated.llama_stack_deprecated.models.ListModelsResponse'),)),
+            Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'),)),
+            Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'),)),
+            Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'),)),
+            Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'),)),
+            Response(status='500', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'),)),
+            Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'),)),
+            Response(status='default', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'),)),
+        ),
+        security=(('Default',),),
+        derived=False,
+    ),
+    Operation(
+        operation_id='tools_list',
+        method='GET',
+        path='/v1/tools',
+        module='handlers.llama_stack_deprecated.tools',
+        tag='Tools',
+        parameters=(
+            Parameter(name='toolgroup_id', field='toolgroup_id', location='query', required=False, schema='#/paths/~1v1~1tools/get/parameters/0/schema', style='form', explode=True),
+        ),
+        params=ToolsListParams,
+        body=(),
+        body_required=False,
+        responses=(
+            Response(status='200', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ListToolsResponse', model='codegen.generated.llama_stack_deprecated.models.ListToolsResponse'),)),
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'),)),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -56,6 +57,31 @@ async def test_a_current_schema_is_accepted_and_upgrading_it_changes_nothing(dat
     await database.ensure_current()
     await database.upgrade()
     assert await database.revision() == HEAD
+
+
+START = """
+import asyncio, sys
+from storage.database import Database
+database = Database.open(sys.argv[1])
+
+async def start():
+    await database.ensure_current()
+    await database.close()
+
+asyncio.run(start())
+print("alembic" in sys.modules)
+"""
+
+
+async def test_only_a_start_that_migrates_imports_alembic(tmp_path: Path) -> None:
+    imported = []
+    for _ in range(2):
+        started = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", START, f"sqlite:///{tmp_path}/concordat.db", stdout=asyncio.subprocess.PIPE
+        )
+        output, _ = await started.communicate()
+        imported.append(output.split())
+    assert imported == [[b"True"], [b"False"]]
 
 
 async def test_an_sqlite_schema_is_made_on_start_by_whichever_process_is_first(tmp_path: Path) -> None:

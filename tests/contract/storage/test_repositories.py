@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from storage.database import Database
+from storage.presence import Presence
 from storage.repositories.audit import Audit, Entry
 from storage.repositories.changes import Changes
 from storage.repositories.credits import Credits
@@ -184,3 +185,22 @@ async def test_idempotency_keys_of_two_projects_do_not_meet(database: Database, 
     await keys.release(theirs)
     assert await keys.get(projects.other.id, "k") is None
     assert await keys.get(projects.mine.id, "k") == answered
+
+
+async def test_an_idempotency_key_is_free_again_when_it_expired_or_its_process_died(
+    database: Database, projects: Two
+) -> None:
+    keys, alive = IdempotencyKeys(database), Presence(database, clock=NOW.timestamp)
+    await alive.beat()
+    first = IdempotencyEntry(projects.mine.id, "k", "c1", alive.process_id, "op", "f", NOW + timedelta(days=1))
+    second = replace(first, claim_id="c2", process_id="gone")
+    assert await keys.claim(first, NOW)
+    assert not await keys.claim(second, NOW)
+    await alive.leave()
+    assert await keys.claim(second, NOW)
+    await keys.answer(replace(first, status=500))  # too late: the key is the second's
+    await keys.answer(replace(second, status=201, headers={}, body=b"x"))
+    assert not await keys.claim(first, NOW + timedelta(hours=23))
+    assert await keys.claim(first, NOW + timedelta(days=1))
+    await keys.purge(NOW + timedelta(days=1))
+    assert await keys.get(projects.mine.id, "k") is None
