@@ -14,6 +14,7 @@ CLIENTS := openai maniac llama-stack-client-0.1.1 llama-stack-client-0.2.23
 CLIENTS_READY := $(CLIENTS:%=.clients/%/ready)
 ROOMS := codegen handlers providers server storage
 TIERS := $(wildcard tests/unit tests/contract tests/journeys tests/conformance tests/house)
+BENCHMARKS := $(filter-out __init__,$(patsubst benchmarks/%.py,%,$(wildcard benchmarks/*.py)))
 COMPILE := uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version
 
 # uv where it can be had, as it is faster; every file that is installed is held against its hash either way
@@ -50,7 +51,7 @@ fuzz: $(READY_TO_TEST) ## fuzz every bound operation for five minutes an API
 
 .PHONY: bench
 bench: $(READY_TO_TEST) ## measure requests a second, time to start and memory
-	$(PYTHON) -m benchmarks
+	@set -e; for name in $(BENCHMARKS); do echo "== $$name"; $(PYTHON) -m benchmarks.$$name; done
 
 .PHONY: generate
 generate: $(READY_TO_SERVE) ## write what is generated: code from the documents, tables of the README

@@ -15,6 +15,7 @@ from providers.errors import ProviderError, Refused, Throttled, TimedOut, Unauth
 from providers.http import Answer
 
 MESSAGE_CHARACTERS = 1000
+SECRET_CHARACTERS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +31,21 @@ class Vendor:
         return self.base_url.rstrip("/") + path
 
     def censor(self, text: str) -> str:
-        """The text without our key or any header's value, which vendors like to repeat in their errors."""
-        secrets = [self.api_key, *self.headers.values()]
-        for secret in sorted((s for s in secrets if s and len(s) >= 4), key=len, reverse=True):
-            text = text.replace(secret, "***")
+        """The text without our key or a header's value, which vendors like to repeat in their errors; a value of a few
+        letters is no secret, but may be a word."""
+        for secret in sorted((self.api_key or "", *self.headers.values()), key=len, reverse=True):
+            if len(secret) >= SECRET_CHARACTERS:
+                text = text.replace(secret, "***")
         return text
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """What an error may tell besides its message."""
+
+    retry_after_seconds: int | None = None
+    param: str | None = None
+    code: str | None = None
 
 
 def error_of(answer: Answer, vendor: Vendor, now: float) -> ProviderError:
@@ -47,32 +58,26 @@ def error_of(answer: Answer, vendor: Vendor, now: float) -> ProviderError:
     message = vendor.censor(_message_of(fault, answer))[:MESSAGE_CHARACTERS]
     code = fault.get("code") or fault.get("type")
     param = fault.get("param")
-    return error_for(
-        answer.status,
-        f"{vendor.name}: {message}",
+    if answer.status == 401:
+        message = "refused our key"  # vendors repeat parts of a key that is wrong
+    detail = Detail(
         retry_after_seconds=retry_after(answer.headers, now),
-        param=str(param) if param else None,
+        param=vendor.censor(str(param)) if param else None,
         code=vendor.censor(str(code)) if code else None,
     )
+    return error_for(answer.status, f"{vendor.name}: {message}", detail)
 
 
-def error_for(
-    status: int,
-    message: str,
-    *,
-    retry_after_seconds: int | None = None,
-    param: str | None = None,
-    code: str | None = None,
-) -> ProviderError:
+def error_for(status: int, message: str, detail: Detail) -> ProviderError:
     """The error that a vendor's HTTP status stands for."""
     if status == 429:
-        return Throttled(message, status=status, retry_after_seconds=retry_after_seconds)
+        return Throttled(message, status=status, retry_after_seconds=detail.retry_after_seconds)
     if status in (401, 402, 403):
         return Unauthorized(message, status=status)
     if status in (408, 504):
         return TimedOut(message, status=status)
     if 400 <= status < 500:
-        return Refused(message, status=status, param=param, code=code)
+        return Refused(message, status=status, param=detail.param, code=detail.code)
     return Unavailable(message, status=status)
 
 

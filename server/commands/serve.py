@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -37,6 +38,8 @@ def serve(
         )
         for warning in loaded.warnings:
             complain(f"warning: {warning}")
+        # connexion imports Starlette's test client, which asks whoever imports it for another package
+        warnings.filterwarnings("ignore", message=".*starlette.testclient")
         from server import lifecycle
 
         try:

@@ -70,6 +70,15 @@ class Allowance:
         return taken
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one choice is made from: the request's options, the fingerprint that seeds it and what it may still say."""
+
+    options: Mapping[str, Any]
+    digest: str
+    allowance: Allowance
+
+
 async def answer_chat(request: ChatRequest, index: int, new_id: Callable[[], str], empty: bool) -> Answer:
     """Choice `index` of the answer. Raises `Refused` for what no answer can obey."""
     options, messages = request.options, request.messages
@@ -79,12 +88,11 @@ async def answer_chat(request: ChatRequest, index: int, new_id: Callable[[], str
     if empty:
         return Answer([], "stop")
     digest = digest_of([request.model, list(messages), options.get("seed"), index])
-    allowance = _allowance(options)
-    reasoning = allowance.take(await split_text(_reasoning(options, messages, digest)))
+    turn = Turn(options, digest, _allowance(options))
+    reasoning = turn.allowance.take(await split_text(_reasoning(options, messages, digest)))
     if asked:
-        return await _call_tools(asked, reasoning, allowance, (digest, new_id))
-    text = _structured(options, messages, digest)
-    return await _say(text, reasoning, allowance, (options, digest))
+        return await _call_tools(asked, reasoning, turn, new_id)
+    return await _say(_structured(options, messages, digest), reasoning, turn)
 
 
 async def answer_text(request: TextRequest, index: int, empty: bool) -> Answer:
@@ -95,7 +103,7 @@ async def answer_text(request: TextRequest, index: int, empty: bool) -> Answer:
     text = f" This is a simulated continuation of {quoted(request.prompt)} ({digest[:8]})."
     if options.get("echo"):
         text = request.prompt + text
-    return await _say(text, [], _allowance(options), (options, digest))
+    return await _say(text, [], Turn(options, digest, _allowance(options)))
 
 
 def joined(pieces: Sequence[Piece]) -> str:
@@ -113,27 +121,21 @@ def _allowance(options: Mapping[str, Any]) -> Allowance:
     return Allowance(None)
 
 
-async def _call_tools(
-    asked: list[Asked], reasoning: list[Piece], allowance: Allowance, source: tuple[str, Callable[[], str]]
-) -> Answer:
-    digest, new_id = source
+async def _call_tools(asked: list[Asked], reasoning: list[Piece], turn: Turn, new_id: Callable[[], str]) -> Answer:
     calls = []
     for number, tool in enumerate(asked):
-        instance = _instance(tool.parameters, digest + str(number), f"tools[{tool.name}].parameters")
+        instance = _instance(tool.parameters, f"{turn.digest}{number}", f"tools[{tool.name}].parameters")
         arguments = await split_text(orjson.dumps(instance).decode())
-        calls.append(ToolCall(f"call_{new_id()}", tool.name, allowance.take(arguments)))
-        if allowance.exhausted:
+        calls.append(ToolCall(f"call_{new_id()}", tool.name, turn.allowance.take(arguments)))
+        if turn.allowance.exhausted:
             break
-    return Answer([], "length" if allowance.exhausted else "tool_calls", reasoning, calls)
+    return Answer([], "length" if turn.allowance.exhausted else "tool_calls", reasoning, calls)
 
 
-async def _say(
-    text: str, reasoning: list[Piece], allowance: Allowance, source: tuple[Mapping[str, Any], str]
-) -> Answer:
-    options, digest = source
-    content = allowance.take(await split_text(_stopped(text, options.get("stop"))))
-    finish_reason = "length" if allowance.exhausted else "stop"
-    return Answer(content, finish_reason, reasoning, logprobs=logprobs.entries(content, options, digest))
+async def _say(text: str, reasoning: list[Piece], turn: Turn) -> Answer:
+    content = turn.allowance.take(await split_text(_stopped(text, turn.options.get("stop"))))
+    finish_reason = "length" if turn.allowance.exhausted else "stop"
+    return Answer(content, finish_reason, reasoning, logprobs=logprobs.entries(content, turn.options, turn.digest))
 
 
 def _stopped(text: str, stop: Any) -> str:

@@ -14,7 +14,7 @@ class OutOfBudget(Exception):
 
 
 class Budget:
-    """Counts values, characters, items and steps made by one attempt."""
+    """Counts values, characters, items and steps made, over all attempts."""
 
     def __init__(self) -> None:
         self.left = LARGEST

@@ -31,5 +31,5 @@ def _text_of_part(part: Mapping[str, Any]) -> str:
 
 
 def quoted(text: str) -> str:
-    text = " ".join(text.split())
+    text = " ".join(text[: 10 * QUOTED_CHARACTERS].split())
     return f'"{text[:QUOTED_CHARACTERS]}…"' if len(text) > QUOTED_CHARACTERS else f'"{text}"'

@@ -15,7 +15,7 @@ import re
 from dataclasses import dataclass
 
 from providers.errors import BrokenAnswer, TimedOut, Unavailable
-from providers.vendor import error_for
+from providers.vendor import Detail, error_for
 
 RETRY_AFTER_SECONDS = 1
 
@@ -41,7 +41,7 @@ class Fault:
             raise TimedOut("the simulator did not answer, as its model name asks")
         if self.status is not None:
             message = f"the simulator answers {self.status}, as its model name asks"
-            raise error_for(self.status, message, retry_after_seconds=RETRY_AFTER_SECONDS)
+            raise error_for(self.status, message, Detail(retry_after_seconds=RETRY_AFTER_SECONDS))
         if self.broken:
             raise BrokenAnswer("the simulator answered with what is not JSON, as its model name asks", status=200)
 

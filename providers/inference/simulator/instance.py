@@ -14,7 +14,7 @@ import jsonschema_rs
 
 from providers.inference.simulator import scalars
 from providers.inference.simulator.budget import Budget, OutOfBudget, Unsatisfiable
-from providers.inference.simulator.schema import Schemas, merge
+from providers.inference.simulator.schema import Schemas, members, merge
 
 __all__ = ["Unsatisfiable", "make_instance"]
 
@@ -26,10 +26,10 @@ DEEPEST = 32
 def make_instance(schema: Any, seed: str) -> Any:
     """Raises `Unsatisfiable` when the schema is not one, accepts nothing, or is beyond the generator."""
     validator = _validator(schema)
-    reason = "no attempt fits"
+    reason, budget = "no attempt fits", Budget()
     for attempt in range(ATTEMPTS):
         try:
-            instance = Instance(schema, random.Random(f"{seed}:{attempt}"), attempt).make()  # noqa: S311
+            instance = Instance(schema, random.Random(f"{seed}:{attempt}"), attempt, budget).make()  # noqa: S311
         except Unsatisfiable as error:
             reason = str(error)
             continue
@@ -41,7 +41,11 @@ def make_instance(schema: Any, seed: str) -> Any:
 
 
 def _validator(schema: Any) -> Any:
-    """Remote references are never fetched."""
+    """Remote references are never fetched. Schemas made of several resources are not taken: the validator cannot be
+    trusted with some of them."""
+    for sub in members(schema):
+        if isinstance(sub.get("$dynamicRef"), str) or (sub is not schema and isinstance(sub.get("$id"), str)):
+            raise Unsatisfiable("it uses $dynamicRef or has an $id inside")
 
     def retrieve(uri: str) -> Any:
         raise ValueError(f"{uri} is outside of the schema")
@@ -55,9 +59,9 @@ def _validator(schema: Any) -> Any:
 class Instance:
     """One attempt. The first takes the first of every choice, later ones choose at random."""
 
-    def __init__(self, root: Any, rng: random.Random, attempt: int) -> None:
-        self.budget = Budget()
-        self.schemas = Schemas(root, self.budget)
+    def __init__(self, root: Any, rng: random.Random, attempt: int, budget: Budget) -> None:
+        self.schemas = Schemas(root, budget)
+        self.budget = budget
         self.root = root
         self.rng = rng
         self.attempt = attempt
@@ -125,8 +129,7 @@ class Instance:
         required = _required(schema)
         names = [*required, *(name for name in properties if name not in required)] if depth < SHALLOW else required
         names = [name for name in properties if name in names] + [name for name in names if name not in properties]
-        most = schema.get("maxProperties")
-        if most is not None and len(names) > most:
+        if len(names) > schema.get("maxProperties", len(names)):
             names = [name for name in names if name in required]
         made = {}
         for name in names:
@@ -140,7 +143,7 @@ class Instance:
 
     def _fill_up(self, schema: Mapping[str, Any], made: dict[str, Any], depth: int) -> None:
         """Adds properties until there are `minProperties`."""
-        wanted = schema.get("minProperties", 0)
+        wanted = scalars.length(schema, "minProperties")
         self.budget.spend(max(0, wanted - len(made)))
         spare = [name for name in schema.get("properties", {}) if name not in made]
         for number in range(10 * wanted):
@@ -171,30 +174,31 @@ class Instance:
     def _array(self, schema: Mapping[str, Any], name: str, depth: int) -> list[Any]:
         prefix = schema.get("prefixItems", [])
         items = schema.get("items", True)
-        least = max(schema.get("minItems", 0), schema.get("minContains", 1) if "contains" in schema else 0)
+        containing = scalars.length({"minContains": 1, **schema}, "minContains") if "contains" in schema else 0
+        least = max(scalars.length(schema, "minItems"), containing)
         length = max(least, len(prefix), 1 if depth < SHALLOW and items is not False else 0)
-        length = min(length, schema.get("maxItems", length))
+        if "maxItems" in schema:
+            length = min(length, scalars.length(schema, "maxItems"))
         self.budget.spend(length)
         made: list[Any] = []
         for index in range(length):
             wanted = prefix[index] if index < len(prefix) else items
-            if "contains" in schema and index >= length - schema.get("minContains", 1):
+            if index >= length - containing:
                 wanted = {"allOf": [wanted, schema["contains"]]}
-            self._append(made, wanted, (name, depth + 1, least), bool(schema.get("uniqueItems")))
-        return made
-
-    def _append(self, made: list[Any], schema: Any, place: tuple[str, int, int], unique: bool) -> None:
-        name, depth, least = place
-        for _ in range(ATTEMPTS):
             try:
-                item = self.value(schema, name, depth)
+                made.append(self._item(wanted, name, depth + 1, made if schema.get("uniqueItems") else []))
             except Unsatisfiable:
                 if len(made) < least:
                     raise
-                return
-            if not unique or item not in made:
-                made.append(item)
-                return
+                break
+        return made
+
+    def _item(self, schema: Any, name: str, depth: int, others: list[Any]) -> Any:
+        for _ in range(ATTEMPTS):
+            item = self.value(schema, name, depth)
+            if item not in others:
+                return item
+        raise Unsatisfiable("there are not enough different items")
 
 
 _KINDS_BY_WEIGHT = ["null", "boolean", "integer", "number", "string", "array", "object"]

@@ -16,12 +16,14 @@ from providers.inference.simulator.budget import Budget, Unsatisfiable
 from providers.inference.simulator.pattern import Pattern
 
 SPAN = 100
+LARGEST_WHOLE = 2**53
+"""Beyond it, readers of JSON differ in what they make of a whole number."""
 QUARTER = Fraction(1, 4)
 PADDING = "simulated text that fills up the length its schema demands "
 
 
 def make_string(schema: Mapping[str, Any], name: str, rng: random.Random, budget: Budget) -> str:
-    least, most = schema.get("minLength", 0), schema.get("maxLength")
+    least, most = length(schema, "minLength"), length(schema, "maxLength") if "maxLength" in schema else None
     if most is not None and most < least:
         raise Unsatisfiable("minLength is above maxLength")
     budget.spend(least)
@@ -54,7 +56,17 @@ def make_number(schema: Mapping[str, Any], kind: str, rng: random.Random) -> int
     if first > last:
         return _between(low, high) if not whole and "multipleOf" not in schema else _nothing()
     number = rng.randint(first, last) * step
-    return int(number) if number.denominator == 1 else float(number)
+    if number.denominator == 1 and abs(number) < LARGEST_WHOLE:
+        return int(number)
+    try:
+        return float(number)
+    except OverflowError:
+        raise Unsatisfiable("its numbers are too large") from None
+
+
+def length(schema: Mapping[str, Any], keyword: str) -> int:
+    """A bound on a length, 0 where there is none; JSON may write it as 3.0 or 1e30."""
+    return int(schema.get(keyword, 0))
 
 
 def matches(pattern: str, text: str) -> bool:

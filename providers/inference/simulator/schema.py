@@ -38,9 +38,8 @@ class Schemas:
 
     def _demands(self, schema: Mapping[str, Any]) -> Iterator[list[Any]]:
         """Lists of schemas, one of each must hold."""
-        for keyword in ("$ref", "$dynamicRef"):
-            if keyword in schema:
-                yield [self.resolve(schema[keyword])]
+        if "$ref" in schema:
+            yield [self.resolve(schema["$ref"])]
         for sub in schema.get("allOf", ()):
             yield [sub]
         for keyword in ("anyOf", "oneOf"):
@@ -73,15 +72,18 @@ class Schemas:
         return combined[:MOST_CANDIDATES]
 
     def resolve(self, reference: str) -> Any:
-        """The target of a reference into this schema: a JSON pointer, an anchor or an `$id`."""
+        """The target of a reference into this schema: a JSON pointer or an anchor."""
         target, _, fragment = reference.partition("#")
-        if target and not (isinstance(self.root, Mapping) and self.root.get("$id") == target):
-            return self._find(lambda sub: sub.get("$id") == reference, reference)
+        if target:
+            raise Unsatisfiable(f"{reference} is outside of it")
         if not fragment:
             return self.root
         if fragment.startswith("/"):
             return self._follow(fragment, reference)
-        return self._find(lambda sub: fragment in (sub.get("$anchor"), sub.get("$dynamicAnchor")), reference)
+        for sub in members(self.root):
+            if sub.get("$anchor") == fragment:
+                return sub
+        raise Unsatisfiable(f"{reference} points nowhere")
 
     def _follow(self, pointer: str, reference: str) -> Any:
         found = self.root
@@ -93,17 +95,17 @@ class Schemas:
                 raise Unsatisfiable(f"{reference} points nowhere") from None
         return found
 
-    def _find(self, wanted: Callable[[Mapping[str, Any]], bool], reference: str) -> Any:
-        waiting = [self.root]
-        while waiting:
-            sub = waiting.pop()
-            if isinstance(sub, Mapping):
-                if wanted(sub):
-                    return sub
-                waiting.extend(sub.values())
-            elif isinstance(sub, list):
-                waiting.extend(sub)
-        raise Unsatisfiable(f"{reference} points nowhere")
+
+def members(root: Any) -> Iterator[Mapping[str, Any]]:
+    """Every object inside a schema, itself first."""
+    waiting = [root]
+    while waiting:
+        sub = waiting.pop()
+        if isinstance(sub, Mapping):
+            yield sub
+            waiting.extend(sub.values())
+        elif isinstance(sub, list):
+            waiting.extend(sub)
 
 
 def merge(left: Any, right: Any) -> Flat:
@@ -196,7 +198,7 @@ def _later(_: Any, right: Any) -> Any:
     return right
 
 
-_COMBINING = frozenset({"$ref", "$dynamicRef", "allOf", "anyOf", "oneOf", "if", "then", "else", "dependentSchemas"})
+_COMBINING = frozenset({"$ref", "allOf", "anyOf", "oneOf", "if", "then", "else", "dependentSchemas"})
 
 _MERGERS: dict[str, Callable[[Any, Any], Any]] = {
     "type": _types,

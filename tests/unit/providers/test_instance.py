@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
 from jsonschema import Draft202012Validator
 
@@ -95,6 +96,7 @@ SCHEMAS: dict[str, Any] = {
     "closed array": {"type": "array", "prefixItems": [{"type": "string"}, {"type": "integer"}], "items": False},
     "unique": {"type": "array", "items": {"enum": ["a", "b", "c"]}, "minItems": 3, "uniqueItems": True},
     "contains": {"type": "array", "items": {"type": "integer"}, "contains": {"const": 42}, "minItems": 2},
+    "lengths with a point": {"type": "array", "minItems": 2.0, "maxItems": 1e30, "items": {"maxLength": 3.0}},
     "min contains": {"type": "array", "contains": {"type": "string"}, "minContains": 2},
     "all of": {
         "allOf": [
@@ -221,6 +223,11 @@ def test_the_same_seed_makes_the_same_value_and_another_seed_another() -> None:
     assert make_instance(schema, "a") != make_instance(schema, "b")
 
 
+def test_numbers_beyond_64_bits_can_be_written_as_json() -> None:
+    made = make_instance({"type": "number", "multipleOf": 1e300, "minimum": 1e300}, "seed")
+    assert orjson.loads(orjson.dumps(made)) >= 1e300
+
+
 def test_optional_properties_are_filled_in() -> None:
     assert set(make_instance(SCHEMAS["object"], "seed")) == {"a", "b"}
 
@@ -242,6 +249,8 @@ def test_optional_properties_are_filled_in() -> None:
         {"type": "object", "minProperties": 10**9},
         {"type": "object", "required": ["self"], "properties": {"self": {"$ref": "#"}}},
         {"not": {}},
+        {"$dynamicRef": "#node", "$defs": {"a": {"$dynamicAnchor": "node"}}},
+        {"properties": {"a": {"$id": "https://example.com/a"}}},
         {"enum": []},
         "text",
         None,
