@@ -36,11 +36,10 @@ def query(name: str, schema: Json, **further: Json) -> dict[str, Json]:
     return {"name": name, "in": "query", "schema": schema, **further}
 
 
-def test_what_is_committed_is_what_generating_gives_twice() -> None:
-    first, second = build_all(Layout()), build_all(Layout())
-    assert first == second
-    assert {path: path.read_text() for path in first.files} == first.files
-    assert first.warnings == ()
+def test_generating_again_gives_what_is_committed_to_the_byte() -> None:
+    build = build_all(Layout())
+    assert {path: path.read_bytes().decode() for path in build.files} == build.files
+    assert build.warnings == ()
 
 
 def test_a_document_without_an_overlay_generates_with_a_warning(
