@@ -176,12 +176,15 @@ def test_security_is_the_operations_own_or_the_documents(tmp_path: Path) -> None
     [
         ({"a_b": {}, "AB": {}}, "would both make the model AB"),
         ({"A": {"$ref": "#/components/schemas/Absent"}}, "leads nowhere"),
+        ({"Answer": {"$ref": "#/components/schemas/Answer"}}, "Answer refers to itself"),
         ({"A": {"$ref": "https://example.com/a.json"}}, "not a pointer into this document"),
     ],
 )
 def test_what_cannot_be_generated_is_said(tmp_path: Path, schemas: Json, complaint: str) -> None:
     with pytest.raises(DocumentError, match=complaint):
-        build_routes(make_document({"/a": {"get": make_operation("a", responses=make_answer({}))}}, schemas), tmp_path)
+        answer = make_answer({"$ref": "#/components/schemas/Answer"})
+        paths = {"/a": {"get": make_operation("a", responses=answer)}}
+        build_routes(make_document(paths, {"Answer": {}, **schemas}), tmp_path)
 
 
 def test_a_recursive_model_is_generated(tmp_path: Path) -> None:
