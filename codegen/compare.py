@@ -57,11 +57,13 @@ class Comparison:
         for before, after in pairs:
             yield from self._single(_flatten(self.old, before), _flatten(self.new, after), _name_place(after, place))
         for branch in lost:
-            yield self._narrowed(
-                place, f"no longer takes {_say(self.old, branch)}", f"is never {_say(self.old, branch)}"
-            )
+            if not any(_fits(self.old, branch, self.new, member) for member in new):
+                name = _say(self.old, branch)
+                yield self._narrowed(place, f"no longer takes {name}", f"is never {name}")
         for branch in gained:
-            yield self._widened(place, f"also takes {_say(self.new, branch)}", f"may now be {_say(self.new, branch)}")
+            if not any(_fits(self.new, branch, self.old, member) for member in old):
+                name = _say(self.new, branch)
+                yield self._widened(place, f"also takes {name}", f"may now be {name}")
 
     def _narrowed(self, place: str, request: str, answer: str) -> Finding:
         """A change that allows less: it breaks those who send."""
@@ -239,6 +241,13 @@ def _pair(
                 lost.remove(before)
                 gained.remove(after)
     return pairs, lost, gained
+
+
+def _fits(document: Json, member: Json, other_document: Json, other: Json) -> bool:
+    """Whether one schema takes every value that the other takes, as far as findings can tell."""
+    comparison = Comparison(document, other_document, "request")
+    flat = _flatten(document, member), _flatten(other_document, other)
+    return not any(finding.breaking for finding in comparison._single(*flat, ""))
 
 
 def _tags(document: Json, schema: Json) -> dict[str, Json]:

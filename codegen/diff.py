@@ -80,7 +80,7 @@ def _removed(source: Source) -> Finding:
 def _compare_operation(old: Json, before: Source, new: Json, after: Source) -> Iterator[Finding]:
     place = name_operation(before)
     yield from _compare_parameters(old, before, new, after)
-    yield from _compare_bodies(old, _body(old, before), new, _body(new, after), place)
+    yield from _compare_bodies(Comparison(old, new, "request"), _body(old, before), _body(new, after), place)
     yield from _compare_answers(old, before, new, after)
     yield from _compare_security(_security(old, before), _security(new, after), place)
 
@@ -131,7 +131,7 @@ def _follow(document: Json, node: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _compare_bodies(old: Json, before: Json, new: Json, after: Json, place: str) -> Iterator[Finding]:
+def _compare_bodies(comparison: Comparison, before: Json, after: Json, place: str) -> Iterator[Finding]:
     if before is None or after is None:
         if before is not None:
             yield Finding(True, place, "the request body is removed")
@@ -141,7 +141,7 @@ def _compare_bodies(old: Json, before: Json, new: Json, after: Json, place: str)
         return
     if after.get("required") and not before.get("required"):
         yield Finding(True, place, "the request body is now required")
-    yield from _compare_content(Comparison(old, new, "request"), before, after, f"{place} request")
+    yield from _compare_content(comparison, before, after, f"{place} request")
 
 
 def _compare_answers(old: Json, before: Source, new: Json, after: Source) -> Iterator[Finding]:

@@ -69,14 +69,15 @@ def normalise(api: str, document: dict[str, Any]) -> tuple[dict[str, Any], tuple
     return result, sources
 
 
-def _operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+def _operations(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for path, item in document["paths"].items():
         for method in METHODS:
             if method in item:
-                yield path, method, item[method]
+                yield path, method
 
 
-def _normalise_operation(api: str, document: dict[str, Any], path: str, method: str, node: dict[str, Any]) -> Source:
+def _normalise_operation(api: str, document: dict[str, Any], path: str, method: str) -> Source:
+    node = document["paths"][path][method]
     where = f"{method.upper()} {path}"
     node["parameters"] = _merge_parameters(document, document["paths"][path], node, where)
     node["parameters"] += [

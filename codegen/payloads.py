@@ -99,8 +99,11 @@ def _read_content(document: Json, pointer: str, names: Names | None) -> tuple[Pa
 
 def follow(document: Json, pointer: str) -> str:
     """The pointer itself, or where it leads when all that is there is a reference with annotations beside it."""
-    while True:
+    seen: set[str] = set()
+    while pointer not in seen:
+        seen.add(pointer)
         node = resolve(document, pointer)
         if not isinstance(node, dict) or "$ref" not in node or set(node) - {"$ref", "description", "title", "summary"}:
             return pointer
         pointer = node["$ref"]
+    raise DocumentError(f"{pointer} refers to itself")

@@ -857,7 +857,7 @@ class OpenAIResponseInputToolMCP(View):
     server_label: str
     server_url: str
     headers: dict[str, Any] | None = None
-    require_approval: Literal['always', 'never'] | RequireApproval
+    require_approval: Literal['always'] | Literal['never'] | RequireApproval
     allowed_tools: list[str] | AllowedTools | None = None
 
 

@@ -444,7 +444,7 @@ class SFTHyperparameters(View):
     lr_scheduler_type: list[str] | str
     learning_rate: list[float] | float
     seed: list[int] | int
-    mode: Literal['autoregression', 'classification', 'regression'] | list[Literal['autoregression', 'classification', 'regression']]
+    mode: list[Literal['autoregression', 'classification', 'regression']] | Literal['autoregression', 'classification', 'regression']
     num_eval_checkpoints: int = 7
     train_range: str = '500:20000'
     eval_range: str = '0:500'

@@ -109,6 +109,24 @@ def test_null_is_the_same_in_every_spelling() -> None:
     assert compare(OLD, spelled).changes == ()
 
 
+def test_a_member_of_a_union_that_another_one_covers_is_not_missed() -> None:
+    both = {"anyOf": [{"type": "integer"}, {"type": "number"}, {"enum": ["auto"]}, {"type": "string"}]}
+    one = {"anyOf": [{"type": "number"}, {"type": "string"}]}
+    old, new = change((f"{THING}.properties.size", both)), change((f"{THING}.properties.size", one))
+    assert compare(old, new).changes == ()
+    assert compare(new, old).changes == ()
+
+
+def test_a_member_that_a_recursive_union_loses_is_named() -> None:
+    leaf = {"type": "object", "required": ["kind"], "properties": {"kind": {"const": "leaf"}}}
+    branches = [{"type": "string"}, leaf, {"type": "array", "items": {"$ref": "#/components/schemas/Tree"}}]
+    body = {"post": make_operation("trees_create", requestBody=make_body({"$ref": "#/components/schemas/Tree"}))}
+    old = make_document({"/trees": body}, {"Tree": {"anyOf": branches}})
+    new = make_document({"/trees": body}, {"Tree": {"anyOf": branches[1:]}})
+    assert [str(found) for found in compare(old, new).breaking] == ["schema Tree: no longer takes string (POST /trees)"]
+    assert compare(new, old).breaking == ()
+
+
 def test_a_renamed_template_variable_is_the_same_operation() -> None:
     document = change(("paths./things/{id}", None))
     document["paths"]["/things/{thing_id}"] = OLD["paths"]["/things/{id}"]

@@ -107,7 +107,7 @@ def accept(api: str, name: str, value: Json) -> None:
 
 
 def test_every_constant_of_a_union_is_accepted() -> None:
-    """The generator alone keeps one constant of a union and refuses the others."""
+    """Generators of models are known to keep one constant of a union and to refuse the others."""
     met = set()
     for name, schema, wrap in component_sites("llama_stack_deprecated"):
         constants = [branch["const"] for branch in schema.get("anyOf", []) if "const" in branch]

@@ -214,6 +214,8 @@ def test_the_ids_of_ipops_closed_model_lists_stay_as_examples() -> None:
     document = read_served("ipop")
     model = document["components"]["schemas"]["ChatCompletionRequest"]["properties"]["model"]
     assert sorted(model["examples"]) == sorted(document["x-public-model-ids"])
+    (parameter, *_) = document["paths"]["/models/{model_id}"]["get"]["parameters"]
+    assert sorted(parameter["schema"]["examples"]) == sorted(document["x-public-model-ids"])
 
 
 @pytest.mark.parametrize(
