@@ -6,7 +6,8 @@ import pytest
 
 from server import inspect
 
-OPERATIONS = {"maniac": 33, "ipop": 175, "llama_stack": 74, "llama_stack_deprecated": 73}
+OPERATIONS = {"maniac": 33, "ipop": 175, "llama_stack": 74, "llama_stack_deprecated": 73 + 2}
+"""As many as their documents have, and what overlays add."""
 
 
 def test_every_operation_of_every_document_is_there() -> None:
