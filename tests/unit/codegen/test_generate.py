@@ -181,10 +181,11 @@ def test_security_is_the_operations_own_or_the_documents(tmp_path: Path) -> None
     ],
 )
 def test_what_cannot_be_generated_is_said(tmp_path: Path, schemas: Json, complaint: str) -> None:
+    answer = make_answer({"$ref": "#/components/schemas/Answer"})
+    paths = {"/a": {"get": make_operation("a", responses=answer)}}
+    document = make_document(paths, {"Answer": {}, **schemas})
     with pytest.raises(DocumentError, match=complaint):
-        answer = make_answer({"$ref": "#/components/schemas/Answer"})
-        paths = {"/a": {"get": make_operation("a", responses=answer)}}
-        build_routes(make_document(paths, {"Answer": {}, **schemas}), tmp_path)
+        build_routes(document, tmp_path)
 
 
 def test_a_recursive_model_is_generated(tmp_path: Path) -> None:
