@@ -94,6 +94,8 @@ class Wish:
 async def register_model(wish: Wish, call: Call) -> Offer:
     """Raises `NotFound` for a provider that neither the catalog nor the configuration knows."""
     services = call.services
+    if not wish.model_id.strip():
+        raise Invalid("model_id must not be empty", param="model_id")
     deployment = _deployment_for(wish, services)
     known = _known_model(deployment, services)
     kind = wish.kind or (known.kind if known else "chat")

@@ -8,7 +8,7 @@ from codegen.generated.ipop.routes import ChatCompletionsCreateBody
 from handlers.core import chat
 from handlers.core.asks import ChatAsk
 from handlers.core.call import Call
-from handlers.core.errors import Invalid, NotImplementedYet
+from handlers.core.errors import Forbidden, Invalid, NotFound, NotImplementedYet
 from handlers.core.routing import Attempt
 from handlers.wire import openai_chat
 from handlers.wire.openai_chat import Style
@@ -48,16 +48,16 @@ def _parse(data: Mapping[str, Any]) -> ChatAsk:
 
 
 def _refuse_unsupported(data: Mapping[str, Any], wishes: Mapping[str, Any]) -> None:
-    """What a request asks of its routing that this server has no means for; hints about latency and caching are
-    hints, and are recorded."""
+    """What a request depends on and this server does not have; hints about latency and caching are hints, and are
+    recorded."""
     if any(tool.get("type") == "file_search" for tool in data.get("tools") or []) or data.get("tool_resources"):
         raise NotImplementedYet("the file_search tool is not available on this server", param="tools")
     if wishes.get("byok_fallback_policy") in _BYOK:
-        raise NotImplementedYet("own provider keys are not available on this server", param="metadata")
-    if wishes.get("tool_schema_policy") == "hash_reference":
-        raise NotImplementedYet("tools must be sent inline: none are stored by hash", param="metadata")
-    if wishes.get("context_delta_policy") == "metadata":
-        raise NotImplementedYet("messages must be sent whole: no earlier context is stored", param="metadata")
+        message = "the project has no provider keys of its own, and its policy allows no others"
+        raise Forbidden(message, code="policy_violation", param="metadata.byok_fallback_policy")
+    if wishes.get("tool_schema_policy") == "hash_reference" and not data.get("tools"):
+        message = f"there are no tools stored under the hash {wishes.get('tool_schema_hash')}"
+        raise NotFound(message, code="tool_schema_not_found", param="metadata.tool_schema_hash")
 
 
 def _options(data: Mapping[str, Any], wishes: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def _options(data: Mapping[str, Any], wishes: Mapping[str, Any]) -> dict[str, An
     if limit is not None:
         name = "max_tokens" if "max_tokens" in options else "max_completion_tokens"
         if limit < 1:
-            raise Invalid("metadata.max_output_tokens must be at least 1", param="metadata")
+            raise Invalid("metadata.max_output_tokens must be at least 1", param="metadata.max_output_tokens")
         options[name] = min(limit, options.get(name, limit))
     return options
 

@@ -2,10 +2,9 @@
 
 CoreError                 status  body
 ├── Invalid               400     {"error": {"detail": {"errors": [{"loc", "msg", "type"}, ...]}}}
-├── NotFound              404     {"detail": message}
-└── every other           its own {"error": {"detail": message}}
+└── every other           its own {"detail": message}
     ├── Unauthenticated 401, PaymentRequired 402, Forbidden 403
-    ├── MethodNotAllowed 405, Conflict 409, TooLarge 413, UnsupportedMedia 415
+    ├── NotFound 404, MethodNotAllowed 405, Conflict 409, TooLarge 413, UnsupportedMedia 415
     ├── RateLimited 429
     └── (internal) 500, NotImplementedYet 501, UpstreamFailed 502, Unavailable 503
 """
@@ -19,10 +18,7 @@ from handlers.wire import fault, sse
 
 
 def render(error: CoreError, request_id: str) -> tuple[int, dict[str, str], dict[str, Any]]:
-    message = fault.safe_message(error, request_id)
-    content: dict[str, Any] = {"error": {"detail": message}}
-    if error.status == 404:
-        content = {"detail": message}
+    content: dict[str, Any] = {"detail": fault.safe_message(error, request_id)}
     if error.status == 400:
         content = {"error": {"detail": {"errors": _list_faults(error)}}}
     return error.status, error.headers, content

@@ -46,14 +46,14 @@ def chat_options(data: Mapping[str, Any]) -> dict[str, Any]:
     elif data.get("tool_choice") == "required":
         raise Invalid("tool_choice is required, but there are no tools", param="tool_choice")
     if data.get("logprobs") is not None:
-        options |= {"logprobs": True, "top_logprobs": data["logprobs"].get("top_k", 0)}
+        options |= {"logprobs": True, "top_logprobs": data["logprobs"].get("top_k") or 0}
     return options
 
 
 def text_options(data: Mapping[str, Any]) -> dict[str, Any]:
     options = sampling_options(data) | format_options(data)
     if data.get("logprobs") is not None:
-        options["logprobs"] = data["logprobs"].get("top_k", 0)
+        options["logprobs"] = data["logprobs"].get("top_k") or 0
     return options
 
 
@@ -66,14 +66,14 @@ def sampling_options(data: Mapping[str, Any]) -> dict[str, Any]:
         case "greedy":
             options["temperature"] = 0
         case "top_p":
-            options["top_p"] = strategy.get("top_p", 0.95)
+            options["top_p"] = 0.95 if strategy.get("top_p") is None else strategy["top_p"]
             if strategy.get("temperature") is not None:
                 options["temperature"] = strategy["temperature"]
         case "top_k":
             options["top_k"] = strategy["top_k"]
     if given.get("max_tokens"):
         options["max_tokens"] = given["max_tokens"]
-    if given.get("repetition_penalty", 1.0) != 1.0:
+    if given.get("repetition_penalty") not in (None, 1.0):
         options["repetition_penalty"] = given["repetition_penalty"]
     return options
 
@@ -101,7 +101,7 @@ def _tool(tool: Mapping[str, Any]) -> dict[str, Any]:
         "parameters": {
             "type": "object",
             "properties": {key: _property(parameter) for key, parameter in parameters.items()},
-            "required": [key for key, parameter in parameters.items() if parameter.get("required", True)],
+            "required": [key for key, parameter in parameters.items() if parameter.get("required") is not False],
         },
     }
     description = tool.get("description") or description

@@ -35,6 +35,7 @@ KINDS = [
 DOCUMENTED = [
     ("maniac", maniac, "#/components/schemas/ErrorResponse"),
     ("ipop", ipop, "#/components/schemas/Error"),
+    ("llama_stack", llama_stack, "#/components/responses/Invalid/content/application~1json/schema"),
     ("llama_stack_deprecated", llama_stack_deprecated, "#/components/schemas/Error"),
 ]
 
@@ -125,7 +126,7 @@ def test_maniac_codes_are_capitals_and_details_carry_the_rest() -> None:
     assert body["error"]["details"] == {"request_id": "req-1", "param": "model", "retry_after": 3}
 
 
-def test_llama_stack_wraps_all_but_what_is_not_found() -> None:
+def test_llama_stack_lists_the_faults_of_an_invalid_request() -> None:
     faults: list[dict[str, object]] = [{"loc": ["body", "stream"], "msg": "is no boolean"}]
 
     def rendered(error: core.CoreError) -> Any:
@@ -140,7 +141,7 @@ def test_llama_stack_wraps_all_but_what_is_not_found() -> None:
     assert rendered(core.Invalid("bad", param="model_id"))["error"]["detail"]["errors"] == [
         {"loc": ["body", "model_id"], "msg": "bad", "type": "invalid_request"}
     ]
-    assert rendered(core.Unauthenticated("no key")) == {"error": {"detail": "no key"}}
+    assert rendered(core.Unauthenticated("no key")) == {"detail": "no key"}
 
 
 def test_the_deprecated_api_names_every_fault_in_its_detail() -> None:

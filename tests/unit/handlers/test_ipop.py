@@ -7,7 +7,7 @@ import pytest
 
 from codegen.generated.ipop.routes import ModelsGetParams, ModelsListParams, ReadyGetParams, StatusGetParams
 from handlers.core.call import Call
-from handlers.core.errors import Invalid, NotFound, NotImplementedYet, Unavailable
+from handlers.core.errors import Forbidden, Invalid, NotFound, NotImplementedYet, Unavailable
 from handlers.core.services import Services
 from handlers.ipop.chat import chat_completions_create
 from handlers.ipop.document import openapi_get
@@ -87,8 +87,8 @@ async def test_an_answer_stops_where_the_money_ends() -> None:
     [
         ({"metadata": {"max_cost_usd": 0.00001}}, Invalid, "max_cost_exceeded"),
         ({"metadata": {"max_cost_usd": 0.0002}, "max_tokens": 400}, Invalid, "max_cost_exceeded"),
-        ({"metadata": {"byok_fallback_policy": "byok_only"}}, NotImplementedYet, "not_implemented"),
-        ({"metadata": {"tool_schema_policy": "hash_reference"}}, NotImplementedYet, "not_implemented"),
+        ({"metadata": {"byok_fallback_policy": "byok_only"}}, Forbidden, "policy_violation"),
+        ({"metadata": {"tool_schema_policy": "hash_reference"}}, NotFound, "tool_schema_not_found"),
         ({"tools": [{"type": "file_search"}]}, NotImplementedYet, "not_implemented"),
         ({"response_format": {"type": "json_schema"}}, Invalid, "invalid_request"),
         ({"response_format": {"type": "yaml"}}, Invalid, "invalid_request"),

@@ -283,6 +283,20 @@ async def test_an_embedding_model_keeps_its_kind_and_dimension() -> None:
         )
 
 
+async def test_a_model_needs_a_name() -> None:
+    with pytest.raises(Invalid):
+        await register(make_services(), model_id=" ", provider_id="simulator")
+
+
+async def test_explicit_nulls_are_the_same_as_nothing() -> None:
+    nothing = {"response_format": None, "tools": None, "tool_choice": None, "sampling_params": None, "logprobs": None}
+    assert await whole_chat(**nothing) == await whole_chat()
+    strategy = {"type": "top_p", "temperature": None, "top_p": None}
+    params = {"strategy": strategy, "max_tokens": None, "repetition_penalty": None}
+    assert await whole_chat(sampling_params=params) == await whole_chat()
+    assert "logprobs" in await whole_chat(logprobs={"top_k": None})
+
+
 async def test_an_unknown_provider_is_refused() -> None:
     with pytest.raises(NotFound) as caught:
         await register(make_services(), model_id="x", provider_id="nobody")
