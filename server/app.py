@@ -22,6 +22,7 @@ from server.binding.boundary import Boundary, Wording
 from server.binding.endpoint import Endpoints, Serving
 from server.binding.idempotent import Idempotent
 from server.inspect import GENERATED, find_handler, operations
+from server.logs import request_id
 from server.openapi31.routing import Routing
 from server.openapi31.security import SecurityMiddleware
 from server.openapi31.specification import Document
@@ -106,7 +107,8 @@ class Mounts:
             await _send_document(document, send)
             return
         prefix, app = mount
-        scope[KEY] = Request(scope, path[len(prefix) :])
+        request = scope[KEY] = Request(scope, path[len(prefix) :])
+        request_id.set(request.request_id)
         await app(scope, receive, send)
 
 

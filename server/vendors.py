@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from providers.http import HttpClient, Timeouts
 from providers.inference.interface import Inference
-from providers.inference.limited import Limited, Slots
+from providers.inference.limited import LimitedByModel
 from providers.vendor import Vendor
 from server import catalog
 from server.config import Settings
@@ -68,8 +68,7 @@ class Vendors(Mapping[str, Inference]):
             from providers.inference.simulator import Simulator
 
             return Simulator(time.time, lambda: os.urandom(12).hex(), vendor.row.name)
-        slots = Slots(self._settings.max_concurrent, self._settings.max_queued)
-        return Limited(self._client(vendor), slots)
+        return LimitedByModel(self._client(vendor), self._settings.max_concurrent, self._settings.max_queued)
 
     def _client(self, vendor: catalog.Vendor) -> Inference:
         key = vendor.key.get_secret_value() if vendor.key else None

@@ -6,18 +6,18 @@ import os
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from handlers.core.catalog import CatalogHolder
 from handlers.core.idempotency import Idempotency
-from handlers.core.keys import Bootstrap, FirstSecrets, KeyRing, Tenancy, bootstrap
+from handlers.core.keys import KeyRing, Tenancy, bootstrap
 from handlers.core.quota import Quota
 from handlers.core.registrations import Registrations
 from handlers.core.services import Route, Services
-from server import catalog
+from server import catalog, first_start
 from server.app import PREFIXES, DialectApp, Gate, Mounts, load_document, load_wording
 from server.auth.credentials import Authenticator
 from server.binding.endpoint import Serving
@@ -32,7 +32,7 @@ from server.openapi31.validation import Limits
 from server.operational import operational_app
 from server.vendors import Vendors
 from storage.database import Database
-from storage.errors import StorageError
+from storage.errors import StorageError, StorageUnavailable
 from storage.ledger import Ledger
 from storage.presence import Presence
 from storage.repositories.models import RegisteredModels
@@ -70,7 +70,7 @@ async def build(settings: Settings) -> AsyncIterator[Wired]:
     """Raises `ConfigError`, `storage.errors.StorageError` and `server.catalog.CatalogError`."""
     async with AsyncExitStack() as stack:
         stores = await _open_stores(settings, stack)
-        first = await bootstrap(Tenancy(stores.database), _given(settings))
+        first = await bootstrap(Tenancy(stores.database), first_start.given(settings))
         loaded = catalog.load(settings.catalog_file)
         vendors = Vendors(settings)
         stack.push_async_callback(vendors.close)
@@ -87,7 +87,7 @@ async def build(settings: Settings) -> AsyncIterator[Wired]:
 
         watcher = catalog.CatalogWatcher(settings.catalog_file, apply)
         background = (stores.ledger.run, stores.keys.run, stores.quota.run, watcher.run)
-        yield Wired(app, services, streams, background, _greeting(first))
+        yield Wired(app, services, streams, background, first_start.greeting(first) if first else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,15 +105,15 @@ async def _open_stores(settings: Settings, stack: AsyncExitStack) -> Stores:
     await ledger.open()
     stack.push_async_callback(ledger.close)
     keys, quota = KeyRing(database), Quota(database)
-    stack.push_async_callback(keys.flush)
-    stack.push_async_callback(quota.close)
+    stack.push_async_callback(_settle, keys, quota)
     return Stores(database, ledger, keys, quota, Idempotency(database, presence.process_id, MAX_KEPT_BYTES))
 
 
-def _given(settings: Settings) -> Bootstrap:
-    token = settings.bootstrap_admin_token
-    keys = tuple((project, key.get_secret_value()) for project, key in settings.bootstrap_pairs())
-    return Bootstrap(keys, token.get_secret_value() if token else None)
+async def _settle(keys: KeyRing, quota: Quota) -> None:
+    """Writes down what is only remembered, as far as the database still answers."""
+    with suppress(StorageUnavailable):
+        await keys.flush()
+        await quota.close()
 
 
 def _prefixes(settings: Settings) -> dict[str, str]:
@@ -206,13 +206,3 @@ def _version() -> str:
         return version("concordat")
     except PackageNotFoundError:  # run from a checkout that was not installed
         return "0.0.0"
-
-
-def _greeting(first: FirstSecrets | None) -> str | None:
-    """What a first start made, for the operator's eyes."""
-    if first is None:
-        return None
-    lines = [f"First start. Project {first.project!r} was made; this is shown once:"]
-    lines += [f"  API key      {first.key}"] if first.key else []
-    lines += [f"  admin token  {first.admin_token}"] if first.admin_token else []
-    return "\n".join(lines)

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from providers.errors import Saturated
@@ -45,6 +45,41 @@ class Limited:
         async with self.slots.hold(), aclosing(cast("AsyncGenerator[Chunk, None]", stream)) as chunks:
             async for chunk in chunks:
                 yield chunk
+
+
+@dataclass(frozen=True, slots=True)
+class LimitedByModel:
+    """An `Inference` whose models have `Slots(running, waiting)` each: a vendor's model is one deployment."""
+
+    inner: Inference
+    running: int
+    waiting: int
+    _by_model: dict[str, Limited] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.inner.name
+
+    async def chat(self, request: ChatRequest) -> Completion:
+        return await self._of(request.model).chat(request)
+
+    def stream_chat(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+        return self._of(request.model).stream_chat(request)
+
+    async def complete(self, request: TextRequest) -> Completion:
+        return await self._of(request.model).complete(request)
+
+    def stream_complete(self, request: TextRequest) -> AsyncGenerator[Chunk, None]:
+        return self._of(request.model).stream_complete(request)
+
+    async def close(self) -> None:
+        await self.inner.close()
+
+    def _of(self, model: str) -> Limited:
+        limited = self._by_model.get(model)
+        if limited is None:
+            limited = self._by_model[model] = Limited(self.inner, Slots(self.running, self.waiting))
+        return limited
 
 
 class Slots:

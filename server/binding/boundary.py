@@ -31,10 +31,10 @@ def as_core_error(error: Exception, request: Request) -> CoreError:
     if isinstance(error, RowRefused | UnsafeKey):
         return Invalid("a value in the request cannot be stored", code="unstorable_value")
     if isinstance(error, StorageError):
-        log.warning("storage_unavailable", request_id=request.request_id, reason=str(error))
+        log.warning("storage_unavailable", reason=str(error))
         return Unavailable("storage is not available", headers={"Retry-After": "1"})
     operation = request.operation.operation_id if request.operation else None
-    log.error("internal_error", request_id=request.request_id, operation_id=operation, exc_info=error)
+    log.error("internal_error", operation_id=operation, exc_info=error)
     return CoreError("an internal error occurred")
 
 

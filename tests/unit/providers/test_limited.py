@@ -9,7 +9,7 @@ import pytest
 
 from providers.errors import ProviderError, Saturated, Unavailable
 from providers.inference.interface import ChatRequest, Chunk, Completion, TextRequest
-from providers.inference.limited import Limited, Slots
+from providers.inference.limited import Limited, LimitedByModel, Slots
 
 TEXT = TextRequest("m", "x")
 
@@ -196,3 +196,16 @@ async def test_name_and_close_are_the_inner_ones() -> None:
     limited = Limited(inner, Slots(1, 1))
     await limited.close()
     assert (limited.name, inner.closed) == ("gated", True)
+
+
+async def test_each_model_has_a_queue_of_its_own() -> None:
+    inner = Gated()
+    limited = LimitedByModel(inner, 1, 0)
+    first, other = [asyncio.ensure_future(limited.chat(ask(name))) for name in "ab"]
+    await settle()
+    assert inner.begun == ["a", "b"]
+    with pytest.raises(Saturated):
+        await limited.chat(ask("a"))
+    for name in "ab":
+        inner.gate(name).set()
+    await asyncio.gather(first, other)
