@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 
-from sqlalchemy import URL, Table, event, inspect, make_url, text
+from sqlalchemy import URL, Connection, Table, event, inspect, make_url, text
 from sqlalchemy import exc as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.sqlite import Insert
@@ -123,12 +123,10 @@ class Database:
 
     async def upgrade(self) -> None:
         """Migrates to `HEAD`, one process at a time; the others wait and find it done."""
-        from storage.migrations.run import upgrade
-
         async with self.writing() as connection:
             if self.dialect == "postgresql":
                 await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
-            await connection.run_sync(upgrade)
+            await connection.run_sync(_bring_up)
 
     def insert(self, table: Table) -> Insert:
         """An INSERT that knows ON CONFLICT, which SQLite and Postgres spell alike and SQLAlchemy twice."""
@@ -136,6 +134,18 @@ class Database:
 
     async def close(self) -> None:
         await self._engine.dispose()
+
+
+def _bring_up(connection: Connection) -> None:
+    """An empty database gets all tables at once, which is quicker than their history and gives the same."""
+    if inspect(connection).get_table_names():
+        from storage.migrations.run import upgrade
+
+        upgrade(connection)
+    else:
+        from storage.migrations.fresh import create
+
+        create(connection)
 
 
 def _sqlite_engine(url: URL) -> AsyncEngine:
