@@ -2089,7 +2089,7 @@ class OpenAIChunkChoice(View):
         extra='forbid',
     )
     delta: OpenAIChoiceDelta
-    finish_reason: str
+    finish_reason: str | None
     index: int
     logprobs: OpenAIChoiceLogprobs | None = None
 
@@ -2098,7 +2098,7 @@ class OpenAICompletionChoice(View):
     model_config = ConfigDict(
         extra='forbid',
     )
-    finish_reason: str
+    finish_reason: str | None
     text: str
     index: int
     logprobs: OpenAIChoiceLogprobs | None = None
@@ -2380,6 +2380,7 @@ class OpenAIChatCompletionChunk(View):
     object: Literal['chat.completion.chunk']
     created: int
     model: str
+    usage: dict[str, Any] | None = None
 
 
 class OpenAICompletionWithInputMessages(View):
@@ -2403,6 +2404,7 @@ class OpenAICompletion(View):
     created: int
     model: str
     object: Literal['text_completion']
+    usage: dict[str, Any] | None = None
 
 
 class ListOpenAIResponseObject(View):
