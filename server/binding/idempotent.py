@@ -1,8 +1,8 @@
 """`Idempotency-Key` on POST: a repeated request gets the first one's answer, and nothing is done twice.
 
-The answer is stored before its last byte goes out, streams included. Answers that a retry may better (429 and 5xx) are
-not kept: a repeated request is then done again. Of one larger than `MAX_KEPT_BYTES` only the fact is kept, and a
-repetition is refused with 409.
+The answer is stored before its last byte goes out, streams included. Answers that a retry may better (429, 5xx, and
+streams that broke off) are not kept: a repeated request is then done again. Of one larger than `MAX_KEPT_BYTES` only
+the fact is kept, and a repetition is refused with 409.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Idempotent(SpecMiddleware):  # type: ignore[misc]
         if isinstance(claim, Replay):
             await _replay(claim, request, send)
             return
-        recording = Recording(self._idempotency, claim, send)
+        recording = Recording(self._idempotency, claim, request, send)
         try:
             await self.app(scope, receive, recording.send)
         finally:
@@ -58,14 +58,17 @@ class Idempotent(SpecMiddleware):  # type: ignore[misc]
 
 
 class Recording:
-    """Passes an answer on and keeps a copy."""
+    """Passes an answer on and keeps a copy. The headers wait for the first of the body: of a whole answer nothing is
+    out before it is kept, so that where it cannot be kept an error can still be answered."""
 
-    def __init__(self, idempotency: Idempotency, claim: Claimed, send: Any) -> None:
+    def __init__(self, idempotency: Idempotency, claim: Claimed, request: Request, send: Any) -> None:
         self._idempotency = idempotency
         self._claim = claim
+        self._request = request
         self._send = send
         self._status = 0
         self._headers: dict[str, str] = {}
+        self._start: dict[str, Any] | None = None
         self._body = bytearray()
         self._stored = False
 
@@ -73,16 +76,23 @@ class Recording:
         if message["type"] == "http.response.start":
             self._status = message["status"]
             self._headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in message["headers"]}
-        elif len(self._body) <= MAX_KEPT_BYTES:
+            self._start = message
+            return
+        if len(self._body) <= MAX_KEPT_BYTES:
             self._body += message.get("body", b"")
-        if message["type"] == "http.response.body" and not message.get("more_body") and self._worth_keeping():
+        if not message.get("more_body") and self._worth_keeping():
             headers = {name: value for name, value in self._headers.items() if name not in DROPPED_HEADERS}
             await self._idempotency.complete(self._claim, Replay(self._status, headers, bytes(self._body)))
             self._stored = True
+        if self._start is not None:
+            start, self._start = self._start, None
+            await self._send(start)
         await self._send(message)
 
     def _worth_keeping(self) -> bool:
-        return self._status < 500 and self._status != 429
+        record = self._request.record
+        whole = record is None or record.state == "completed"
+        return whole and self._status < 500 and self._status != 429
 
     async def close(self) -> None:
         if not self._stored:
