@@ -50,8 +50,8 @@ async def _serve(settings: Settings) -> None:
         if wired.first_start is not None:
             print(wired.first_start, file=sys.stderr, flush=True)  # noqa: T201  shown once, and never logged
         server = Server(_uvicorn_config(settings, wired), wired.streams, settings.shutdown_grace_seconds)
-        gc.collect()
         gc.freeze()
+        gc.enable()
         async with asyncio.TaskGroup() as group:
             background = [group.create_task(job()) for job in wired.background]
             await server.serve()

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from codegen.generated.llama_stack import models
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DatasetRowsListParams:
     dataset_id: str
     rows_in_page: int
@@ -33,14 +33,14 @@ CompletionsCreateBody: TypeAlias = Body["models.CompletionRequest"]
 
 AgentsCreateBody: TypeAlias = Body["models.CreateAgentRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AgentSessionsCreateParams:
     agent_id: str
 
 
 AgentSessionsCreateBody: TypeAlias = Body["models.CreateAgentSessionRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AgentTurnsCreateParams:
     agent_id: str
     session_id: str
@@ -48,19 +48,19 @@ class AgentTurnsCreateParams:
 
 AgentTurnsCreateBody: TypeAlias = Body["models.CreateAgentTurnRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AgentsDeleteParams:
     agent_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AgentSessionsGetParams:
     session_id: str
     agent_id: str
     turn_ids: list[str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AgentSessionsDeleteParams:
     session_id: str
     agent_id: str
@@ -68,14 +68,14 @@ class AgentSessionsDeleteParams:
 
 EmbeddingsCreateBody: TypeAlias = Body["models.EmbeddingsRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EvalRowsEvaluateParams:
     task_id: str
 
 
 EvalRowsEvaluateBody: TypeAlias = Body["models.EvaluateRowsRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AgentStepsGetParams:
     agent_id: str
     session_id: str
@@ -83,97 +83,97 @@ class AgentStepsGetParams:
     step_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AgentTurnsGetParams:
     agent_id: str
     session_id: str
     turn_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DatasetsGetParams:
     dataset_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DatasetsUnregisterParams:
     dataset_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EvalTasksGetParams:
     eval_task_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ModelsGetParams:
     model_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ModelsUnregisterParams:
     model_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ScoringFunctionsGetParams:
     scoring_fn_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ShieldsGetParams:
     identifier: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SpansGetParams:
     trace_id: str
     span_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SpansTreeGetParams:
     span_id: str
     attributes_to_return: list[str] | None = None
     max_depth: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ToolsGetParams:
     tool_name: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ToolGroupsGetParams:
     toolgroup_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ToolGroupsUnregisterParams:
     toolgroup_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TracesGetParams:
     trace_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PostTrainingJobsArtifactsGetParams:
     job_uuid: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PostTrainingJobsStatusGetParams:
     job_uuid: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class VectorDbsGetParams:
     vector_db_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class VectorDbsUnregisterParams:
     vector_db_id: str
 
@@ -184,19 +184,19 @@ VectorChunksInsertBody: TypeAlias = Body["models.InsertChunksRequest"]
 
 RuntimeToolsInvokeBody: TypeAlias = Body["models.InvokeToolRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EvalJobsGetParams:
     task_id: str
     job_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EvalJobsCancelParams:
     task_id: str
     job_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EvalJobsResultGetParams:
     job_id: str
     task_id: str
@@ -208,7 +208,7 @@ EvalTasksRegisterBody: TypeAlias = Body["models.RegisterEvalTaskRequest"]
 
 ModelsRegisterBody: TypeAlias = Body["models.RegisterModelRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RuntimeToolsListParams:
     tool_group_id: str | None = None
     mcp_endpoint: dict[str, Any] | None = None
@@ -220,7 +220,7 @@ ShieldsRegisterBody: TypeAlias = Body["models.RegisterShieldRequest"]
 
 ToolGroupsRegisterBody: TypeAlias = Body["models.RegisterToolGroupRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ToolsListParams:
     toolgroup_id: str | None = None
 
@@ -235,14 +235,14 @@ RagContextQueryBody: TypeAlias = Body["models.QueryRequest"]
 
 VectorChunksQueryBody: TypeAlias = Body["models.QueryChunksRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SpansQueryParams:
     attribute_filters: list[dict[str, Any]]
     attributes_to_return: list[str]
     max_depth: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TracesQueryParams:
     attribute_filters: list[dict[str, Any]] | None = None
     limit: int | None = None
@@ -250,7 +250,7 @@ class TracesQueryParams:
     order_by: list[str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EvalJobsCreateParams:
     task_id: str
 
