@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from storage.database import Database
 from storage.ledger_record import Record
-from storage.repositories.keys import Keys
+from storage.repositories.keys import Key, Keys
 from storage.repositories.projects import Projects
 from storage.repositories.requests import Requests
 from tests.journeys.waiting import eventually
@@ -42,11 +42,8 @@ class LedgerReader:
         """Newest first."""
         return self._ask(project, lambda requests, owner: requests.list(owner, limit=MOST))
 
-    def key_ids(self, project: str) -> set[str]:
-        return self._ask(project, self._keys_of)
-
-    async def _keys_of(self, requests: Requests, owner: str) -> set[str]:
-        return {key.id for key in await Keys(requests.database).list(owner)}
+    def keys(self, project: str) -> list[Key]:
+        return self._ask(project, lambda requests, owner: Keys(requests.database).list(owner))
 
     def _ask(self, project: str, question: Callable[[Requests, str], Awaitable[Found]]) -> Found:
         """`question` gets the project's id."""
