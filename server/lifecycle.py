@@ -6,6 +6,8 @@ import asyncio
 import gc
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
@@ -36,6 +38,14 @@ class Server(uvicorn.Server):
             await super().shutdown(sockets)
         finally:
             timer.cancel()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """A signal that was obeyed is done with: uvicorn would raise it again, which ends the process before what is
+        written behind is written."""
+        with super().capture_signals():
+            yield
+            self._captured_signals.clear()
 
 
 def serve(settings: Settings) -> None:

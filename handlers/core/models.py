@@ -13,6 +13,7 @@ from handlers.core.errors import Invalid, NotFound
 from handlers.core.services import SIMULATOR, Services
 from storage.repositories.models import RegisteredModel
 
+LARGEST_SIZE = 2**31
 _ANY_CHAT: frozenset[Capability] = frozenset(
     {"chat", "completion", "tools", "parallel_tools", "json_schema", "vision", "reasoning", "streaming"}
 )
@@ -176,10 +177,10 @@ def _unknown_model(registered: RegisteredModel) -> Model:
         owned_by=registered.provider_id,
         kind=_kind(registered),
         capabilities=_ANY_CHAT if _kind(registered) == "chat" else frozenset({"embeddings"}),
-        context_tokens=_whole(registered.metadata.get("context_length")) or 0,
+        context_tokens=_size(registered.metadata.get("context_length")) or 0,
         max_output_tokens=0,
         created=_created(registered),
-        embedding_dimensions=_whole(registered.metadata.get("embedding_dimension")),
+        embedding_dimensions=_size(registered.metadata.get("embedding_dimension")),
         metadata=registered.metadata,
     )
 
@@ -192,8 +193,10 @@ def _created(registered: RegisteredModel) -> int:
     return int(registered.created_at.timestamp())
 
 
-def _whole(value: Any) -> int | None:
-    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+def _size(value: Any) -> int | None:
+    """A number of tokens or dimensions; metadata may hold anything under these names."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return int(value) if is_number and 1 <= value <= LARGEST_SIZE else None
 
 
 def _offer(model: Model, services: Services) -> Offer:

@@ -1,8 +1,8 @@
 """`Idempotency-Key` on POST: a repeated request gets the first one's answer, and nothing is done twice.
 
-The answer is stored before its last byte goes out, streams included. Answers that a retry may better (429 and 5xx) are
-not kept: a repeated request is then done again. Of one larger than `MAX_KEPT_BYTES` only the fact is kept, and a
-repetition is refused with 409.
+The answer is stored before its end goes out, which in a stream is the last event. Answers that a retry may better (429,
+5xx, streams that broke off) are not kept: a repeated request is then done again. Of one larger than `MAX_KEPT_BYTES`
+only the fact is kept, and a repetition is refused with 409.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import orjson
 from connexion.middleware.abstract import SpecMiddleware
 
 from handlers.core.idempotency import Claimed, Idempotency, Replay
+from handlers.wire.reply import Last
 from handlers.wire.upload import RawBody, Upload
 from server.openapi31.specification import Document
 from server.request import KEY, Request
@@ -50,7 +51,7 @@ class Idempotent(SpecMiddleware):  # type: ignore[misc]
         if isinstance(claim, Replay):
             await _replay(claim, request, send)
             return
-        recording = Recording(self._idempotency, claim, send)
+        recording = Recording(self._idempotency, claim, request, send)
         try:
             await self.app(scope, receive, recording.send)
         finally:
@@ -60,9 +61,10 @@ class Idempotent(SpecMiddleware):  # type: ignore[misc]
 class Recording:
     """Passes an answer on and keeps a copy."""
 
-    def __init__(self, idempotency: Idempotency, claim: Claimed, send: Any) -> None:
+    def __init__(self, idempotency: Idempotency, claim: Claimed, request: Request, send: Any) -> None:
         self._idempotency = idempotency
         self._claim = claim
+        self._request = request
         self._send = send
         self._status = 0
         self._headers: dict[str, str] = {}
@@ -75,18 +77,26 @@ class Recording:
             self._headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in message["headers"]}
         elif len(self._body) <= MAX_KEPT_BYTES:
             self._body += message.get("body", b"")
-        if message["type"] == "http.response.body" and not message.get("more_body") and self._worth_keeping():
+        if _is_end(message) and not self._stored and self._worth_keeping():
             headers = {name: value for name, value in self._headers.items() if name not in DROPPED_HEADERS}
             await self._idempotency.complete(self._claim, Replay(self._status, headers, bytes(self._body)))
             self._stored = True
         await self._send(message)
 
     def _worth_keeping(self) -> bool:
-        return self._status < 500 and self._status != 429
+        record = self._request.record
+        done = record is not None and record.state == "completed"
+        return done and self._status < 500 and self._status != 429
 
     async def close(self) -> None:
         if not self._stored:
             await self._idempotency.release(self._claim)
+
+
+def _is_end(message: dict[str, Any]) -> bool:
+    if message["type"] != "http.response.body":
+        return False
+    return not message.get("more_body") or type(message["body"]) is Last
 
 
 def fingerprint(request: Request) -> str:

@@ -56,6 +56,16 @@ async def test_a_registration_lies_over_the_catalog_for_its_project_only() -> No
     assert not theirs.registered
 
 
+@pytest.mark.parametrize("size", [1e30, -5, 0.5, "x", True])
+async def test_a_size_that_is_none_is_not_believed(size: object) -> None:
+    services = make_services()
+    metadata = {"context_length": size, "embedding_dimension": size}
+    await register_model(Wish("mine", "simulator", metadata=metadata), make_call("llama_stack", services))
+    offer = await offer_of("mine", services)
+    assert (offer.model.context_tokens, offer.model.embedding_dimensions) == (0, None)
+    assert offer.metadata == metadata
+
+
 async def test_a_registered_alias_has_the_catalogs_capabilities_and_prices() -> None:
     services = make_services()
     await register_model(Wish("alias", provider_model_id="openai/gpt-5.5"), make_call("llama_stack", services))
