@@ -47,7 +47,7 @@ test-heavy: $(READY_TO_TEST) ## run the tests that take long or much
 
 .PHONY: fuzz
 fuzz: $(READY_TO_TEST) ## fuzz every bound operation for five minutes an API
-	CONCORDAT_FUZZ_SECONDS=300 $(PYTHON) -m pytest tests/conformance
+	CONCORDAT_FUZZ_SECONDS=300 CONCORDAT_FUZZ_SEED=$$$$ $(PYTHON) -m pytest tests/conformance
 
 .PHONY: bench
 bench: $(READY_TO_TEST) ## measure requests a second, time to start and memory

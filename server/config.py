@@ -36,7 +36,7 @@ from pydantic_settings import (
 PREFIX = "CONCORDAT_"
 ApiName = Literal["maniac", "ipop", "llama_stack", "llama_stack_deprecated"]
 APIS: tuple[ApiName, ...] = get_args(ApiName)
-NOT_SETTINGS = frozenset({f"{PREFIX}CONFIG", f"{PREFIX}FUZZ_SECONDS", f"{PREFIX}TEST_DATABASE_URL"})
+NOT_SETTINGS = frozenset(PREFIX + name for name in ("CONFIG", "FUZZ_SECONDS", "FUZZ_SEED", "TEST_DATABASE_URL"))
 """Names with our prefix that are read, but are no settings: where the YAML file is, and a database for the tests."""
 
 PASSWORD_IN_URL = re.compile(r"(?<=://)([^:/@\s]*):\S*@|(?<=password=)[^&\s]+")

@@ -6,6 +6,8 @@ import asyncio
 import gc
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
@@ -38,6 +40,14 @@ class Server(uvicorn.Server):
         finally:
             timer.cancel()
 
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """A signal that was obeyed is done with: uvicorn would raise it again, which ends the process before what is
+        written behind is written."""
+        with super().capture_signals():
+            yield
+            self._captured_signals.clear()
+
 
 def serve(settings: Settings) -> None:
     """Serves until a signal. Raises `server.config.ConfigError`, `storage.errors.StorageError`."""
@@ -51,8 +61,8 @@ async def _serve(settings: Settings) -> None:
         if wired.first_start is not None:
             print(wired.first_start, file=sys.stderr, flush=True)  # noqa: T201  shown once, and never logged
         server = Server(_uvicorn_config(settings, wired), wired.streams, settings.shutdown_grace_seconds)
-        gc.collect()
         gc.freeze()
+        gc.enable()
         async with asyncio.TaskGroup() as group:
             background = [group.create_task(job()) for job in wired.background]
             await server.serve()

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,10 +23,13 @@ START_SECONDS = 60
 
 @dataclass
 class LiveServer:
-    """`key` belongs to the project `default`, `other_key` to the project `other`."""
+    """`key` belongs to the project `default`, `other_key` to the project `other`. `options` follow `serve` on the
+    command line; `checkout` is the folder of the code that is run."""
 
     data_dir: Path
     settings: Mapping[str, str] = field(default_factory=dict)
+    options: Sequence[str] = ()
+    checkout: Path = ROOT
     key: str = KEY
     other_key: str = OTHER_KEY
     admin_token: str = ADMIN_TOKEN
@@ -41,15 +44,11 @@ class LiveServer:
     def log_file(self) -> Path:
         return self.data_dir / "server.log"
 
-    def log_text(self) -> str:
-        return self.log_file.read_text(encoding="utf-8", errors="replace")
-
-    def start(self) -> None:
-        """Returns when the server answers; raises `RuntimeError` with its log when it does not."""
-        self.data_dir.mkdir(parents=True, exist_ok=True)
-        self.port = free_port()
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("CONCORDAT_")}
-        environment |= {
+    @property
+    def environment(self) -> dict[str, str]:
+        """Of the server, and of the commands that act on its data."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("CONCORDAT_")}
+        return inherited | {
             "CONCORDAT_PORT": str(self.port),
             "CONCORDAT_DATA_DIR": str(self.data_dir),
             "CONCORDAT_BOOTSTRAP_KEYS": f"default={self.key},other={self.other_key}",
@@ -58,11 +57,25 @@ class LiveServer:
             "CONCORDAT_LOG_FORMAT": "json",
             **self.settings,
         }
+
+    def log_text(self) -> str:
+        return self.log_file.read_text(encoding="utf-8", errors="replace")
+
+    def start(self) -> None:
+        """Returns when the server answers; raises `RuntimeError` with its log when it does not."""
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        command = [sys.executable, "-m", "server.cli", "serve", *self.options]
         with self.log_file.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "server.cli", "serve"], cwd=ROOT, env=environment, stdout=log, stderr=log
-            )
+            self.process = subprocess.Popen(command, cwd=self.checkout, env=self.environment, stdout=log, stderr=log)
         self._wait()
+
+    def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """A `concordat` command on the server's data, in a process of its own, whether the server runs or not."""
+        command = [sys.executable, "-m", "server.cli", *arguments]
+        return subprocess.run(
+            command, cwd=self.checkout, env=self.environment, capture_output=True, text=True, timeout=60, check=False
+        )
 
     def _wait(self) -> None:
         deadline = time.monotonic() + START_SECONDS
@@ -77,11 +90,14 @@ class LiveServer:
         self.stop()
         raise RuntimeError(f"the server did not start:\n{self.log_text()}")
 
-    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
-        if self.process is not None:
-            self.process.send_signal(how)
-            self.process.wait(timeout=60)
-            self.process = None
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int | None:
+        """The exit status; None when it was not running."""
+        if self.process is None:
+            return None
+        self.process.send_signal(how)
+        status = self.process.wait(timeout=60)
+        self.process = None
+        return status
 
 
 def free_port() -> int:
@@ -92,9 +108,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(data_dir: Path, **settings: str) -> Iterator[LiveServer]:
-    """`settings` are environment variables."""
-    server = LiveServer(data_dir, settings)
+def running(data_dir: Path, *options: str, **settings: str) -> Iterator[LiveServer]:
+    """`options` follow `serve` on the command line, `settings` are environment variables."""
+    server = LiveServer(data_dir, settings, options)
     server.start()
     try:
         yield server

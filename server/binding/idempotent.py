@@ -1,8 +1,8 @@
 """`Idempotency-Key` on POST: a repeated request gets the first one's answer, and nothing is done twice.
 
-The answer is stored before its last byte goes out, streams included. Answers that a retry may better (429, 5xx, and
-streams that broke off) are not kept: a repeated request is then done again. Of one larger than `MAX_KEPT_BYTES` only
-the fact is kept, and a repetition is refused with 409.
+The answer is stored before its end goes out, which in a stream is the last event. Answers that a retry may better (429,
+5xx, streams that broke off) are not kept: a repeated request is then done again. Of one larger than `MAX_KEPT_BYTES`
+only the fact is kept, and a repetition is refused with 409.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import orjson
 from connexion.middleware.abstract import SpecMiddleware
 
 from handlers.core.idempotency import Claimed, Idempotency, Replay
+from handlers.wire.reply import Last
 from handlers.wire.upload import RawBody, Upload
 from server.openapi31.specification import Document
 from server.request import KEY, Request
@@ -80,7 +81,7 @@ class Recording:
             return
         if len(self._body) <= MAX_KEPT_BYTES:
             self._body += message.get("body", b"")
-        if not message.get("more_body") and self._worth_keeping():
+        if _is_end(message) and not self._stored and self._worth_keeping():
             headers = {name: value for name, value in self._headers.items() if name not in DROPPED_HEADERS}
             await self._idempotency.complete(self._claim, Replay(self._status, headers, bytes(self._body)))
             self._stored = True
@@ -91,12 +92,18 @@ class Recording:
 
     def _worth_keeping(self) -> bool:
         record = self._request.record
-        whole = record is None or record.state == "completed"
-        return whole and self._status < 500 and self._status != 429
+        done = record is not None and record.state == "completed"
+        return done and self._status < 500 and self._status != 429
 
     async def close(self) -> None:
         if not self._stored:
             await self._idempotency.release(self._claim)
+
+
+def _is_end(message: dict[str, Any]) -> bool:
+    if message["type"] != "http.response.body":
+        return False
+    return not message.get("more_body") or type(message["body"]) is Last
 
 
 def fingerprint(request: Request) -> str:

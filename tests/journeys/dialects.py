@@ -32,6 +32,12 @@ class Dialect:
     def chat(self, model: str = "simulator/chat", **more: Any) -> dict[str, Any]:
         return {self.model_field: model, "messages": USER, **more}
 
+    def is_end(self, text: str) -> bool:
+        """Whether an event tells its reader that it is the last."""
+        if self.ends_with_done:
+            return text == "[DONE]"
+        return '"finish_reason":"' in text or '"event_type":"complete"' in text
+
     def stream(self, client: httpx.Client, **more: Any) -> list[str]:
         """The `data:` payloads of a streamed chat, as text."""
         with client.stream("POST", self.url, json=self.chat(stream=True, **more)) as response:

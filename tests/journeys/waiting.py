@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+Seen = TypeVar("Seen")
+
+PATIENCE_SECONDS = 20.0
+
+
+def eventually(look: Callable[[], Seen], wanted: Callable[[Seen], object] = bool) -> Seen:
+    """What `look` saw once it was as wanted; raises `AssertionError` with what it saw last when that takes too long."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not wanted(seen := look()):
+        assert time.monotonic() < deadline, f"still {seen!r}"
+        time.sleep(0.05)
+    return seen
