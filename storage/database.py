@@ -5,6 +5,7 @@ Every repository and the ledger stand on a `Database`. Its contexts raise only `
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -188,7 +189,17 @@ def _postgres_engine(dsn: str) -> AsyncEngine:
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             raise StorageUnavailable(f"cannot connect to Postgres: {error}") from error
 
-    return create_async_engine("postgresql+asyncpg://", async_creator=connect)
+    return create_async_engine("postgresql+asyncpg://", async_creator=connect, json_deserializer=_load_json)
+
+
+def _load_json(text: str) -> Any:
+    """jsonb writes the float 1e30 with all its digits; what is beyond 64 bits was no integer when it was kept."""
+
+    def number(digits: str) -> int | float:
+        whole = int(digits)
+        return whole if -(2**63) <= whole < 2**64 else float(whole)
+
+    return json.loads(text, parse_int=number)
 
 
 @asynccontextmanager
