@@ -36,8 +36,8 @@ PRAGMAS = (
     f"busy_timeout={int(BUSY_TIMEOUT_SECONDS * 1000)}",
 )
 
-DATA_EXCEPTION = "22"
-"""The class of SQLSTATE codes for values that a type cannot hold."""
+UNSTORABLE = ("22", "54")
+"""The classes of SQLSTATE codes for values that a type cannot hold, and that are beyond a limit (an indexed text)."""
 
 AWAY = (sa.OperationalError, sa.InterfaceError, sa.InternalError, sa.TimeoutError, OSError)
 
@@ -218,7 +218,7 @@ async def _translated(connecting: Any) -> AsyncIterator[AsyncConnection]:
     except sa.DBAPIError as error:
         # what asyncpg raises and SQLAlchemy does not sort: values it cannot send, and Postgres' own refusals
         refused = isinstance(getattr(error.orig, "__cause__", None), ValueError)
-        if refused or str(getattr(error.orig, "sqlstate", "")).startswith(DATA_EXCEPTION):
+        if refused or str(getattr(error.orig, "sqlstate", "")).startswith(UNSTORABLE):
             raise RowRefused(str(error.orig)) from error
         raise StorageUnavailable(_reason(error)) from error
 

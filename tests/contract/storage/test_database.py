@@ -5,6 +5,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from random import Random
 
 import asyncpg
 import pytest
@@ -183,6 +184,12 @@ async def test_a_text_that_cannot_be_kept_is_refused_or_not_found(database: Data
         return
     with pytest.raises(RowRefused):
         await Organisations(database).find(slug)
+
+
+async def test_a_name_beyond_what_postgres_can_index_is_refused(postgres_only: Database) -> None:
+    name = Random(1).randbytes(10_000).hex()  # which does not compress
+    with pytest.raises(RowRefused):
+        await keep(postgres_only, Organisation("org_1", name, "x", datetime.now(UTC)))
 
 
 async def test_connections_that_postgres_cut_are_replaced(postgres_only: Database) -> None:
