@@ -65,6 +65,7 @@ def test_root_mounts_one_api(tmp_path: Path) -> None:
         ({"CONCORDAT_APIS": "ipop", "CONCORDAT_ROOT": "maniac"}, "not among apis"),
         ({"CONCORDAT_PROFILE": "staging"}, "profile (CONCORDAT_PROFILE)"),
         ({"CONCORDAT_DATABASE_URL": "mysql://root:hunter22@h/db"}, "must begin with sqlite:/// or postgresql://"),
+        ({"CONCORDAT_BLOB_URL": "s3://bucket"}, "buckets are not built yet"),
         ({"CONCORDAT_BOOTSTRAP_KEYS": "hunter22hunter22"}, "must be project=key"),
         ({"CONCORDAT_BOOTSTRAP_KEYS": "Big Project=hunter22hunter22"}, "must be project=key"),
         ({"CONCORDAT_CATALOG": "nowhere/catalog.yaml"}, "there is no file"),
