@@ -136,7 +136,6 @@ def test_vendors_are_reached_as_the_environment_says(tmp_path: Path) -> None:
 def test_nothing_shown_holds_a_secret(tmp_path: Path) -> None:
     environ = {
         "CONCORDAT_DATABASE_URL": "postgresql://me:hunter@22@h/db?password=hunter22",
-        "CONCORDAT_BLOB_URL": "s3://id:hunter22@bucket/prefix",
         "CONCORDAT_BOOTSTRAP_KEYS": "default=hunter22hunter22",
         "CONCORDAT_BOOTSTRAP_ADMIN_TOKEN": "hunter22",
         "OPENAI_API_KEY": "hunter22",
