@@ -16,6 +16,7 @@ import uvicorn
 from server import logs
 from server.binding.watch import OpenStreams
 from server.config import Settings
+from server.protocol import Protocol
 from server.wiring import Wired, build
 
 log = structlog.get_logger("concordat.server")
@@ -74,7 +75,7 @@ def _uvicorn_config(settings: Settings, wired: Wired) -> uvicorn.Config:
         wired.app,
         host=settings.host,
         port=settings.port,
-        http="httptools",
+        http=Protocol,
         ws="none",
         lifespan="off",
         log_config=None,
