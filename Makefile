@@ -19,7 +19,7 @@ COMPILE := uv pip compile --quiet --universal --generate-hashes --no-header --no
 
 # uv where it can be had, as it is faster; every file that is installed is held against its hash either way
 define install
-	$(PYTHON) -m uv pip install --quiet --python $(PYTHON) --no-deps --require-hashes -r $(1) \
+	$(PYTHON) -m uv pip install --quiet --compile-bytecode --python $(PYTHON) --no-deps --require-hashes -r $(1) \
 		|| $(PYTHON) -m pip install --quiet --no-deps --require-hashes -r $(1)
 	$(PYTHON) -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
