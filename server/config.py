@@ -157,6 +157,8 @@ class Settings(BaseSettings):
     def check_database_url(cls, url: SecretUrl) -> SecretUrl:
         if not re.match(r"(sqlite:///|postgres(ql)?://).", url.get_secret_value()):
             raise ValueError("must begin with sqlite:/// or postgresql://")
+        if url.get_secret_value().endswith("///:memory:"):
+            raise ValueError("an SQLite database needs a file")
         return url
 
     @field_validator("blob_url")

@@ -151,7 +151,7 @@ async def _application(
 ) -> Any:
     everybody = None if settings.auth else await stores.keys.member("default")
     gate = Gate(
-        Authenticator(stores.keys, everybody),
+        Authenticator(stores.keys, everybody, frozenset(settings.cors_origins)),
         Limits(settings.max_json_bytes, settings.max_upload_bytes),
         stores.idempotency,
     )

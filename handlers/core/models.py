@@ -62,8 +62,11 @@ async def list_models(call: Call) -> list[Offer]:
 
 
 async def find_model(model_id: str, call: Call) -> Offer | None:
-    """`/` and `:` in an id are the same. Finds what the key may not use, too: see `may_use`."""
+    """`/` and `:` in an id are the same. Finds what the key may not use, too: see `may_use`. No id holds a NUL, which
+    Postgres cannot keep."""
     services = call.services
+    if "\0" in model_id:
+        return None
     model = services.catalog.current.find(model_id) or _scripted(fold(model_id), services)
     if call.who is not None:
         for spelling in dict.fromkeys((model_id, model.id if model else model_id)):
@@ -97,6 +100,8 @@ async def register_model(wish: Wish, call: Call) -> Offer:
     services = call.services
     if not wish.model_id.strip():
         raise Invalid("model_id must not be empty", param="model_id")
+    if "\0" in wish.model_id:
+        raise Invalid("model_id: NUL is not allowed", param="model_id")
     deployment = _deployment_for(wish, services)
     known = _known_model(deployment, services)
     kind = wish.kind or (known.kind if known else "chat")

@@ -6,6 +6,7 @@ import pytest
 
 from handlers.core.asks import ChatAsk
 from handlers.core.catalog import Catalog, CatalogHolder, Deployment
+from handlers.core.errors import Invalid
 from handlers.core.models import Offer, Wish, find_model, list_models, register_model
 from handlers.core.routing import plan
 from handlers.core.services import Services
@@ -54,6 +55,11 @@ async def test_a_registration_lies_over_the_catalog_for_its_project_only() -> No
     theirs = await find_model("openai/gpt-5.5", other)
     assert theirs is not None
     assert not theirs.registered
+
+
+async def test_no_id_holds_what_postgres_cannot_keep() -> None:
+    with pytest.raises(Invalid, match="NUL"):
+        await register_model(Wish("a\0b", "simulator"), make_call("llama_stack"))
 
 
 @pytest.mark.parametrize("size", [1e30, -5, 0.5, "x", True])
