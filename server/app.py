@@ -27,6 +27,7 @@ from server.openapi31.routing import Routing
 from server.openapi31.security import SecurityMiddleware
 from server.openapi31.specification import Document
 from server.openapi31.validation import Limits, Validation
+from server.operational import SHORT_NAMES
 from server.request import KEY, Request
 
 PREFIXES = {
@@ -85,12 +86,15 @@ def load_wording(api: str) -> Wording:
 class Mounts:
     """Gives each request to the API whose prefix its path has, and every other one to `rest` (ASGI).
 
-    `prefixes` are unique in their first segment, or the only one is empty.
+    `apis` and `documents` are by prefix; prefixes are unique in their first segment, or the only one is empty. What an
+    API on the empty prefix has no operation for among the short names stays with `rest`.
     """
 
-    def __init__(self, apis: Mapping[str, DialectApp], documents: Mapping[str, bytes], rest: Any) -> None:
+    def __init__(self, apis: Mapping[str, DialectApp], documents: Mapping[str, Document], rest: Any) -> None:
         self._mounts = {prefix.split("/")[1] if prefix else "": (prefix, app) for prefix, app in apis.items()}
-        self._documents = {prefix + "/openapi.json": content for prefix, content in documents.items()}
+        self._documents = {prefix + "/openapi.json": document.content for prefix, document in documents.items()}
+        taken = {prefix + op.path for prefix, document in documents.items() for op in document.operations}
+        self._short_names = SHORT_NAMES - taken
         self._rest = rest
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -99,7 +103,7 @@ class Mounts:
             return
         path: str = scope["path"]
         mount = self._mounts.get(path.split("/", 2)[1] if path.startswith("/") else "") or self._mounts.get("")
-        if mount is None or path.startswith("/-/") or not path.startswith(mount[0] + "/"):
+        if mount is None or not path.startswith(mount[0] + "/") or path.startswith("/-/") or path in self._short_names:
             await self._rest(scope, receive, send)
             return
         document = self._documents.get(path)

@@ -102,7 +102,7 @@ class Settings(BaseSettings):
         SecretUrl(""), description="`sqlite:///...` or `postgresql://...`; empty is SQLite in the data directory."
     )
     blob_url: SecretUrl = Field(
-        SecretUrl(""), description="`file:///...` or `s3://bucket/prefix`; empty is files in the data directory."
+        SecretUrl(""), description="`file:///...`, as yet the only kind; empty is files in the data directory."
     )
     catalog: Path | None = Field(
         None, description="The operator's model catalog; empty is `catalog.yaml` in the data directory, if there."
@@ -159,6 +159,13 @@ class Settings(BaseSettings):
             raise ValueError("must begin with sqlite:/// or postgresql://")
         if url.get_secret_value().endswith("///:memory:"):
             raise ValueError("an SQLite database needs a file")
+        return url
+
+    @field_validator("blob_url")
+    @classmethod
+    def check_blob_url(cls, url: SecretUrl) -> SecretUrl:
+        if not url.get_secret_value().startswith("file:///"):
+            raise ValueError("must begin with file:///; buckets are not built yet")
         return url
 
     @field_validator("bootstrap_keys")

@@ -10,6 +10,7 @@ from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from codegen.operation import Operation
@@ -111,27 +112,32 @@ def faults() -> Iterator[str]:
         by_module: dict[str, dict[str, Operation]] = {}
         for operation in operations(api):
             by_module.setdefault(operation.module, {})[operation.operation_id] = operation
-            yield from _misfit(operation)
+            yield from _misfit(operation, import_module(f"codegen.generated.{api}.routes"))
         for file in sorted((ROOT / "handlers" / api).rglob("*.py")):
             module = ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
             yield from _strays(module, file, set(by_module.get(module, ())))
 
 
-def _misfit(operation: Operation) -> Iterator[str]:
+def _misfit(operation: Operation, routes: ModuleType) -> Iterator[str]:
     handler = find_handler(operation)
     if handler is None:
         return
     where = f"{operation.module}.{operation.operation_id}"
     if not python.iscoroutinefunction(handler.function):
         yield f"{where} is not an async function"
-    found = [(p.name, _annotation(p.annotation)) for p in python.signature(handler.function).parameters.values()]
-    if found != expected_parameters(operation):
+    found = python.signature(handler.function).parameters
+    expected = dict(expected_parameters(operation))
+    if list(found) != list(expected) or not all(
+        _is_called(found[name].annotation, annotation, routes) for name, annotation in expected.items()
+    ):
         yield f"{where} does not fit its operation; it should be: {signature(operation)}"
 
 
-def _annotation(annotation: Any) -> str:
-    name = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", str(annotation))
-    return name.rpartition(".")[2]
+def _is_called(annotation: Any, name: str, routes: ModuleType) -> bool:
+    """Whether an annotation, a text or what it stands for, is the one of this name."""
+    if isinstance(annotation, str):
+        return annotation.rpartition(".")[2] == name
+    return bool(annotation == getattr(routes, name, None)) or getattr(annotation, "__name__", None) == name
 
 
 def _strays(module: str, file: Path, named: set[str]) -> Iterator[str]:

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, Router
 
 DOCS = "/-/docs/"
+SHORT_NAMES = frozenset({"/", "/docs", "/healthz", "/readyz", "/metrics"})
 
 
 def operational_app(ready: Callable[[], Awaitable[bool]], docs: Any) -> Router:

@@ -174,7 +174,7 @@ async def _application(
         for api in documents
     ]
     rest = operational_app(services.ready, docs_app(shown))
-    mounts = Mounts(apps, {prefixes[api]: document.content for api, document in documents.items()}, rest)
+    mounts = Mounts(apps, {prefixes[api]: document for api, document in documents.items()}, rest)
     return _with_cors(mounts, settings)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -19,6 +20,7 @@ KEY = "ck_journeys_0123456789abcdef"
 OTHER_KEY = "ck_other_0123456789abcdef"
 ADMIN_TOKEN = "admin_journeys_0123456789abcdef"
 START_SECONDS = 60
+SETTINGS = re.compile(r"^CONCORDAT_|_API_KEY$|_API_KEY_FILE$|_BASE_URL$")
 
 
 @dataclass
@@ -46,8 +48,8 @@ class LiveServer:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Of the server, and of the commands that act on its data."""
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("CONCORDAT_")}
+        """Of the server, and of the commands that act on its data. No setting and no vendor's key is inherited."""
+        inherited = {name: value for name, value in os.environ.items() if not SETTINGS.search(name)}
         return inherited | {
             "CONCORDAT_PORT": str(self.port),
             "CONCORDAT_DATA_DIR": str(self.data_dir),

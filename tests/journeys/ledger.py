@@ -26,8 +26,7 @@ class LedgerReader:
 
     @classmethod
     def of(cls, server: LiveServer) -> LedgerReader:
-        """Of a server on SQLite in its data directory."""
-        return cls(f"sqlite:///{server.data_dir}/concordat.db")
+        return cls(server.settings.get("CONCORDAT_DATABASE_URL") or f"sqlite:///{server.data_dir}/concordat.db")
 
     def get(self, project: str, request_id: str) -> Record | None:
         return self._ask(project, lambda requests, owner: requests.get(owner, request_id))
