@@ -19,7 +19,7 @@ COMPILE := uv pip compile --quiet --universal --generate-hashes --no-header --no
 
 # uv where it can be had, as it is faster; every file that is installed is held against its hash either way
 define install
-	$(PYTHON) -m uv pip install --quiet --compile-bytecode --python $(PYTHON) --no-deps --require-hashes -r $(1) \
+	$(PYTHON) -m uv pip install --quiet --python $(PYTHON) --no-deps --require-hashes --compile-bytecode -r $(1) \
 		|| $(PYTHON) -m pip install --quiet --no-deps --require-hashes -r $(1)
 	$(PYTHON) -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
@@ -47,7 +47,7 @@ test-heavy: $(READY_TO_TEST) ## run the tests that take long or much
 
 .PHONY: fuzz
 fuzz: $(READY_TO_TEST) ## fuzz every bound operation for five minutes an API
-	CONCORDAT_FUZZ_SECONDS=300 $(PYTHON) -m pytest tests/conformance
+	CONCORDAT_FUZZ_SECONDS=300 CONCORDAT_FUZZ_SEED=$$$$ $(PYTHON) -m pytest tests/conformance
 
 .PHONY: bench
 bench: $(READY_TO_TEST) ## measure requests a second, time to start and memory

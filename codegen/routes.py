@@ -92,7 +92,7 @@ def _write_params(document: Json, source: Source, parameters: tuple[Parameter, .
             annotation = _join([annotation, "None"])
         optional.append(f"    {parameter.field}: {annotation} = {_write_default(default)}\n")
     name = f"{pascal(source.operation_id)}Params"
-    return f"\n@dataclass(frozen=True, slots=True)\nclass {name}:\n{''.join(required + optional)}\n"
+    return f"\n@dataclass(slots=True)\nclass {name}:\n{''.join(required + optional)}\n"
 
 
 def _write_default(value: Json) -> str:

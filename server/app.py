@@ -75,7 +75,7 @@ def load_document(api: str, prefix: str) -> Document:
     """The overlaid document of an API, its `servers` saying where it is mounted here."""
     spec = orjson.loads((GENERATED / api / "openapi.json").read_bytes())
     spec["servers"] = [{"url": prefix or "/"}]
-    return Document(orjson.dumps(spec), operations(api))
+    return Document(spec, operations(api))
 
 
 def load_wording(api: str) -> Wording:

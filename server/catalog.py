@@ -40,13 +40,18 @@ class CatalogError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class VendorRow:
-    """A vendor as the file describes it. `key_env` names the variable of its key; `headers` go with every call."""
+    """A vendor as the file describes it. `key_env` names the variable of its key; `headers` go with every call.
+
+    One that `must_be_named` is in production only called when the environment has its address: else any project could
+    reach what happens to listen there.
+    """
 
     name: str
     kind: VendorKind
     base_url: str | None = None
     key_env: str | None = None
     key_optional: bool = False
+    must_be_named: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -97,7 +102,9 @@ def usable(rows: Mapping[str, VendorRow], settings: Settings) -> Mapping[str, Ve
     for row in rows.values():
         access = settings.vendor_access(row.name, row.key_env)
         vendor = Vendor(row, access.base_url or row.base_url, access.key)
-        if row.embedded or (vendor.base_url and (vendor.key or row.key_optional)):
+        named = access.base_url or settings.profile == "local" or not row.must_be_named
+        is_open = row.key_optional and named
+        if row.embedded or (vendor.base_url and (vendor.key or is_open)):
             vendors[row.name] = vendor
     return vendors
 

@@ -36,7 +36,7 @@ from pydantic_settings import (
 PREFIX = "CONCORDAT_"
 ApiName = Literal["maniac", "ipop", "llama_stack", "llama_stack_deprecated"]
 APIS: tuple[ApiName, ...] = get_args(ApiName)
-NOT_SETTINGS = frozenset({f"{PREFIX}CONFIG", f"{PREFIX}FUZZ_SECONDS", f"{PREFIX}TEST_DATABASE_URL"})
+NOT_SETTINGS = frozenset(PREFIX + name for name in ("CONFIG", "FUZZ_SECONDS", "FUZZ_SEED", "TEST_DATABASE_URL"))
 """Names with our prefix that are read, but are no settings: where the YAML file is, and a database for the tests."""
 
 PASSWORD_IN_URL = re.compile(r"(?<=://)([^:/@\s]*):\S*@|(?<=password=)[^&\s]+")
@@ -102,7 +102,7 @@ class Settings(BaseSettings):
         SecretUrl(""), description="`sqlite:///...` or `postgresql://...`; empty is SQLite in the data directory."
     )
     blob_url: SecretUrl = Field(
-        SecretUrl(""), description="`file:///...` or `s3://bucket/prefix`; empty is files in the data directory."
+        SecretUrl(""), description="`file:///...`, as yet the only kind; empty is files in the data directory."
     )
     catalog: Path | None = Field(
         None, description="The operator's model catalog; empty is `catalog.yaml` in the data directory, if there."
@@ -157,6 +157,15 @@ class Settings(BaseSettings):
     def check_database_url(cls, url: SecretUrl) -> SecretUrl:
         if not re.match(r"(sqlite:///|postgres(ql)?://).", url.get_secret_value()):
             raise ValueError("must begin with sqlite:/// or postgresql://")
+        if url.get_secret_value().endswith("///:memory:"):
+            raise ValueError("an SQLite database needs a file")
+        return url
+
+    @field_validator("blob_url")
+    @classmethod
+    def check_blob_url(cls, url: SecretUrl) -> SecretUrl:
+        if not url.get_secret_value().startswith("file:///"):
+            raise ValueError("must begin with file:///; buckets are not built yet")
         return url
 
     @field_validator("bootstrap_keys")

@@ -16,6 +16,7 @@ import uvicorn
 from server import logs
 from server.binding.watch import OpenStreams
 from server.config import Settings
+from server.protocol import Protocol
 from server.wiring import Wired, build
 
 log = structlog.get_logger("concordat.server")
@@ -60,8 +61,8 @@ async def _serve(settings: Settings) -> None:
         if wired.first_start is not None:
             print(wired.first_start, file=sys.stderr, flush=True)  # noqa: T201  shown once, and never logged
         server = Server(_uvicorn_config(settings, wired), wired.streams, settings.shutdown_grace_seconds)
-        gc.collect()
         gc.freeze()
+        gc.enable()
         async with asyncio.TaskGroup() as group:
             background = [group.create_task(job()) for job in wired.background]
             await server.serve()
@@ -74,7 +75,7 @@ def _uvicorn_config(settings: Settings, wired: Wired) -> uvicorn.Config:
         wired.app,
         host=settings.host,
         port=settings.port,
-        http="httptools",
+        http=Protocol,
         ws="none",
         lifespan="off",
         log_config=None,

@@ -23,12 +23,13 @@ class Request:
 
     __slots__ = (
         "body", "headers", "method", "operation", "params", "path", "path_values", "query", "record",
-        "request_id", "started", "started_at", "streaming", "uploads", "who",
+        "request_id", "scheme", "started", "started_at", "streaming", "uploads", "who",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, path: str) -> None:
         self.method: str = scope["method"]
         self.path = path
+        self.scheme: str = scope.get("scheme", "http")
         self.query: bytes = scope["query_string"]
         self.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         self.request_id = "req_" + os.urandom(12).hex()

@@ -30,9 +30,10 @@ from server.inspect import find_handler, operations
 from server.openapi31.specification import Document
 from server.openapi31.validation import Limits
 from server.operational import operational_app
+from server.readiness import Readiness
 from server.vendors import Vendors
 from storage.database import Database
-from storage.errors import StorageError, StorageUnavailable
+from storage.errors import StorageUnavailable
 from storage.ledger import Ledger
 from storage.presence import Presence
 from storage.repositories.models import RegisteredModels
@@ -123,13 +124,6 @@ def _prefixes(settings: Settings) -> dict[str, str]:
 
 
 def _services(settings: Settings, stores: Stores, documents: Mapping[str, Document], models: _Models) -> Services:
-    async def ready() -> bool:
-        try:
-            await stores.database.revision()
-        except StorageError:
-            return False
-        return True
-
     return Services(
         profile=settings.profile,
         version=_version(),
@@ -141,7 +135,7 @@ def _services(settings: Settings, stores: Stores, documents: Mapping[str, Docume
         clock=time.time,
         random=random.random,
         new_id=lambda noun: f"{noun}-{os.urandom(12).hex()}",
-        ready=ready,
+        ready=Readiness(stores.database).look,
         documents={api: document.content for api, document in documents.items()},
         routes={api: _routes(api) for api in documents},
         base_paths=_prefixes(settings),
@@ -157,7 +151,7 @@ async def _application(
 ) -> Any:
     everybody = None if settings.auth else await stores.keys.member("default")
     gate = Gate(
-        Authenticator(stores.keys, everybody),
+        Authenticator(stores.keys, everybody, frozenset(settings.cors_origins)),
         Limits(settings.max_json_bytes, settings.max_upload_bytes),
         stores.idempotency,
     )

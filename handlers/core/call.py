@@ -27,7 +27,8 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """`headers` are lower-cased. `record` is the request's row of the ledger: core fills in model, tokens and cost."""
+    """`headers` are lower-cased. `record` is the request's row of the ledger: core fills in model, tokens and cost.
+    `scheme` is that of the address which the caller used, as far as the connection or a trusted proxy tells."""
 
     services: Services
     api: str
@@ -36,6 +37,7 @@ class Call:
     headers: Mapping[str, str]
     record: Record
     who: Caller | None = None
+    scheme: str = "http"
 
     @property
     def caller(self) -> Caller:

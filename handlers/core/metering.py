@@ -19,6 +19,7 @@ from providers.inference.interface import ChatRequest, Chunk, Usage
 
 BYTES_PER_TOKEN = 3
 MESSAGE_TOKENS = 4
+MOST_TOKENS = 2**31
 ANSWER_TOKENS = 64
 """How long an answer without a limit is taken to be, beyond the length of its prompt."""
 TALLY_SECONDS = 1.0
@@ -131,6 +132,8 @@ async def keep_budget(ask: AnyAsk, attempt: Attempt) -> AnyAsk:
     if ask.max_tokens is not None or not price.output_usd:
         return ask
     affordable = int(left / (price.output_usd * Decimal(ask.choices)))
+    if affordable >= (attempt.model.max_output_tokens or MOST_TOKENS):
+        return ask  # no answer costs as much, and vendors refuse a limit beyond what their model writes
     return replace(ask, options={**ask.options, "max_completion_tokens": affordable})
 
 

@@ -13,6 +13,7 @@ from handlers.core.errors import Invalid, NotFound
 from handlers.core.services import SIMULATOR, Services
 from storage.repositories.models import RegisteredModel
 
+LARGEST_SIZE = 2**31
 _ANY_CHAT: frozenset[Capability] = frozenset(
     {"chat", "completion", "tools", "parallel_tools", "json_schema", "vision", "reasoning", "streaming"}
 )
@@ -61,8 +62,11 @@ async def list_models(call: Call) -> list[Offer]:
 
 
 async def find_model(model_id: str, call: Call) -> Offer | None:
-    """`/` and `:` in an id are the same. Finds what the key may not use, too: see `may_use`."""
+    """`/` and `:` in an id are the same. Finds what the key may not use, too: see `may_use`. No id holds a NUL, which
+    Postgres cannot keep."""
     services = call.services
+    if "\0" in model_id:
+        return None
     model = services.catalog.current.find(model_id) or _scripted(fold(model_id), services)
     if call.who is not None:
         for spelling in dict.fromkeys((model_id, model.id if model else model_id)):
@@ -96,6 +100,8 @@ async def register_model(wish: Wish, call: Call) -> Offer:
     services = call.services
     if not wish.model_id.strip():
         raise Invalid("model_id must not be empty", param="model_id")
+    if "\0" in wish.model_id:
+        raise Invalid("model_id: NUL is not allowed", param="model_id")
     deployment = _deployment_for(wish, services)
     known = _known_model(deployment, services)
     kind = wish.kind or (known.kind if known else "chat")
@@ -176,10 +182,10 @@ def _unknown_model(registered: RegisteredModel) -> Model:
         owned_by=registered.provider_id,
         kind=_kind(registered),
         capabilities=_ANY_CHAT if _kind(registered) == "chat" else frozenset({"embeddings"}),
-        context_tokens=_whole(registered.metadata.get("context_length")) or 0,
+        context_tokens=_size(registered.metadata.get("context_length")) or 0,
         max_output_tokens=0,
         created=_created(registered),
-        embedding_dimensions=_whole(registered.metadata.get("embedding_dimension")),
+        embedding_dimensions=_size(registered.metadata.get("embedding_dimension")),
         metadata=registered.metadata,
     )
 
@@ -192,8 +198,10 @@ def _created(registered: RegisteredModel) -> int:
     return int(registered.created_at.timestamp())
 
 
-def _whole(value: Any) -> int | None:
-    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+def _size(value: Any) -> int | None:
+    """A number of tokens or dimensions; metadata may hold anything under these names."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return int(value) if is_number and 1 <= value <= LARGEST_SIZE else None
 
 
 def _offer(model: Model, services: Services) -> Offer:

@@ -71,10 +71,10 @@ def _options(data: Mapping[str, Any], wishes: Mapping[str, Any]) -> dict[str, An
         options["service_tier"] = "default"
     limit = wishes.get("max_output_tokens")
     if limit is not None:
-        name = "max_tokens" if "max_tokens" in options else "max_completion_tokens"
+        names = [name for name in ("max_tokens", "max_completion_tokens") if name in options]
         if limit < 1:
             raise Invalid("metadata.max_output_tokens must be at least 1", param="metadata.max_output_tokens")
-        options[name] = min(limit, options.get(name, limit))
+        options |= {name: min(limit, options.get(name, limit)) for name in names or ["max_completion_tokens"]}
     return options
 
 

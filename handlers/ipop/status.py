@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import re
+import shlex
 from typing import Any
+
+import orjson
 
 from codegen.generated.ipop.routes import ReadyGetParams, StatusGetParams
 from handlers.core.call import Call
@@ -11,9 +15,11 @@ from handlers.ipop.models import status_of, supports, usable
 _HEALTH_CHECK = 'curl -sS "$IPOP_BASE_URL/ready"'
 _CHAT_CHECK = (
     'curl -sS "$IPOP_BASE_URL/chat/completions" -H "Authorization: Bearer $IPOP_API_KEY" '
-    "-H 'Content-Type: application/json' "
-    """-d '{"model": "%s", "messages": [{"role": "user", "content": "Say hello"}]}'"""
+    "-H 'Content-Type: application/json' -d "
 )
+_CHAT_BODY = '{"model": %s, "messages": [{"role": "user", "content": "Say hello"}]}'
+_HOST = re.compile(r"(?:[\w.-]+|\[[\da-fA-F:.]+\])(?::\d+)?", re.ASCII)
+"""What may stand in a line that is copied into a shell; a `Host` header can say anything."""
 
 
 async def status_get(params: StatusGetParams, call: Call) -> dict[str, Any]:
@@ -77,11 +83,12 @@ def _ready_model(offer: Offer) -> dict[str, Any]:
 
 def _setup(model_id: str | None, call: Call) -> dict[str, str]:
     """Shell lines to copy; the address is the one that the caller used."""
-    host = call.headers.get("host", "localhost")
-    scheme = call.headers.get("x-forwarded-proto", "http")
-    base_url = f"{scheme}://{host}{call.services.base_paths[call.api]}"
+    host = call.headers.get("host", "")
+    address = host if _HOST.fullmatch(host) else "localhost"
+    base_url = f"{call.scheme}://{address}{call.services.base_paths[call.api]}"
+    body = _CHAT_BODY % orjson.dumps(model_id or "<model id>").decode()
     return {
         "env": f"export IPOP_BASE_URL={base_url} IPOP_API_KEY=<your key>",
         "health_check": _HEALTH_CHECK,
-        "chat_check": _CHAT_CHECK % (model_id or "<model id>"),
+        "chat_check": _CHAT_CHECK + shlex.quote(body),
     }

@@ -7,6 +7,7 @@ from codegen.generated.llama_stack_deprecated.routes import ChatCompletionsCreat
 from handlers.core import chat
 from handlers.core.asks import ChatAsk, TextAsk
 from handlers.core.call import Call
+from handlers.core.chat import Answer
 from handlers.core.errors import Invalid
 from handlers.wire import openai_chat
 from handlers.wire.openai_chat import Style, pick
@@ -23,7 +24,7 @@ async def chat_completions_create(body: ChatCompletionsCreateBody, call: Call) -
         stream = await chat.stream(ask, call)
         return openai_chat.event_stream(stream, _style(data, _chat_chunk))
     answer = await chat.complete(ask, call)
-    content = pick(answer.body, _HEAD) | {"choices": [_chat_choice(choice) for choice in answer.body["choices"]]}
+    content = _head(answer) | {"choices": [_chat_choice(choice) for choice in answer.body["choices"]]}
     return Reply(content, headers=openai_chat.marks(answer.attempt))
 
 
@@ -34,8 +35,12 @@ async def completions_create(body: CompletionsCreateBody, call: Call) -> Reply |
         stream = await chat.stream(ask, call)
         return openai_chat.event_stream(stream, _style(data, _text_chunk))
     answer = await chat.complete(ask, call)
-    content = pick(answer.body, _HEAD) | {"choices": [_text_choice(choice) for choice in answer.body["choices"]]}
+    content = _head(answer) | {"choices": [_text_choice(choice) for choice in answer.body["choices"]]}
     return Reply(content, headers=openai_chat.marks(answer.attempt))
+
+
+def _head(answer: Answer) -> dict[str, Any]:
+    return pick(answer.body, _HEAD) | {"usage": openai_chat.usage_body(answer.usage)}
 
 
 def _style(data: Mapping[str, Any], edit: Any) -> Style:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, cast
@@ -12,6 +12,7 @@ import orjson
 from handlers.core.asks import Chunk, Usage
 from handlers.core.call import Call
 from handlers.core.chat import Answer, Stream
+from handlers.core.errors import Invalid
 from handlers.core.routing import Attempt
 from handlers.wire import sse
 from handlers.wire.reply import EventStream, Last
@@ -36,9 +37,21 @@ def options_of(data: Mapping[str, Any], leave_out: Iterable[str] = ()) -> dict[s
     return {name: value for name, value in data.items() if name not in skipped and value is not None}
 
 
-def note_metadata(data: Mapping[str, Any], names: Iterable[str], call: Call) -> None:
-    """What the client tells about its request goes into the request's record."""
+def note_metadata(data: Mapping[str, Any], names: Collection[str], call: Call) -> None:
+    """What the client tells about its request goes into the request's record. Raises `Invalid` for a NUL in it, which
+    Postgres cannot keep: it would show only when the model has answered."""
+    for name in names:
+        if _holds_nul(data.get(name)):
+            raise Invalid(f"{name}: NUL is not allowed", param=name)
     call.record.metadata = {name: data[name] for name in names if data.get(name) is not None} or None
+
+
+def _holds_nul(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(_holds_nul(name) or _holds_nul(inner) for name, inner in value.items())
+    if isinstance(value, list):
+        return any(map(_holds_nul, value))
+    return isinstance(value, str) and "\0" in value
 
 
 def wants_usage(data: Mapping[str, Any]) -> bool:

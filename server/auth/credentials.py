@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from handlers.core.call import Caller
+from server.config import is_loopback
 
 Headers = Mapping[str, str]
 Check = Callable[[Headers], Awaitable[Caller | None]]
@@ -28,10 +30,15 @@ class Keys(Protocol):
 @dataclass(frozen=True, slots=True)
 class Authenticator:
     """Checks one presented credential against the key ring. `everybody` is who a request is without authentication
-    (`--no-auth`); it opens what a key opens and never what the admin token opens."""
+    (`--no-auth`); it opens what a key opens and never what the admin token opens.
+
+    Only this machine is everybody: a page of another site, open in a browser here, can reach the loopback, too. It is
+    known by its `Origin`, unless that is among `origins`, or by a `Host` that was made to resolve to the loopback.
+    """
 
     keys: Keys
     everybody: Caller | None = None
+    origins: frozenset[str] = frozenset()
 
     def check_for(self, scheme: Mapping[str, Any]) -> Check | None:
         """The check of a security scheme object, or None for a kind that is not known here (AWS signatures)."""
@@ -46,10 +53,10 @@ class Authenticator:
 
     async def bearer(self, headers: Headers) -> Caller | None:
         scheme, _, key = headers.get("authorization", "").partition(" ")
-        return await self._caller(key.strip() if scheme.lower() == "bearer" else "")
+        return await self._caller(key.strip() if scheme.lower() == "bearer" else "", headers)
 
     async def api_key(self, headers: Headers) -> Caller | None:
-        return await self._caller(headers.get(KEY_HEADER, ""))
+        return await self._caller(headers.get(KEY_HEADER, ""), headers)
 
     async def admin(self, headers: Headers) -> Caller | None:
         token = headers.get(ADMIN_HEADER, "")
@@ -59,12 +66,28 @@ class Authenticator:
         """Whoever a valid key names, on an operation that is open to everybody."""
         return await self.bearer(headers) or await self.api_key(headers)
 
-    async def _caller(self, key: str) -> Caller | None:
+    async def _caller(self, key: str, headers: Headers) -> Caller | None:
         if self.everybody is not None:
-            return self.everybody
+            return self.everybody if self._is_from_here(headers) else None
         return await self.keys.find(key) if key else None
 
+    def _is_from_here(self, headers: Headers) -> bool:
+        origin = headers.get("origin")
+        invited = origin is None or not self.origins.isdisjoint((origin, "*"))
+        foreign = not invited and not is_loopback(hostname(origin or ""))
+        return not foreign and is_loopback(hostname("//" + headers.get("host", "localhost")))
+
     def complaint(self, headers: Headers) -> str:
+        if self.everybody is not None and not self._is_from_here(headers):
+            return "without authentication only this machine is served, by its own address"
         if "authorization" in headers or KEY_HEADER in headers or ADMIN_HEADER in headers:
             return "the credential is not valid for this operation"
         return "no credential: send an API key as 'Authorization: Bearer KEY'"
+
+
+def hostname(url: str) -> str:
+    """Empty where there is none."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""

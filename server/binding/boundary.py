@@ -39,7 +39,10 @@ def as_core_error(error: Exception, request: Request) -> CoreError:
 
 
 class Boundary:
-    """Answers errors (ASGI middleware). The record of a request that failed before or in its handler is closed here."""
+    """Answers errors (ASGI middleware). The record of a request that failed before or in its handler is closed here.
+
+    Under a stream that has begun there is nothing left to say: it ends without its end, which its reader notices.
+    """
 
     def __init__(self, app: Any, *, wording: Wording, recorder: Recorder) -> None:
         self.app = app
@@ -53,7 +56,11 @@ class Boundary:
         except Disconnected:
             return
         except Exception as error:
-            await self._answer(request, as_core_error(error, request), send)
+            told = as_core_error(error, request)
+            if request.streaming:
+                log.warning("stream_cut", reason=told.message)
+            else:
+                await self._answer(request, told, send)
         finally:
             request.close()
 

@@ -68,6 +68,7 @@ class Endpoint:
             headers=request.headers,
             record=record,
             who=request.who,
+            scheme=request.scheme,
         )
         receive = None if _is_raw(request) else receive
         try:

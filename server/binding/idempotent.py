@@ -59,7 +59,8 @@ class Idempotent(SpecMiddleware):  # type: ignore[misc]
 
 
 class Recording:
-    """Passes an answer on and keeps a copy."""
+    """Passes an answer on and keeps a copy. The headers wait for the first of the body: of a whole answer nothing is
+    out before it is kept, so that where it cannot be kept an error can still be answered."""
 
     def __init__(self, idempotency: Idempotency, claim: Claimed, request: Request, send: Any) -> None:
         self._idempotency = idempotency
@@ -68,6 +69,7 @@ class Recording:
         self._send = send
         self._status = 0
         self._headers: dict[str, str] = {}
+        self._start: dict[str, Any] | None = None
         self._body = bytearray()
         self._stored = False
 
@@ -75,12 +77,17 @@ class Recording:
         if message["type"] == "http.response.start":
             self._status = message["status"]
             self._headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in message["headers"]}
-        elif len(self._body) <= MAX_KEPT_BYTES:
+            self._start = message
+            return
+        if len(self._body) <= MAX_KEPT_BYTES:
             self._body += message.get("body", b"")
         if _is_end(message) and not self._stored and self._worth_keeping():
             headers = {name: value for name, value in self._headers.items() if name not in DROPPED_HEADERS}
             await self._idempotency.complete(self._claim, Replay(self._status, headers, bytes(self._body)))
             self._stored = True
+        if self._start is not None:
+            start, self._start = self._start, None
+            await self._send(start)
         await self._send(message)
 
     def _worth_keeping(self) -> bool:

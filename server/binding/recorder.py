@@ -66,6 +66,7 @@ class Recorder:
             else:
                 await self.ledger.finish(record)
         except StorageError as error:
+            record.state = "failed"  # towards the client, whatever the ledger makes of it
             raise Unavailable("the answer could not be recorded") from error
 
     async def fail(self, record: Record, request: Request, error: CoreError) -> None:

@@ -66,6 +66,8 @@ class StreamSender:
         return last
 
     async def _break_off(self, error: CoreError, record: Record, request: Request, send: Any) -> None:
+        if record.state == "completed":  # the client has seen the end: there is nothing more to tell it
+            return
         try:
             await self._recorder.fail(record, request, error)
         except Unavailable as unrecorded:

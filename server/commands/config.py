@@ -27,7 +27,7 @@ def show(as_json: AsJson = False) -> None:
         print_json(
             {
                 "settings": {name: {"value": value, "source": source} for name, value, source in settings},
-                "vendors": {name: vendor.base_url for name, vendor in used.items()},
+                "vendors": {name: _address(vendor) for name, vendor in used.items()},
             }
         )
         return
@@ -39,4 +39,10 @@ def show(as_json: AsJson = False) -> None:
 
 def _vendor_row(vendor: catalog.Vendor) -> tuple[str, str, str]:
     key = "" if vendor.row.embedded else ("**********" if vendor.key else "none needed")
-    return vendor.row.name, vendor.base_url or "embedded", key
+    return vendor.row.name, _address(vendor) or "embedded", key
+
+
+def _address(vendor: catalog.Vendor) -> str | None:
+    from server.config import SecretUrl
+
+    return str(SecretUrl(vendor.base_url)) if vendor.base_url else None

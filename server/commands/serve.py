@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -38,8 +37,9 @@ def serve(
         )
         for warning in loaded.warnings:
             complain(f"warning: {warning}")
-        # connexion imports Starlette's test client, which asks whoever imports it for another package
-        warnings.filterwarnings("ignore", message=".*starlette.testclient")
+        from server import lean
+
+        lean.prepare()
         from server import lifecycle
 
         try:

@@ -11,7 +11,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from handlers.core.errors import Invalid, TooLarge
 from handlers.wire.upload import Upload
-from server.openapi31.parameters import parse_literal
+from server.openapi31.values import TooDeep, load_json, parse_literal
 from server.request import Request
 
 MEBIBYTE = 1024 * 1024
@@ -60,17 +60,19 @@ async def read_all(receive: Any, limit_bytes: int) -> bytes:
 def parse_json(text: bytes) -> Any:
     """Raises `Invalid`. The message names the place, never the text."""
     try:
-        return orjson.loads(text)
+        return load_json(text)
     except orjson.JSONDecodeError as error:
         fault: dict[str, object] = {"loc": ["body"], "msg": f"malformed JSON: {error.msg}", "type": "json"}
         raise Invalid(
             f"malformed JSON: {error.msg} at byte {error.pos}", code="malformed_json", errors=[fault]
         ) from None
+    except TooDeep as error:
+        raise Invalid(f"the JSON is {error}", code="json_too_deep") from None
 
 
 async def read_form(request: Request, receive: Any, limit_bytes: int) -> dict[str, Any]:
     """A multipart form: text fields as text, files as `Upload`, repeated fields (or `name[]`) as lists, and
-    `name[key]` as objects.
+    `name[key]` as objects, of which a later one wins over what else has the name.
 
     The files live until `request.close()`. Raises `Invalid`, `TooLarge`.
     """
@@ -95,17 +97,17 @@ async def read_form(request: Request, receive: Any, limit_bytes: int) -> dict[st
 
 def _put(fields: dict[str, Any], name: str, value: Any) -> None:
     base, bracket, key = name.partition("[")
-    if bracket and key == "]":
-        fields.setdefault(base, []).append(value)
-    elif bracket and key.endswith("]"):
-        nested = fields.setdefault(base, {})
-        if isinstance(nested, dict):
-            nested[key[:-1]] = value
-    elif name in fields:
-        earlier = fields[name]
-        fields[name] = [*earlier, value] if isinstance(earlier, list) else [earlier, value]
+    if not (bracket and key.endswith("]")):
+        fields[name] = value if name not in fields else [*_as_list(fields[name]), value]
+    elif key == "]":
+        fields[base] = [*_as_list(fields.get(base, [])), value]
     else:
-        fields[name] = value
+        nested = fields.get(base)
+        fields[base] = {**(nested if isinstance(nested, dict) else {}), key[:-1]: value}
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def parse_field(text: str) -> Any:

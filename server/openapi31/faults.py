@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -14,11 +14,29 @@ MAX_FAULTS = 10
 MAX_MESSAGE = 300
 
 
-def describe(validator: jsonschema_rs.Draft202012Validator, instance: Any, locations: Collection[str] = ()) -> Invalid:
-    """`Invalid` with the first faults, in the body or, with `locations`, in an object with keys like `query.limit`."""
-    errors = [_fault(error, locations) for error in islice(validator.iter_errors(instance), MAX_FAULTS)]
+def describe(
+    validator: jsonschema_rs.Draft202012Validator,
+    instance: Any,
+    locations: Collection[str] = (),
+    *,
+    first_only: bool = False,
+) -> Invalid:
+    """`Invalid` with the first faults, in the body or, with `locations`, in an object with keys like `query.limit`.
+
+    All faults are found before the first is told, and each copies what it is about: a large body that is wrong in
+    many places takes minutes. `first_only` looks for no more than one.
+    """
+    found = _first(validator, instance) if first_only else validator.iter_errors(instance)
+    errors = [_fault(error, locations) for error in islice(found, MAX_FAULTS)]
     first = errors[0]
     return Invalid(f"{dotted(first['loc'])}: {first['msg']}", param=dotted(first["loc"][1:]) or None, errors=errors)
+
+
+def _first(validator: jsonschema_rs.Draft202012Validator, instance: Any) -> Iterator[jsonschema_rs.ValidationError]:
+    try:
+        validator.validate(instance)
+    except jsonschema_rs.ValidationError as error:
+        yield error
 
 
 def _fault(error: jsonschema_rs.ValidationError, locations: Collection[str]) -> dict[str, Any]:

@@ -7,25 +7,25 @@ what published clients send: comma-joined lists, `name[key]=value`, and objects 
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
-import orjson
-
 from codegen.operation import Operation, Parameter
 from handlers.core.errors import Invalid
 from server.openapi31.faults import describe
 from server.openapi31.specification import Document, Schema
+from server.openapi31.values import parse_literal
 from server.request import Request
 
 INTEGER = re.compile(r"-?(0|[1-9]\d*)\Z")
 NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?\Z")
 MAX_QUERY_FIELDS = 1000
 MAX_DIGITS = 400
+LARGEST_INTEGER = 2**63 - 1
+"""A larger one fits into no database and no JSON of ours: it stays text, which no schema of a number allows."""
 WORDS = {"true": True, "false": False, "True": True, "False": False}
 
 Parse = Callable[[str], Any]
@@ -58,23 +58,12 @@ def parse_scalar(text: str, types: frozenset[str]) -> Any:
         return WORDS[text]
     if len(text) <= MAX_DIGITS:
         if types & {"integer", "number"} and INTEGER.match(text):
-            return int(text)
+            return int(text) if abs(int(text)) <= LARGEST_INTEGER else text
         if "number" in types and NUMBER.match(text):
             return float(text)
     if "null" in types and "string" not in types and text in ("", "null", "None"):
         return None
     return text
-
-
-def parse_literal(text: str) -> Any:
-    """A JSON or Python literal; raises `ValueError` when it is neither."""
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        try:
-            return ast.literal_eval(text)
-        except (SyntaxError, TypeError, MemoryError, RecursionError) as error:
-            raise ValueError(str(error)) from None
 
 
 @dataclass(frozen=True, slots=True)

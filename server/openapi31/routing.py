@@ -21,6 +21,9 @@ from server.request import KEY, Request
 PARAMETER = re.compile(r"^\{([^{}]+)\}$")
 EMBEDDED = re.compile(r"\{[^{}]+\}")
 
+Spans = tuple[tuple[int, int], ...]
+"""The first segment and the one after the last of each path parameter."""
+
 
 class Node:
     """`routes` maps a method to the operation that ends here and the names of its path parameters, in order."""
@@ -67,10 +70,12 @@ class Router:
         """Raises `NotFound`, or `MethodNotAllowed` when only other methods have the path."""
         allowed: set[str] = set()
         for candidate in self._spellings(path):
-            for node, values in _walk(self._root, candidate[1:].split("/"), 0, ()):
+            segments = candidate[1:].split("/")
+            for node, spans in _walk(self._root, segments, 0, ()):
                 route = node.routes.get(method)
                 if route is not None:
                     operation, names = route
+                    values = ("/".join(segments[start:end]) for start, end in spans)
                     return operation, dict(zip(names, values, strict=True))
                 allowed.update(node.routes)
         if allowed:
@@ -85,25 +90,23 @@ class Router:
                 yield original + path[len(alias) :]
 
 
-def _walk(
-    node: Node, segments: list[str], position: int, values: tuple[str, ...]
-) -> Iterator[tuple[Node, tuple[str, ...]]]:
-    """Every node with routes that the segments from `position` on lead to, the best first."""
+def _walk(node: Node, segments: list[str], position: int, spans: Spans) -> Iterator[tuple[Node, Spans]]:
+    """Every node with routes that the segments from `position` on lead to, the best first, and where the values of
+    its parameters stand. They are not cut out here: a path of very many segments is tried at each of them."""
     if position == len(segments):
         if node.routes:
-            yield node, values
+            yield node, spans
         return
     segment = segments[position]
     literal = node.literals.get(segment)
     if literal is not None:
-        yield from _walk(literal, segments, position + 1, values)
+        yield from _walk(literal, segments, position + 1, spans)
     if node.parameter is not None and segment:
-        yield from _walk(node.parameter, segments, position + 1, (*values, segment))
+        yield from _walk(node.parameter, segments, position + 1, (*spans, (position, position + 1)))
     if node.crossing is not None:
         for end in range(len(segments), position, -1):
-            value = "/".join(segments[position:end])
-            if value:
-                yield from _walk(node.crossing, segments, end, (*values, value))
+            if segment or end > position + 1:
+                yield from _walk(node.crossing, segments, end, (*spans, (position, end)))
 
 
 class Routing(SpecMiddleware):  # type: ignore[misc]

@@ -21,12 +21,11 @@ Schema = dict[str, Any] | bool
 
 
 class Document(Specification):  # type: ignore[misc]
-    """`content` is the overlaid document as JSON text; `operations` its generated table."""
+    """`spec` is the overlaid document; `operations` its generated table."""
 
-    def __init__(self, content: bytes, operations: Iterable[Operation]) -> None:
-        spec = orjson.loads(content)
+    def __init__(self, spec: dict[str, Any], operations: Iterable[Operation]) -> None:
         self._raw_spec = self._spec = spec
-        self.content = content
+        self.content = orjson.dumps(spec)
         self.operations = tuple(operations)
         self._uri = "urn:document"
         self._validators: dict[str, jsonschema_rs.Draft202012Validator] = {}

@@ -19,6 +19,8 @@ from server.request import KEY, Request
 
 FORM = "multipart/form-data"
 JSON = "application/json"
+EXPLAINED_BYTES = 16 * 1024
+"""In a larger body only the first fault is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ class RequestValidator:
         return Body(None)
 
     async def _json(self, payload: Payload, request: Request, receive: Any) -> Body[Any]:
+        _refuse_encoded(request)
         text = await read_all(receive, self._limits.json_bytes)
         if not text:
             return self._absent()
@@ -80,10 +83,11 @@ class RequestValidator:
         if payload.schema is not None:
             validator = self._document.validator(payload.schema)
             if not validator.is_valid(data):
-                raise describe(validator, data)
+                raise describe(validator, data, first_only=len(text) > EXPLAINED_BYTES)
         return Body(data, payload.model)
 
     async def _form(self, payload: Payload, request: Request, receive: Any) -> Body[Any]:
+        _refuse_encoded(request)
         self._check_length(request, self._limits.upload_bytes)
         if "boundary=" not in request.headers.get("content-type", ""):
             raise Invalid("the multipart body names no boundary", code="malformed_multipart")
@@ -113,6 +117,12 @@ class RequestValidator:
 
 def _is_json(media_type: str) -> bool:
     return media_type == JSON or media_type.endswith("+json")
+
+
+def _refuse_encoded(request: Request) -> None:
+    encoding = request.headers.get("content-encoding", "").strip().lower()
+    if encoding not in ("", "identity"):
+        raise UnsupportedMedia(f"a body with Content-Encoding {encoding!r} is not accepted: send it as it is")
 
 
 def _as_text(value: Any) -> Any:

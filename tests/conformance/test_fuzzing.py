@@ -19,7 +19,11 @@ from tests.live import LiveServer
 SECONDS = float(os.environ.get("CONCORDAT_FUZZ_SECONDS", "20")) / 2
 """Each API is fuzzed twice."""
 
+SEED = os.environ.get("CONCORDAT_FUZZ_SEED", "1")
+"""The same cases in every run of the tests; `make fuzz` takes another seed each time."""
+
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
+HOOKS = Path(__file__).with_name("hooks.py")
 STREAMING = {"chat_completions_create", "completions_create"}
 
 
@@ -34,6 +38,7 @@ def fuzz(server: LiveServer, api: str, operation_ids: list[str], *options: str) 
         "--url", server.url + PREFIXES[api],
         "--phases", "examples,coverage,fuzzing",
         "--max-time", str(int(SECONDS)),
+        "--seed", SEED,
         "--suppress-health-check", "all",
         "--generation-database", "none",
         "--warnings", "off",
@@ -42,7 +47,7 @@ def fuzz(server: LiveServer, api: str, operation_ids: list[str], *options: str) 
     ]  # fmt: skip
     for operation_id in operation_ids:
         command += ["--include-operation-id", operation_id]
-    environment = {**os.environ, "CONCORDAT_KEY": server.key}
+    environment = {**os.environ, "CONCORDAT_KEY": server.key, "SCHEMATHESIS_HOOKS": str(HOOKS)}
     done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS + 120, check=False, env=environment)
     assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-2_000:]
 

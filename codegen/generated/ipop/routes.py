@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from codegen.generated.ipop import models
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class MeterEventsListParams:
     service: str | None = None
     meter: str | None = None
@@ -22,7 +22,7 @@ class MeterEventsListParams:
     limit: int = 500
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class MeterEventsExportParams:
     service: str | None = None
     meter: str | None = None
@@ -35,24 +35,24 @@ class MeterEventsExportParams:
 
 ProviderCredentialsCreateBody: TypeAlias = Body["models.ProviderCredentialCreateRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ProviderCredentialsDeleteParams:
     credential_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ProviderCredentialsUpdateParams:
     credential_id: str
 
 
 ProviderCredentialsUpdateBody: TypeAlias = Body["models.ProviderCredentialPatchRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ProviderCredentialsTestParams:
     credential_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AdminCodingOptimizationGetParams:
     window_seconds: int = 900
     bucket_seconds: int = 60
@@ -65,7 +65,7 @@ class AdminCodingOptimizationGetParams:
 
 AdminInferenceEventsCreateBody: TypeAlias = Body["models.InferenceEventQuery"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AdminInferenceExportParams:
     project_id: str | None = None
     model: str | None = None
@@ -75,7 +75,7 @@ class AdminInferenceExportParams:
     include_messages: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AdminInferencePoliciesUpdateParams:
     project_id: str
 
@@ -84,22 +84,22 @@ AdminInferencePoliciesUpdateBody: TypeAlias = Body["models.AdminInferencePolicie
 
 AdminInferenceSearchBody: TypeAlias = Body["models.InferenceSearchQuery"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AdminInferenceStatsGetParams:
     window_hours: int = 24
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AdminInferenceFeedbackGetParams:
     request_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AdminInferenceMessagesListParams:
     request_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AdminInferenceTimelineGetParams:
     request_id: str
 
@@ -108,17 +108,17 @@ AgentToolBatchesPlanBody: TypeAlias = Body["models.AgentToolBatchPlanRequest"]
 
 AgentTurnsCreateBody: TypeAlias = Body["models.AgentTurnCreateRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AgentTurnsGetParams:
     request_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AgentTurnsCancelParams:
     request_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AgentTurnsEventsStreamParams:
     request_id: str
     after_event_seq: int | None = None
@@ -129,7 +129,7 @@ AppTelemetryEnvelopesCreateBody: TypeAlias = Body["models.AppTelemetryEnvelope"]
 
 AppTelemetrySourceMapsUpdateBody: TypeAlias = Body["models.AppTelemetrySourceMapUpload"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AppTelemetryUsageGetParams:
     month: str | None = None
 
@@ -138,7 +138,7 @@ SpeechCreateBody: TypeAlias = Body["models.CreateAudioSpeechRequest"]
 
 TranscriptionsCreateBody: TypeAlias = Body[Any]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class BatchesListParams:
     limit: int | None = None
     after: str | None = None
@@ -146,35 +146,35 @@ class BatchesListParams:
 
 BatchesCreateBody: TypeAlias = Body["models.CreateBatchRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class BatchesGetParams:
     batch_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class BatchesCancelParams:
     batch_id: str
 
 
 ChatCompletionsCreateBody: TypeAlias = Body["models.ChatCompletionRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class HermesConfigGetParams:
     redact_secrets: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class HermesConfigFreshnessGetParams:
     fingerprint: str
     selected_model_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OpencodeConfigGetParams:
     redact_secrets: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OpencodeConfigFreshnessGetParams:
     fingerprint: str
     selected_model_id: str | None = None
@@ -184,14 +184,14 @@ EmbeddingsCreateBody: TypeAlias = Body["models.EmbeddingsRequest"]
 
 EstimatesCreateBody: TypeAlias = Body["models.EstimateRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FilesListParams:
     purpose: str | None = None
     limit: int | None = None
     after: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FilesCreateParams:
     purpose: str | None = None
     filename: str | None = None
@@ -199,22 +199,22 @@ class FilesCreateParams:
 
 FilesCreateBody: TypeAlias = Body[Any]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FilesGetParams:
     file_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FilesDeleteParams:
     file_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FilesContentGetParams:
     file_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FineTuningJobsListParams:
     limit: int | None = None
     after: str | None = None
@@ -222,39 +222,39 @@ class FineTuningJobsListParams:
 
 FineTuningJobsCreateBody: TypeAlias = Body["models.CreateFineTuneJobRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FineTuningJobsGetParams:
     job_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FineTuningJobsCancelParams:
     job_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class HostedAppDeploymentsPromoteParams:
     app_id: str
     deployment_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class HostedAppDeploymentsRollbackParams:
     app_id: str
     deployment_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class HostedAppDomainsListParams:
     app_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class HostedAppDomainsCreateParams:
     app_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class HostedAppDomainsDeleteParams:
     app_id: str
     domain: str
@@ -262,12 +262,12 @@ class HostedAppDomainsDeleteParams:
 
 ImagesGenerateBody: TypeAlias = Body["models.ImageGenerationRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AttestationsGetParams:
     request_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class KvItemsListParams:
     prefix: str | None = None
     cursor: str | None = None
@@ -277,54 +277,54 @@ class KvItemsListParams:
 
 KvItemsPutBody: TypeAlias = Body["models.KvPutRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class KvItemsGetParams:
     key: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class KvItemsDeleteParams:
     key: str
     if_version: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class MediaAssetsCreateParams:
     x_project_id: str
 
 
 MediaAssetsCreateBody: TypeAlias = Body["models.MediaAssetCreateRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class MediaAssetsGetParams:
     asset_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class MediaAssetsDeleteParams:
     asset_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class MediaAssetsUpdateParams:
     asset_id: str
 
 
 MediaAssetsUpdateBody: TypeAlias = Body["models.MediaAssetPatchRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class MediaAssetsReprocessParams:
     asset_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class MediaAssetsSignParams:
     asset_id: str
 
 
 MediaAssetsSignBody: TypeAlias = Body["models.MediaSignedUrlRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class MediaSourcesPutParams:
     asset_id: str
     expires: int | None = None
@@ -333,20 +333,20 @@ class MediaSourcesPutParams:
 
 MediaSourcesPutBody: TypeAlias = Body[Any]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class MediaUploadsCreateParams:
     asset_id: str
 
 
 MediaUploadsCreateBody: TypeAlias = Body["models.MediaMultipartInitiateRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class MediaUploadsDeleteParams:
     asset_id: str
     upload_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class MediaUploadsCompleteParams:
     asset_id: str
     upload_id: str
@@ -354,7 +354,7 @@ class MediaUploadsCompleteParams:
 
 MediaUploadsCompleteBody: TypeAlias = Body["models.MediaMultipartCompleteRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class MediaUploadsPartsCreateParams:
     asset_id: str
     upload_id: str
@@ -363,7 +363,7 @@ class MediaUploadsPartsCreateParams:
 
 MediaUploadsPartsCreateBody: TypeAlias = Body["models.MediaMultipartPartUrlsRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class MediaImagesGetParams:
     asset_id: str
     w: int | None = None
@@ -372,30 +372,30 @@ class MediaImagesGetParams:
     format: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class MediaImagesVariantsGetParams:
     asset_id: str
     variant: Literal['avatar', 'thumb', 'card', 'hero']
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class MediaVideosManifestGetParams:
     asset_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class MediaVideosPosterGetParams:
     asset_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class MediaVideosRenditionsGetParams:
     asset_id: str
     rendition: str
     file: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class MediaVideosThumbsGetParams:
     asset_id: str
     name: str
@@ -403,20 +403,20 @@ class MediaVideosThumbsGetParams:
 
 ModelRecommendationsCreateBody: TypeAlias = Body["models.ModelRecommendationRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ModelsListParams:
     include_unavailable: bool = False
     ready: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ModelsGetParams:
     model_id: str
     include_unavailable: bool = False
     ready: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OrchestrationsListParams:
     workspace_id: str | None = None
     status: str | None = None
@@ -426,220 +426,220 @@ class OrchestrationsListParams:
 
 OrchestrationsCreateBody: TypeAlias = Body["models.OrchestrationCreateRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OrchestrationsGetParams:
     id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OrchestrationsArtifactsListParams:
     id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OrchestrationsCancelParams:
     id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OrchestrationsCandidatesListParams:
     id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OrchestrationsEventsListParams:
     id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OrchestrationsLocksListParams:
     id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OrchestrationsMergeParams:
     id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OrchestrationsTasksListParams:
     id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OrchestrationsTasksRetryParams:
     id: str
     task_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OrchestrationsUndoParams:
     id: str
 
 
 TrialsCreateBody: TypeAlias = Body["models.VscodeTrialRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AppConfigGetParams:
     project_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class BoxGetParams:
     project_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class BoxDocumentsCreateParams:
     project_id: str
 
 
 BoxDocumentsCreateBody: TypeAlias = Body["models.BoxDocumentUploadRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class BoxDocumentsGetParams:
     project_id: str
     document_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class BoxDocumentsDeleteParams:
     project_id: str
     document_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class BoxDocumentsChunksGetParams:
     project_id: str
     document_id: str
     chunk_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class BoxDocumentsReindexParams:
     project_id: str
     document_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class BoxDocumentsSourceGetParams:
     project_id: str
     document_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class BoxQueryParams:
     project_id: str
 
 
 BoxQueryBody: TypeAlias = Body["models.BoxQueryRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CronListParams:
     project_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CronCreateParams:
     project_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DatabasesListParams:
     project_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DatabasesCreateParams:
     project_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DatabasesGetParams:
     project_id: str
     database_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DatabasesAttachParams:
     project_id: str
     database_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DatabasesCredentialsRotateParams:
     project_id: str
     database_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ProjectEventsListParams:
     project_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class InferencePoliciesGetParams:
     project_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class InferencePoliciesUpdateParams:
     project_id: str
 
 
 InferencePoliciesUpdateBody: TypeAlias = Body["models.ContentCapturePolicy"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class JobRunsListParams:
     project_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class JobRunsGetParams:
     project_id: str
     run_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class JobRunsRetryParams:
     project_id: str
     run_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class JobsListParams:
     project_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class JobsCreateParams:
     project_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class JobRunsCreateParams:
     project_id: str
     job_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class QueueMessagesListParams:
     project_id: str
     queue_name: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class QueueMessagesCreateParams:
     project_id: str
     queue_name: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SecretsListParams:
     project_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SecretsPutParams:
     project_id: str
     name: str
@@ -647,64 +647,64 @@ class SecretsPutParams:
 
 SecretsPutBody: TypeAlias = Body["models.ProjectSecretUpsertRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SecretsDeleteParams:
     project_id: str
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class WebhookDeliveriesListParams:
     project_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class WebhookDeliveriesReplayParams:
     project_id: str
     delivery_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class WebhooksListParams:
     project_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class WebhooksCreateParams:
     project_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class WebhooksDisableParams:
     project_id: str
     webhook_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class WebhooksSecretRotateParams:
     project_id: str
     webhook_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ReadyGetParams:
     include_unavailable: bool = False
     ready: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RequestHistoryGetParams:
     request_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RequestHistoryFeedbackCreateParams:
     request_id: str
 
 
 RequestHistoryFeedbackCreateBody: TypeAlias = Body["models.RequestFeedbackRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RequestHistoryReplayParams:
     request_id: str
 
@@ -713,22 +713,22 @@ ResponsesCreateBody: TypeAlias = Body["models.ResponsesCreateRequest"]
 
 ResponsesInputTokensCountBody: TypeAlias = Body["models.ResponseInputTokensRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ResponsesGetParams:
     response_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ResponsesDeleteParams:
     response_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ResponsesCancelParams:
     response_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ResponsesInputItemsListParams:
     response_id: str
     after: str | None = None
@@ -737,7 +737,7 @@ class ResponsesInputItemsListParams:
     include: list[Literal['file_search_call.results', 'message.input_image.image_url', 'computer_call_output.output.image_url', 'reasoning.encrypted_content']] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SolanaRpcCallParams:
     network: Literal['mainnet', 'devnet']
     api_key: str | None = None
@@ -745,7 +745,7 @@ class SolanaRpcCallParams:
 
 SolanaRpcCallBody: TypeAlias = Body["models.SolanaJsonRpcRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class StatusGetParams:
     include_unavailable: bool = False
     ready: bool = False
@@ -753,13 +753,13 @@ class StatusGetParams:
 
 StorageAllocationsCreateBody: TypeAlias = Body["models.ObjectStorageAllocationCreateRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class S3ObjectsGetParams:
     bucket: str
     key: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class S3ObjectsPutParams:
     bucket: str
     key: str
@@ -767,19 +767,19 @@ class S3ObjectsPutParams:
 
 S3ObjectsPutBody: TypeAlias = Body[Any]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class S3ObjectsDeleteParams:
     bucket: str
     key: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class S3ObjectsHeadParams:
     bucket: str
     key: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class VectorStoresListParams:
     limit: int | None = None
     after: str | None = None
@@ -787,55 +787,55 @@ class VectorStoresListParams:
 
 VectorStoresCreateBody: TypeAlias = Body["models.CreateVectorStoreRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class VectorStoresGetParams:
     vector_store_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class VectorStoresUpdateParams:
     vector_store_id: str
 
 
 VectorStoresUpdateBody: TypeAlias = Body["models.UpdateVectorStoreRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class VectorStoresDeleteParams:
     vector_store_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class VectorStoreFilesListParams:
     vector_store_id: str
     limit: int | None = None
     after: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class VectorStoreFilesCreateParams:
     vector_store_id: str
 
 
 VectorStoreFilesCreateBody: TypeAlias = Body["models.AttachVectorStoreFileRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class VectorStoreFilesGetParams:
     vector_store_id: str
     file_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class VectorStoreFilesDeleteParams:
     vector_store_id: str
     file_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class VectorStoresReindexParams:
     vector_store_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class VectorStoresSearchParams:
     vector_store_id: str
 
@@ -844,7 +844,7 @@ VectorStoresSearchBody: TypeAlias = Body["models.VectorStoreSearchRequest"]
 
 VideosCreateBody: TypeAlias = Body["models.VideoGenerationRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class VideosGetParams:
     job_id: str
 

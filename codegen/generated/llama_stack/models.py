@@ -1016,15 +1016,7 @@ class ValidationFailure(View):
     error: Error
 
 
-class Error1(View):
-    detail: str
-
-
 class Failure(View):
-    error: Error1
-
-
-class Absence(View):
     detail: str
 
 

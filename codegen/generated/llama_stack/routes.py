@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from codegen.generated.llama_stack import models
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DatasetRowsListParams:
     dataset_id: str
     rows_in_page: int
@@ -33,14 +33,14 @@ CompletionsCreateBody: TypeAlias = Body["models.CompletionRequest"]
 
 AgentsCreateBody: TypeAlias = Body["models.CreateAgentRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AgentSessionsCreateParams:
     agent_id: str
 
 
 AgentSessionsCreateBody: TypeAlias = Body["models.CreateAgentSessionRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AgentTurnsCreateParams:
     agent_id: str
     session_id: str
@@ -48,19 +48,19 @@ class AgentTurnsCreateParams:
 
 AgentTurnsCreateBody: TypeAlias = Body["models.CreateAgentTurnRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AgentsDeleteParams:
     agent_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AgentSessionsGetParams:
     session_id: str
     agent_id: str
     turn_ids: list[str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AgentSessionsDeleteParams:
     session_id: str
     agent_id: str
@@ -68,14 +68,14 @@ class AgentSessionsDeleteParams:
 
 EmbeddingsCreateBody: TypeAlias = Body["models.EmbeddingsRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EvalRowsEvaluateParams:
     task_id: str
 
 
 EvalRowsEvaluateBody: TypeAlias = Body["models.EvaluateRowsRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AgentStepsGetParams:
     agent_id: str
     session_id: str
@@ -83,97 +83,97 @@ class AgentStepsGetParams:
     step_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AgentTurnsGetParams:
     agent_id: str
     session_id: str
     turn_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DatasetsGetParams:
     dataset_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DatasetsUnregisterParams:
     dataset_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EvalTasksGetParams:
     eval_task_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ModelsGetParams:
     model_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ModelsUnregisterParams:
     model_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ScoringFunctionsGetParams:
     scoring_fn_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ShieldsGetParams:
     identifier: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SpansGetParams:
     trace_id: str
     span_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SpansTreeGetParams:
     span_id: str
     attributes_to_return: list[str] | None = None
     max_depth: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ToolsGetParams:
     tool_name: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ToolGroupsGetParams:
     toolgroup_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ToolGroupsUnregisterParams:
     toolgroup_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TracesGetParams:
     trace_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PostTrainingJobsArtifactsGetParams:
     job_uuid: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PostTrainingJobsStatusGetParams:
     job_uuid: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class VectorDbsGetParams:
     vector_db_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class VectorDbsUnregisterParams:
     vector_db_id: str
 
@@ -184,19 +184,19 @@ VectorChunksInsertBody: TypeAlias = Body["models.InsertChunksRequest"]
 
 RuntimeToolsInvokeBody: TypeAlias = Body["models.InvokeToolRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EvalJobsGetParams:
     task_id: str
     job_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EvalJobsCancelParams:
     task_id: str
     job_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EvalJobsResultGetParams:
     job_id: str
     task_id: str
@@ -208,7 +208,7 @@ EvalTasksRegisterBody: TypeAlias = Body["models.RegisterEvalTaskRequest"]
 
 ModelsRegisterBody: TypeAlias = Body["models.RegisterModelRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RuntimeToolsListParams:
     tool_group_id: str | None = None
     mcp_endpoint: dict[str, Any] | None = None
@@ -220,7 +220,7 @@ ShieldsRegisterBody: TypeAlias = Body["models.RegisterShieldRequest"]
 
 ToolGroupsRegisterBody: TypeAlias = Body["models.RegisterToolGroupRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ToolsListParams:
     toolgroup_id: str | None = None
 
@@ -235,14 +235,14 @@ RagContextQueryBody: TypeAlias = Body["models.QueryRequest"]
 
 VectorChunksQueryBody: TypeAlias = Body["models.QueryChunksRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SpansQueryParams:
     attribute_filters: list[dict[str, Any]]
     attributes_to_return: list[str]
     max_depth: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TracesQueryParams:
     attribute_filters: list[dict[str, Any]] | None = None
     limit: int | None = None
@@ -250,7 +250,7 @@ class TracesQueryParams:
     order_by: list[str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EvalJobsCreateParams:
     task_id: str
 
@@ -290,7 +290,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -317,7 +317,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -344,7 +344,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -371,7 +371,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -398,7 +398,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -425,7 +425,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -452,7 +452,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -479,7 +479,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -508,7 +508,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -538,7 +538,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -565,7 +565,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -594,7 +594,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -622,7 +622,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -649,7 +649,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -678,7 +678,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -708,7 +708,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -737,7 +737,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -764,7 +764,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -791,7 +791,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -818,7 +818,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -845,7 +845,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -872,7 +872,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -899,7 +899,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -926,7 +926,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -954,7 +954,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -983,7 +983,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -1010,7 +1010,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -1037,7 +1037,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -1064,7 +1064,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -1091,7 +1091,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -1118,7 +1118,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -1145,7 +1145,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -1170,7 +1170,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -1197,7 +1197,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -1224,7 +1224,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -1249,7 +1249,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -1276,7 +1276,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -1303,7 +1303,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -1330,7 +1330,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -1358,7 +1358,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -1386,7 +1386,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -1414,7 +1414,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -1439,7 +1439,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -1466,7 +1466,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -1491,7 +1491,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -1518,7 +1518,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -1543,7 +1543,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -1570,7 +1570,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -1595,7 +1595,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -1620,7 +1620,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -1648,7 +1648,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -1673,7 +1673,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -1700,7 +1700,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -1725,7 +1725,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -1752,7 +1752,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -1777,7 +1777,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -1804,7 +1804,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -1831,7 +1831,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -1856,7 +1856,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -1883,7 +1883,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -1910,7 +1910,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -1937,7 +1937,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -1964,7 +1964,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -1991,7 +1991,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -2020,7 +2020,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -2050,7 +2050,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -2079,7 +2079,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -2106,7 +2106,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -2133,7 +2133,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -2160,7 +2160,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -2187,7 +2187,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -2214,7 +2214,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -2241,7 +2241,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
@@ -2266,7 +2266,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ValidationFailure'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
-            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Absence'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),
             Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Failure'),)),

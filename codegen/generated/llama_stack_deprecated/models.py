@@ -1563,6 +1563,14 @@ class ListToolsResponse(View):
     data: list[dict[str, Any]]
 
 
+class OpenAIUsage(View):
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_tokens_details: dict[str, int] | None = None
+    completion_tokens_details: dict[str, int] | None = None
+
+
 class SamplingParams(View):
     model_config = ConfigDict(
         extra='forbid',
@@ -2089,7 +2097,7 @@ class OpenAIChunkChoice(View):
         extra='forbid',
     )
     delta: OpenAIChoiceDelta
-    finish_reason: str
+    finish_reason: str | None
     index: int
     logprobs: OpenAIChoiceLogprobs | None = None
 
@@ -2098,7 +2106,7 @@ class OpenAICompletionChoice(View):
     model_config = ConfigDict(
         extra='forbid',
     )
-    finish_reason: str
+    finish_reason: str | None
     text: str
     index: int
     logprobs: OpenAIChoiceLogprobs | None = None
@@ -2369,6 +2377,7 @@ class OpenAIChatCompletion(View):
     object: Literal['chat.completion']
     created: int
     model: str
+    usage: OpenAIUsage | None = None
 
 
 class OpenAIChatCompletionChunk(View):
@@ -2380,6 +2389,7 @@ class OpenAIChatCompletionChunk(View):
     object: Literal['chat.completion.chunk']
     created: int
     model: str
+    usage: OpenAIUsage | None = None
 
 
 class OpenAICompletionWithInputMessages(View):
@@ -2403,6 +2413,7 @@ class OpenAICompletion(View):
     created: int
     model: str
     object: Literal['text_completion']
+    usage: OpenAIUsage | None = None
 
 
 class ListOpenAIResponseObject(View):

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from codegen.generated.llama_stack_deprecated import models
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AgentsListParams:
     start_index: int | None = None
     limit: int | None = None
@@ -19,37 +19,37 @@ class AgentsListParams:
 
 AgentsCreateBody: TypeAlias = Body["models.CreateAgentRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AgentsGetParams:
     agent_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AgentsDeleteParams:
     agent_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AgentSessionsCreateParams:
     agent_id: str
 
 
 AgentSessionsCreateBody: TypeAlias = Body["models.CreateAgentSessionRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AgentSessionsGetParams:
     session_id: str
     agent_id: str
     turn_ids: list[str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AgentSessionsDeleteParams:
     session_id: str
     agent_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AgentTurnsCreateParams:
     agent_id: str
     session_id: str
@@ -57,14 +57,14 @@ class AgentTurnsCreateParams:
 
 AgentTurnsCreateBody: TypeAlias = Body["models.CreateAgentTurnRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AgentTurnsGetParams:
     agent_id: str
     session_id: str
     turn_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AgentTurnsResumeParams:
     agent_id: str
     session_id: str
@@ -73,7 +73,7 @@ class AgentTurnsResumeParams:
 
 AgentTurnsResumeBody: TypeAlias = Body["models.ResumeAgentTurnRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AgentStepsGetParams:
     agent_id: str
     session_id: str
@@ -81,21 +81,21 @@ class AgentStepsGetParams:
     step_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AgentSessionsListParams:
     agent_id: str
     start_index: int | None = None
     limit: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DatasetRowsAppendParams:
     dataset_id: str
 
 
 DatasetRowsAppendBody: TypeAlias = Body["models.AppendRowsRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DatasetRowsListParams:
     dataset_id: str
     start_index: int | None = None
@@ -104,61 +104,61 @@ class DatasetRowsListParams:
 
 DatasetsRegisterBody: TypeAlias = Body["models.RegisterDatasetRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DatasetsGetParams:
     dataset_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DatasetsUnregisterParams:
     dataset_id: str
 
 
 BenchmarksRegisterBody: TypeAlias = Body["models.RegisterBenchmarkRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class BenchmarksGetParams:
     benchmark_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class BenchmarksUnregisterParams:
     benchmark_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EvalRowsEvaluateParams:
     benchmark_id: str
 
 
 EvalRowsEvaluateBody: TypeAlias = Body["models.EvaluateRowsRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EvalJobsCreateParams:
     benchmark_id: str
 
 
 EvalJobsCreateBody: TypeAlias = Body["models.RunEvalRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EvalJobsGetParams:
     benchmark_id: str
     job_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EvalJobsCancelParams:
     benchmark_id: str
     job_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EvalJobsResultGetParams:
     benchmark_id: str
     job_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ChatCompletionsListParams:
     after: str | None = None
     limit: int | None = None
@@ -168,7 +168,7 @@ class ChatCompletionsListParams:
 
 ChatCompletionsCreateBody: TypeAlias = Body["models.OpenaiChatCompletionRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ChatCompletionsGetParams:
     completion_id: str
 
@@ -177,7 +177,7 @@ CompletionsCreateBody: TypeAlias = Body["models.OpenaiCompletionRequest"]
 
 EmbeddingsCreateBody: TypeAlias = Body["models.OpenaiEmbeddingsRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FilesListParams:
     after: str | None = None
     limit: int | None = None
@@ -187,24 +187,24 @@ class FilesListParams:
 
 FilesCreateBody: TypeAlias = Body[Any]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FilesGetParams:
     file_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FilesDeleteParams:
     file_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FilesContentGetParams:
     file_id: str
 
 
 ModerationsCreateBody: TypeAlias = Body["models.RunModerationRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ResponsesListParams:
     after: str | None = None
     limit: int | None = None
@@ -214,17 +214,17 @@ class ResponsesListParams:
 
 ResponsesCreateBody: TypeAlias = Body["models.ResponsesCreateRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ResponsesGetParams:
     response_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ResponsesDeleteParams:
     response_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ResponsesInputItemsListParams:
     response_id: str
     after: str | None = None
@@ -234,7 +234,7 @@ class ResponsesInputItemsListParams:
     order: Literal['asc', 'desc'] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class VectorStoresListParams:
     limit: int | None = None
     order: str | None = None
@@ -244,43 +244,43 @@ class VectorStoresListParams:
 
 VectorStoresCreateBody: TypeAlias = Body["models.OpenaiCreateVectorStoreRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class VectorStoresGetParams:
     vector_store_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class VectorStoresUpdateParams:
     vector_store_id: str
 
 
 VectorStoresUpdateBody: TypeAlias = Body["models.OpenaiUpdateVectorStoreRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class VectorStoresDeleteParams:
     vector_store_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class VectorStoreFileBatchesCreateParams:
     vector_store_id: str
 
 
 VectorStoreFileBatchesCreateBody: TypeAlias = Body["models.OpenaiCreateVectorStoreFileBatchRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class VectorStoreFileBatchesGetParams:
     batch_id: str
     vector_store_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class VectorStoreFileBatchesCancelParams:
     batch_id: str
     vector_store_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class VectorStoreFileBatchesFilesListParams:
     batch_id: str
     vector_store_id: str
@@ -291,7 +291,7 @@ class VectorStoreFileBatchesFilesListParams:
     order: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class VectorStoreFilesListParams:
     vector_store_id: str
     limit: int | None = None
@@ -301,20 +301,20 @@ class VectorStoreFilesListParams:
     filter: Literal['completed'] | Literal['in_progress'] | Literal['cancelled'] | Literal['failed'] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class VectorStoreFilesCreateParams:
     vector_store_id: str
 
 
 VectorStoreFilesCreateBody: TypeAlias = Body["models.OpenaiAttachFileToVectorStoreRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class VectorStoreFilesGetParams:
     vector_store_id: str
     file_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class VectorStoreFilesUpdateParams:
     vector_store_id: str
     file_id: str
@@ -322,33 +322,33 @@ class VectorStoreFilesUpdateParams:
 
 VectorStoreFilesUpdateBody: TypeAlias = Body["models.OpenaiUpdateVectorStoreFileRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class VectorStoreFilesDeleteParams:
     vector_store_id: str
     file_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class VectorStoreFilesContentGetParams:
     vector_store_id: str
     file_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class VectorStoresSearchParams:
     vector_store_id: str
 
 
 VectorStoresSearchBody: TypeAlias = Body["models.OpenaiSearchVectorStoreRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PostTrainingJobsArtifactsGetParams:
     job_uuid: str
 
 
 PostTrainingJobsCancelBody: TypeAlias = Body["models.CancelTrainingJobRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PostTrainingJobsStatusGetParams:
     job_uuid: str
 
@@ -357,7 +357,7 @@ PostTrainingPreferenceOptimizeBody: TypeAlias = Body["models.PreferenceOptimizeR
 
 PostTrainingSupervisedFineTuneBody: TypeAlias = Body["models.SupervisedFineTuneRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class MetricsQueryParams:
     metric_name: str
 
@@ -368,7 +368,7 @@ SpansQueryBody: TypeAlias = Body["models.QuerySpansRequest"]
 
 SpansExportBody: TypeAlias = Body["models.SaveSpansToDatasetRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SpansTreeGetParams:
     span_id: str
 
@@ -377,18 +377,18 @@ SpansTreeGetBody: TypeAlias = Body["models.GetSpanTreeRequest"]
 
 TracesQueryBody: TypeAlias = Body["models.QueryTracesRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TracesGetParams:
     trace_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SpansGetParams:
     trace_id: str
     span_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ToolsListParams:
     toolgroup_id: str | None = None
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from codegen.generated.maniac import models
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ChatCompletionsListParams:
     limit: int = 20
     offset: int = 0
@@ -24,25 +24,25 @@ ChatCompletionsListBody: TypeAlias = Body["models.ChatCompletionsListRequest"]
 
 ChatCompletionsCreateBody: TypeAlias = Body["models.ChatReq"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ChatCompletionsRetrieveParams:
     completion_id: str
 
 
 ChatCompletionsRegisterBody: TypeAlias = Body["models.RegisterReq"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TracesListParams:
     limit: int = 20
     offset: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TracesRetrieveParams:
     id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ContainersListParams:
     limit: int = 20
     offset: int = 0
@@ -50,24 +50,24 @@ class ContainersListParams:
 
 ContainersCreateBody: TypeAlias = Body["models.CreateContainerReq"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ContainersRetrieveParams:
     label: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ContainersDeleteParams:
     label: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ContainersUpdateParams:
     label: str
 
 
 ContainersUpdateBody: TypeAlias = Body["models.UpdateContainerReq"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ModelsListParams:
     limit: int = 500
     offset: int = 0
@@ -76,7 +76,7 @@ class ModelsListParams:
 
 ContainersModelsAddBody: TypeAlias = Body["models.AddModelToContainerReq"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FilesListParams:
     purpose: str | None = None
     limit: int = 100
@@ -85,29 +85,29 @@ class FilesListParams:
 
 FilesCreateBody: TypeAlias = Body[Any]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FilesRetrieveParams:
     file_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FilesDeleteParams:
     file_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FilesContentParams:
     file_id: str
 
 
 RlmResponsesCreateBody: TypeAlias = Body["models.RlmResponsesCreateRequest"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RlmResponsesRetrieveParams:
     response_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EvaluatorsListParams:
     container: str | None = None
     limit: int = 20
@@ -116,24 +116,24 @@ class EvaluatorsListParams:
 
 EvaluatorsCreateBody: TypeAlias = Body["models.EvaluatorReq"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EvaluatorsRetrieveParams:
     evaluator: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EvaluatorsUpdateParams:
     evaluator: str
 
 
 EvaluatorsUpdateBody: TypeAlias = Body["models.UpdateEvaluatorReq"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EvaluatorsDeleteParams:
     evaluator_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EvaluationRunsListParams:
     container: str | None = None
     status: str | None = None
@@ -143,12 +143,12 @@ class EvaluationRunsListParams:
 
 EvaluationRunsCreateBody: TypeAlias = Body["models.EvaluationRunReq"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EvaluationRunsRetrieveParams:
     run_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DatasetsListParams:
     limit: int = 100
     offset: int = 0
@@ -157,7 +157,7 @@ class DatasetsListParams:
 
 DatasetsCreateBody: TypeAlias = Body["models.CreateDatasetReq"]
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DatasetsRetrieveParams:
     dataset_id: str
 

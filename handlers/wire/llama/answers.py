@@ -21,7 +21,7 @@ def chat_answer(body: Mapping[str, Any]) -> dict[str, Any]:
     for tool_call in message.get("tool_calls") or []:
         parsed = parse_tool_call(tool_call)
         if parsed is None:
-            broken.append(orjson.dumps(tool_call["function"]).decode())
+            broken.append(broken_call(tool_call))
         else:
             calls.append(parsed)
     completion_message = {
@@ -50,6 +50,12 @@ def parse_tool_call(tool_call: Mapping[str, Any]) -> dict[str, Any] | None:
     if not isinstance(arguments, dict):
         return None
     return {"call_id": tool_call.get("id") or "", "tool_name": function.get("name") or "", "arguments": arguments}
+
+
+def broken_call(tool_call: Mapping[str, Any]) -> str:
+    """A call that cannot be parsed, as text."""
+    function = tool_call.get("function") or {}
+    return orjson.dumps({name: function.get(name) for name in ("name", "arguments")}).decode()
 
 
 def chat_logprobs(choice: Mapping[str, Any]) -> dict[str, Any]:

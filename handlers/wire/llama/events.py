@@ -7,7 +7,7 @@ from typing import Any, cast
 from handlers.core.asks import Chunk
 from handlers.core.chat import Stream
 from handlers.wire import openai_chat, sse
-from handlers.wire.llama.answers import chat_logprobs, parse_tool_call, stop_reason, text_logprobs
+from handlers.wire.llama.answers import broken_call, chat_logprobs, parse_tool_call, stop_reason, text_logprobs
 from handlers.wire.reply import EventStream, Last
 
 
@@ -74,7 +74,7 @@ class _Calls:
         if self._index is None:
             return
         parsed = parse_tool_call(self._call)
-        yield _call_delta(parsed or self._call["function"]["arguments"], "succeeded" if parsed else "failed")
+        yield _call_delta(parsed or broken_call(self._call), "succeeded" if parsed else "failed")
         self._index = None
 
 

@@ -62,11 +62,16 @@ def _choice(choice: Any, has_tools: bool) -> tuple[str, list[str] | None]:
         return "required", None
     if isinstance(choice, dict):
         if choice.get("type") == "allowed_tools":
-            allowed = choice.get("allowed_tools")
-            allowed = allowed if isinstance(allowed, dict) else {}
-            return allowed.get("mode", "auto"), [_name_of(tool) for tool in allowed.get("tools") or []]
+            return _allowed(choice.get("allowed_tools"))
         return "required", [_name_of(choice)]
     raise Refused(f"tool_choice {choice!r} is not known", param="tool_choice")
+
+
+def _allowed(allowed: Any) -> tuple[str, list[str]]:
+    mode, names = (allowed.get("mode", "auto"), allowed.get("tools")) if isinstance(allowed, dict) else (None, None)
+    if mode not in ("auto", "required") or not isinstance(names, list):
+        raise Refused("tool_choice.allowed_tools must have a mode and a list of tools", param="tool_choice")
+    return mode, [_name_of(tool) for tool in names]
 
 
 def _name_of(tool: Any) -> str:

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from random import Random
 
 import asyncpg
 import pytest
@@ -19,7 +20,8 @@ from storage.errors import RowRefused, SchemaMismatch, StorageConflict, StorageU
 from storage.ledger import Ledger
 from storage.ledger_record import Record
 from storage.migrations import HEAD, REVISIONS
-from storage.migrations.run import config
+from storage.migrations.fresh import create
+from storage.migrations.run import config, upgrade
 from storage.presence import Presence
 from storage.repositories.organisations import Organisation, Organisations
 from storage.repositories.requests import Requests
@@ -39,13 +41,42 @@ async def keep(database: Database, organisation: Organisation) -> None:
         await Organisations(database).insert(tx, organisation)
 
 
-async def test_migrations_make_exactly_the_tables_of_the_models(database: Database) -> None:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    url = (
+        f"sqlite:///{tmp_path}/empty.db" if request.param == "sqlite" else request.getfixturevalue("empty_postgres_url")
+    )
+    return str(url)
+
+
+@pytest.mark.parametrize("make", [create, upgrade], ids=["at once", "by its history"])
+async def test_a_schema_has_exactly_the_tables_of_the_models(
+    empty_url: str, make: Callable[[Connection], None]
+) -> None:
+    empty = Database.open(empty_url)
+
     def differences(connection: Connection) -> list[object]:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
         return list(compare_metadata(context, METADATA))
 
-    async with database.reading() as connection:
+    async with empty.writing() as tx:
+        await tx.run_sync(make)
+    async with empty.reading() as connection:
         assert await connection.run_sync(differences) == []
+    assert await empty.revision() == HEAD
+    await empty.close()
+
+
+async def test_an_sqlite_schema_made_at_once_is_the_one_that_its_history_makes(tmp_path: Path) -> None:
+    schemas = []
+    for make in (create, upgrade):
+        database = Database.open(f"sqlite:///{tmp_path}/{make.__name__}.db")
+        async with database.writing() as tx:
+            await tx.run_sync(make)
+            rows = await tx.execute(text("SELECT type, name, sql FROM sqlite_master"))
+            schemas.append({(row.type, row.name, " ".join((row.sql or "").split())) for row in rows})
+        await database.close()
+    assert schemas[0] == schemas[1]
 
 
 def test_the_listed_revisions_are_those_that_alembic_finds() -> None:
@@ -73,7 +104,7 @@ print("alembic" in sys.modules)
 """
 
 
-async def test_only_a_start_that_migrates_imports_alembic(tmp_path: Path) -> None:
+async def test_neither_a_first_start_nor_another_imports_alembic(tmp_path: Path) -> None:
     imported = []
     for _ in range(2):
         started = await asyncio.create_subprocess_exec(
@@ -81,7 +112,7 @@ async def test_only_a_start_that_migrates_imports_alembic(tmp_path: Path) -> Non
         )
         output, _ = await started.communicate()
         imported.append(output.split())
-    assert imported == [[b"True"], [b"False"]]
+    assert imported == [[b"False"], [b"False"]]
 
 
 async def test_an_sqlite_schema_is_made_on_start_by_whichever_process_is_first(tmp_path: Path) -> None:
@@ -153,6 +184,12 @@ async def test_a_text_that_cannot_be_kept_is_refused_or_not_found(database: Data
         return
     with pytest.raises(RowRefused):
         await Organisations(database).find(slug)
+
+
+async def test_a_name_beyond_what_postgres_can_index_is_refused(postgres_only: Database) -> None:
+    name = Random(1).randbytes(10_000).hex()  # which does not compress
+    with pytest.raises(RowRefused):
+        await keep(postgres_only, Organisation("org_1", name, "x", datetime.now(UTC)))
 
 
 async def test_connections_that_postgres_cut_are_replaced(postgres_only: Database) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import orjson
+
 from storage.database import Database
 from storage.presence import Presence
 from storage.repositories.audit import Audit, Entry
@@ -170,6 +172,16 @@ async def test_registered_models_belong_to_their_project(database: Database, pro
     assert await models.delete(projects.other.id, "meta/llama") is False
     assert await models.delete(projects.mine.id, "meta/llama") is True
     assert await models.get(projects.mine.id, "meta/llama") is None
+
+
+async def test_numbers_of_any_size_come_back_as_json_has_them(database: Database, projects: Two) -> None:
+    numbers = [1e308, -1e30, 2**64 - 1, -(2**63), 1.5, 0]
+    model = RegisteredModel(projects.mine.id, "m", "m", "ollama", "llm", NOW, {"numbers": numbers})
+    await RegisteredModels(database).put(model)
+    found = await RegisteredModels(database).get(projects.mine.id, "m")
+    assert found is not None
+    assert found.metadata == model.metadata
+    assert orjson.loads(orjson.dumps(found.metadata)) == {"numbers": numbers}
 
 
 async def test_idempotency_keys_of_two_projects_do_not_meet(database: Database, projects: Two) -> None:

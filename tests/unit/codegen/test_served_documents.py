@@ -129,7 +129,7 @@ def test_ids_that_hold_slashes_are_marked(api: str) -> None:
 ERRORS = {
     "maniac": {"error": {"code": "not_found", "message": "no such thing", "details": None}},
     "ipop": {"error": "no such thing", "code": "bad_request", "request_id": "r", "retryable": False},
-    "llama_stack": {"detail": "no such thing", "error": {"detail": "no such thing"}},
+    "llama_stack": {"detail": "no such thing"},
     "llama_stack_deprecated": {"status": 404, "title": "Not Found", "detail": "no such thing"},
 }
 

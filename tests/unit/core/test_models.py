@@ -6,6 +6,7 @@ import pytest
 
 from handlers.core.asks import ChatAsk
 from handlers.core.catalog import Catalog, CatalogHolder, Deployment
+from handlers.core.errors import Invalid
 from handlers.core.models import Offer, Wish, find_model, list_models, register_model
 from handlers.core.routing import plan
 from handlers.core.services import Services
@@ -54,6 +55,21 @@ async def test_a_registration_lies_over_the_catalog_for_its_project_only() -> No
     theirs = await find_model("openai/gpt-5.5", other)
     assert theirs is not None
     assert not theirs.registered
+
+
+async def test_no_id_holds_what_postgres_cannot_keep() -> None:
+    with pytest.raises(Invalid, match="NUL"):
+        await register_model(Wish("a\0b", "simulator"), make_call("llama_stack"))
+
+
+@pytest.mark.parametrize("size", [1e30, -5, 0.5, "x", True])
+async def test_a_size_that_is_none_is_not_believed(size: object) -> None:
+    services = make_services()
+    metadata = {"context_length": size, "embedding_dimension": size}
+    await register_model(Wish("mine", "simulator", metadata=metadata), make_call("llama_stack", services))
+    offer = await offer_of("mine", services)
+    assert (offer.model.context_tokens, offer.model.embedding_dimensions) == (0, None)
+    assert offer.metadata == metadata
 
 
 async def test_a_registered_alias_has_the_catalogs_capabilities_and_prices() -> None:

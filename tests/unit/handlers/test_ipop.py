@@ -7,13 +7,16 @@ import pytest
 
 from codegen.generated.ipop.routes import ModelsGetParams, ModelsListParams, ReadyGetParams, StatusGetParams
 from handlers.core.call import Call
+from handlers.core.catalog import Catalog, CatalogHolder
 from handlers.core.errors import Forbidden, Invalid, NotFound, NotImplementedYet, Unavailable
 from handlers.core.services import Services
 from handlers.ipop.chat import chat_completions_create
 from handlers.ipop.document import openapi_get
 from handlers.ipop.models import models_get, models_list
 from handlers.ipop.status import ready_get, status_get
+from tests.unit.core.vendors import Vendor
 from tests.unit.handlers.bench import (
+    FULL,
     always,
     body_of,
     check_answer,
@@ -74,12 +77,23 @@ async def test_the_smaller_of_two_limits_on_the_answer_holds() -> None:
     short = check_answer("ipop", CREATE, await ask(max_tokens=50, metadata={"max_output_tokens": 2}))
     assert short["usage"]["completion_tokens"] == 2
     assert short["choices"][0]["finish_reason"] == "length"
+    limits: dict[str, Any] = {"max_tokens": 50, "max_completion_tokens": 60, "metadata": {"max_output_tokens": 2}}
+    assert check_answer("ipop", CREATE, await ask(**limits))["usage"]["completion_tokens"] == 2
 
 
 async def test_an_answer_stops_where_the_money_ends() -> None:
     cheap = check_answer("ipop", CREATE, await ask(metadata={"max_cost_usd": 0.0002}))
     assert cheap["choices"][0]["finish_reason"] == "length"
     assert 0 < cheap["ipop"]["cost_usd"] <= 0.0002
+
+
+@pytest.mark.parametrize("max_cost_usd", [100, 1e300])
+async def test_money_that_no_answer_can_cost_limits_nothing(max_cost_usd: float) -> None:
+    vendor = Vendor("openai")
+    call = make_call("ipop", make_services(vendor))
+    body = {"model": "openai/gpt-5.5", "messages": said("hi"), "metadata": {"max_cost_usd": max_cost_usd}}
+    await chat_completions_create(body_of(body), call)
+    assert "max_completion_tokens" not in vendor.asked[0].options
 
 
 @pytest.mark.parametrize(
@@ -218,6 +232,16 @@ async def test_readiness_recommends_a_model_and_says_how_to_check() -> None:
     assert content["recommended_model_id"] == "openai/gpt-5.5"
     assert "http://here:8321/ipop/v1" in content["setup"]["env"]
     assert '"model": "openai/gpt-5.5"' in content["setup"]["chat_check"]
+
+
+async def test_lines_to_copy_into_a_shell_hold_no_commands_of_others() -> None:
+    call = make_call("ipop")
+    strange = replace(call, headers={"host": "$(id)", "x-forwarded-proto": "$(id)"}, scheme="https")
+    setup = check_answer("ipop", "GET /ready", await ready_get(ReadyGetParams(), strange))["setup"]
+    assert "https://localhost/ipop/v1" in setup["env"]
+    quoted = make_services(catalog=CatalogHolder(Catalog([replace(FULL, id="a'$(id)'")])))
+    setup = (await ready_get(ReadyGetParams(), make_call("ipop", quoted)))["setup"]
+    assert """'{"model": "a'"'"'$(id)'"'"'",""" in setup["chat_check"]
 
 
 async def test_nothing_is_ready_where_nothing_can_chat() -> None:

@@ -97,7 +97,8 @@ async def test_a_tool_call_that_was_cut_off_is_shown_as_text_and_failed() -> Non
     assert message["tool_calls"] == []
     assert "weather" in message["content"]
     assert message["stop_reason"] == "out_of_tokens"
-    assert [event["delta"].get("parse_status") for event in await chat_events(**cut)][-2] == "failed"
+    failed = (await chat_events(**cut))[-2]["delta"]
+    assert (failed["parse_status"], failed["tool_call"]) == ("failed", message["content"])
 
 
 async def test_json_schema_is_the_schema_itself() -> None:

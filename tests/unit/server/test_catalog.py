@@ -139,6 +139,17 @@ def test_a_vendor_is_usable_with_a_key_or_where_none_is_needed(file: Path) -> No
     assert (vendors["anthropic"].base_url, vendors["anthropic"].key) == ("http://127.0.0.1:9", SecretStr("sk-ant"))
 
 
+def test_in_production_nothing_on_this_machine_is_called_that_nobody_named(file: Path) -> None:
+    file.write_text(OWN_MODEL)
+
+    def used(environ: dict[str, str]) -> set[str]:
+        settings = load_settings({"data_dir": file.parent, "profile": "production"}, environ).settings
+        return set(usable(load(file).vendors, settings))
+
+    assert used({}) == {"simulator", "local", "basement"}
+    assert used({"VLLM_BASE_URL": "http://127.0.0.1:8000/v1"}) == {"simulator", "local", "basement", "vllm"}
+
+
 def write(file: Path, text: str) -> None:
     file.write_text(text)
 

@@ -66,6 +66,14 @@ def test_config_shows_sources_and_no_secrets(concordat: Concordat) -> None:
     assert "CONCORDAT_PROT is no setting" in table.stderr
 
 
+def test_config_shows_no_password_of_a_vendor(concordat: Concordat) -> None:
+    environ = {"VLLM_BASE_URL": "http://user:hidden@127.0.0.1:9/v1"}
+    for command in (("config",), ("config", "--json")):
+        shown = concordat(*command, environ=environ).output
+        assert "http://user:*****@127.0.0.1:9/v1" in shown
+        assert "hidden" not in shown
+
+
 def test_a_wrong_setting_ends_with_two_and_one_line(concordat: Concordat) -> None:
     result = concordat("serve", environ={"CONCORDAT_PORT": "many"})
     assert result.exit_code == 2
@@ -175,6 +183,30 @@ def test_what_cannot_be_done_ends_with_one_and_a_reason(concordat: Concordat, co
     assert result.exit_code == 1
     assert result.stderr.startswith("concordat: ")
     assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        ({"CONCORDAT_DATA_DIR": __file__}, "cannot make the database"),
+        ({"CONCORDAT_DATABASE_URL": f"sqlite:///{__file__}"}, "the database fails: file is not a database"),
+        ({"CONCORDAT_DATABASE_URL": "sqlite:///:memory:"}, "needs a file"),
+        ({"CONCORDAT_DATABASE_URL": "postgresql://u:hidden@127.0.0.1:1/x"}, "cannot connect to Postgres"),
+    ],
+)
+def test_a_database_that_cannot_be_used_is_named(concordat: Concordat, environ: dict[str, str], said: str) -> None:
+    result = concordat("keys", "list", environ=environ)
+    assert result.exit_code in (1, 2)
+    assert said in result.output
+    assert "hidden" not in result.output
+    assert isinstance(result.exception, SystemExit)
+
+
+def test_nobody_else_reads_the_data(concordat: Concordat, tmp_path: Path) -> None:
+    concordat("keys", "list")
+    assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
+    for file in (tmp_path / "data").glob("concordat.db*"):
+        assert file.stat().st_mode & 0o077 == 0
 
 
 def test_a_key_for_an_unknown_api_is_refused(concordat: Concordat) -> None:

@@ -6,8 +6,6 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from codegen.operation import Operation, Parameter, Payload
 from server.openapi31.specification import Document
 from server.request import Request
@@ -52,7 +50,7 @@ def pointer(name: str) -> str:
 
 def document(*operations: Operation) -> Document:
     content = {"openapi": "3.1.0", "paths": {}, "components": {"schemas": SCHEMAS}}
-    return Document(orjson.dumps(content), operations)
+    return Document(content, operations)
 
 
 def query(name: str, schema: str, *, required: bool = False) -> Parameter:

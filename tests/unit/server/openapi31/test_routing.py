@@ -68,6 +68,14 @@ def test_crossing_parameter_in_the_middle() -> None:
     assert found("POST", "/v1/eval/tasks/a/jobs/jobs")[1] == {"task_id": "a/jobs"}
 
 
+def test_path_of_very_many_segments() -> None:
+    model_id = "a/" * 30_000 + "b"
+    assert found("GET", f"/v1/models/{model_id}")[1] == {"model_id": model_id}
+    assert found("POST", f"/v1/eval/tasks/{model_id}/jobs")[1] == {"task_id": model_id}
+    with pytest.raises(NotFound):
+        ROUTER.find("GET", f"/v1/eval/tasks/{model_id}")
+
+
 def test_unknown_path() -> None:
     for path in ("/", "/v1", "/v1/models/", "//v1/models", "/v1/things/", "/v1/nothing"):
         with pytest.raises(NotFound):

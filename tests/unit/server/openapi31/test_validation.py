@@ -5,12 +5,22 @@ from typing import Any
 import orjson
 import pytest
 
-from codegen.operation import Operation, Response
+from codegen.operation import Operation, Payload, Response
 from handlers.core.errors import CoreError, Invalid, TooLarge, UnsupportedMedia
 from handlers.wire.upload import RawBody, Upload
 from server.openapi31.bodies import Disconnected
 from server.openapi31.validation import Limits, RequestValidator, ResponseValidator
-from tests.unit.server.openapi31.documents import FORM, JSON_SHAPE, OCTETS, Wire, collect, document, request, taking
+from tests.unit.server.openapi31.documents import (
+    FORM,
+    JSON_SHAPE,
+    OCTETS,
+    Wire,
+    collect,
+    document,
+    pointer,
+    request,
+    taking,
+)
 
 LIMITS = Limits(json_bytes=1000, upload_bytes=5000)
 JSON = {"content-type": "application/json"}
@@ -54,6 +64,42 @@ async def test_fault_names_its_place() -> None:
     with pytest.raises(Invalid) as error:
         await body_of(taking(JSON_SHAPE), Wire([b"[]"]), JSON)
     assert error.value.errors[0]["loc"] == ["body"]
+
+
+@pytest.mark.parametrize(("depth", "fits"), [(100, True), (200, False), (1000, False)])
+async def test_nesting_is_bounded(depth: int, fits: bool) -> None:
+    text = b'{"kind":"circle","more":' + b"[" * depth + b"]" * depth + b"}"
+    asked = request(headers=JSON)
+    operation = taking(JSON_SHAPE)
+    check = RequestValidator(document(operation), operation, Limits(10_000, 10_000)).validate(
+        asked, Wire([text]).receive
+    )
+    if fits:
+        await check
+        assert orjson.dumps([[asked.body.data]])
+    else:
+        with pytest.raises(Invalid, match="deeper than 128"):
+            await check
+
+
+async def test_of_a_large_body_only_the_first_fault_is_told() -> None:
+    operation = taking(Payload("application/json", pointer("Filters")))
+    validator = RequestValidator(document(operation), operation, Limits(10_000_000, 0))
+
+    async def faults(count: int) -> int:
+        with pytest.raises(Invalid) as error:
+            await validator.validate(request(headers=JSON), Wire([orjson.dumps([{}] * count)]).receive)
+        return len(error.value.errors)
+
+    assert await faults(5) == 5
+    assert await faults(50_000) == 1
+
+
+@pytest.mark.parametrize("payload", [JSON_SHAPE, FORM])
+async def test_packed_body_is_refused_by_name(payload: Payload) -> None:
+    headers = {"content-type": f"{payload.media_type}; boundary=xyz", "content-encoding": "gzip"}
+    with pytest.raises(UnsupportedMedia, match="gzip"):
+        await body_of(taking(payload), Wire([b"\x1f\x8b"]), headers)
 
 
 async def test_body_that_is_too_large() -> None:
@@ -118,9 +164,18 @@ async def test_multipart_form() -> None:
     assert (data["purpose"], data["priority"], data["expires_after"]) == ("batch", 3, {"seconds": "60"})
 
 
+async def test_fields_of_one_name_in_several_spellings() -> None:
+    text = form(purpose="batch", tag="a", **{"tag[]": "b", "x[k]": "1"}) + form(**{"x[]": "2"}) + FILE + b"--xyz--\r\n"
+    data = (await body_of(taking(FORM), Wire([text]), BOUNDARY)).data
+    assert (data["tag"], data["x"]) == (["a", "b"], [{"k": "1"}, "2"])
+
+
 @pytest.mark.parametrize(
     ("text", "headers"),
     [
+        (form(purpose="batch", expires_after="{1, 2}") + FILE + b"--xyz--\r\n", BOUNDARY),
+        (form(purpose="batch", expires_after="{'seconds': '\\ud800'}") + FILE + b"--xyz--\r\n", BOUNDARY),
+        (form(purpose="batch", priority="9" * 30) + FILE + b"--xyz--\r\n", BOUNDARY),
         (form(purpose="nonsense") + FILE + b"--xyz--\r\n", BOUNDARY),
         (form(purpose="batch") + b"--xyz--\r\n", BOUNDARY),
         (form(purpose="batch", priority="high") + FILE + b"--xyz--\r\n", BOUNDARY),

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import uvicorn
+from uvicorn.server import ServerState
+
+from server.protocol import Protocol
+
+HEAD = b"GET / HTTP/1.1\r\nHost: here\r\n"
+
+
+class Impatient(Protocol):
+    head_bytes = 10_000
+    head_seconds = 0.1
+
+
+async def hello(scope: Any, receive: Any, send: Any) -> None:
+    await asyncio.sleep(0.3)  # longer than a head may take
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"hi"})
+
+
+@asynccontextmanager
+async def connected() -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    config = uvicorn.Config(hello, http=Impatient, ws="none", lifespan="off", log_config=None)
+    config.load()
+    state = ServerState()
+    server = await asyncio.get_running_loop().create_server(
+        lambda: Impatient(config=config, server_state=state, app_state={}), "127.0.0.1", 0
+    )
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        server.close()
+
+
+async def test_requests_on_one_connection_have_a_bound_each() -> None:
+    async with connected() as (reader, writer):
+        for _ in range(3):
+            writer.write(HEAD + b"X: " + b"a" * 6000 + b"\r\n\r\n")
+            assert (await reader.readuntil(b"hi")).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("head", [b"X: " + b"a" * 20_000, b"X: y\r\n" * 5_000], ids=["long", "many"])
+async def test_headers_without_end_are_refused(head: bytes) -> None:
+    async with connected() as (reader, writer):
+        writer.write(HEAD + head)
+        assert (await reader.read()).startswith(b"HTTP/1.1 400")
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET", HEAD])
+async def test_a_request_that_does_not_come_is_not_waited_for(begun: bytes) -> None:
+    async with connected() as (reader, writer):
+        writer.write(begun)
+        assert await reader.read() == b""
+
+
+async def test_the_second_request_is_not_waited_for_either() -> None:
+    async with connected() as (reader, writer):
+        writer.write(HEAD + b"\r\n")
+        await reader.readuntil(b"hi")
+        writer.write(HEAD)
+        assert await reader.read() == b""
