@@ -33,9 +33,8 @@ class Fault:
     broken: bool = False
 
     async def strike(self, hang_seconds: float) -> None:
-        """What happens before the first byte of an answer."""
-        if self.delay_seconds:
-            await asyncio.sleep(self.delay_seconds)
+        """What happens before the first byte of an answer. Others get their turn even where nothing does."""
+        await asyncio.sleep(self.delay_seconds)
         if self.hang:
             await asyncio.sleep(hang_seconds)
             raise TimedOut("the simulator did not answer, as its model name asks")

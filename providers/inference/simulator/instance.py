@@ -7,6 +7,7 @@ The generator builds a likely value and holds it against the schema with a real 
 from __future__ import annotations
 
 import random
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +20,9 @@ from providers.inference.simulator.schema import Schemas, members, merge
 __all__ = ["Unsatisfiable", "make_instance"]
 
 ATTEMPTS = 24
+LARGEST_SCHEMA = 10_000
+"""Objects in it; OpenAI takes 5000 properties."""
+
 SHALLOW = 4
 DEEPEST = 32
 
@@ -42,8 +46,10 @@ def make_instance(schema: Any, seed: str) -> Any:
 
 def _validator(schema: Any) -> Any:
     """Remote references are never fetched. Schemas made of several resources are not taken: the validator cannot be
-    trusted with some of them."""
-    for sub in members(schema):
+    trusted with some of them; nor are very large ones, which keep everybody else waiting."""
+    for number, sub in enumerate(members(schema)):
+        if number > LARGEST_SCHEMA:
+            raise Unsatisfiable("it is too large")
         if isinstance(sub.get("$dynamicRef"), str) or (sub is not schema and isinstance(sub.get("$id"), str)):
             raise Unsatisfiable("it uses $dynamicRef or has an $id inside")
 
@@ -127,8 +133,8 @@ class Instance:
     def _object(self, schema: Mapping[str, Any], depth: int) -> dict[str, Any]:
         properties: Mapping[str, Any] = schema.get("properties", {})
         required = _required(schema)
-        names = [*required, *(name for name in properties if name not in required)] if depth < SHALLOW else required
-        names = [name for name in properties if name in names] + [name for name in names if name not in properties]
+        chosen = {**required, **dict.fromkeys(properties)} if depth < SHALLOW else required
+        names = [name for name in properties if name in chosen] + [name for name in chosen if name not in properties]
         if len(names) > schema.get("maxProperties", len(names)):
             names = [name for name in names if name in required]
         made = {}
@@ -233,10 +239,14 @@ def _weight(schema: Mapping[str, Any]) -> int:
     return lightest + 10 * demanded
 
 
-def _required(schema: Mapping[str, Any]) -> list[str]:
-    """What must be there, and what that demands in turn (`dependentRequired`)."""
-    names = list(dict.fromkeys(schema.get("required", ())))
+def _required(schema: Mapping[str, Any]) -> dict[str, None]:
+    """What must be there, and what that demands in turn (`dependentRequired`), in order."""
+    names: dict[str, None] = {}
     dependent = schema.get("dependentRequired", {})
-    for name in names:
-        names += [other for other in dependent.get(name, ()) if other not in names]
+    waiting = deque(schema.get("required", ()))
+    while waiting:
+        name = waiting.popleft()
+        if name not in names:
+            names[name] = None
+            waiting.extend(dependent.get(name, ()))
     return names

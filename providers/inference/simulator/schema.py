@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
+
+import orjson
 
 from providers.inference.simulator.budget import Budget, Unsatisfiable
 
@@ -162,10 +164,18 @@ def _types(left: Any, right: Any) -> Any:
 
 
 def _enums(left: list[Any], right: list[Any]) -> list[Any]:
-    shared = [value for value in left if value in right]
+    known = {_key(value) for value in right}
+    shared = [value for value in left if _key(value) in known]
     if not shared:
         raise Unsatisfiable("no value of an enum fits")
     return shared
+
+
+def _key(value: Any) -> Hashable:
+    """The same for values that are the same in JSON: 1 is 1.0, and not true."""
+    if isinstance(value, dict | list):
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    return isinstance(value, bool), value
 
 
 def _consts(left: Any, right: Any) -> Any:

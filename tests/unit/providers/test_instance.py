@@ -272,3 +272,22 @@ def test_a_schema_that_doubles_at_every_step_ends_soon() -> None:
     wide: dict[str, Any] = {"$defs": defs, "type": "array", "minItems": 1, "items": {"$ref": "#/$defs/l0"}}
     with pytest.raises(Unsatisfiable, match="too large"):
         make_instance(wide, "seed")
+
+
+def test_names_are_matched_as_the_validator_matches_them() -> None:
+    """Whose patterns know `\\p{L}`, and take no exponential time over the second."""
+    letters = {"type": "object", "patternProperties": {r"^\p{L}+$": {"type": "integer"}}, "required": ["é"]}
+    assert isinstance(make_instance(letters, "seed")["é"], int)
+    hostile = {"type": "object", "patternProperties": {"^(a+)+$": {"type": "integer"}}, "required": ["a" * 60 + "!"]}
+    assert isinstance(make_instance(hostile, "seed")["a" * 60 + "!"], str)
+
+
+def test_values_of_two_enums_are_the_same_as_json_has_it() -> None:
+    shared = {"allOf": [{"enum": [True, {"b": 1, "a": 2}, 2]}, {"enum": [1, {"a": 2, "b": 1}]}]}
+    assert make_instance(shared, "seed") == {"a": 2, "b": 1}
+
+
+@pytest.mark.parametrize("keyword", ["properties", "$defs"])
+def test_a_very_large_schema_is_refused(keyword: str) -> None:
+    with pytest.raises(Unsatisfiable, match="too large"):
+        make_instance({"type": "object", keyword: {f"p{number}": {} for number in range(20_000)}}, "seed")
