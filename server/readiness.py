@@ -6,10 +6,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import structlog
+
 from storage.database import Database
 from storage.errors import StorageError
 
 REMEMBERED_SECONDS = 1.0
+log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -29,6 +32,7 @@ class Readiness:
     async def _ask(self) -> bool:
         try:
             await self.database.revision()
-        except StorageError:
+        except StorageError as error:
+            log.warning("storage_not_ready", reason=str(error))
             return False
         return True

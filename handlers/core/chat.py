@@ -15,7 +15,7 @@ from typing import Any, cast
 from handlers.core import metering, routing
 from handlers.core.asks import AnyAsk, Request
 from handlers.core.call import Call
-from handlers.core.metering import Meter
+from handlers.core.metering import Meter, Tally
 from handlers.core.routing import Attempt
 from providers.errors import BrokenAnswer, ProviderError
 from providers.inference.interface import ChatRequest, Chunk, Completion, Usage
@@ -124,13 +124,15 @@ async def _relay(ask: AnyAsk, attempts: list[Attempt], opened: _Opened, meter: M
 
 async def _drain(opened: _Opened, meter: Meter) -> AsyncGenerator[Chunk, None]:
     """One vendor's stream without its usage, which is charged at the end, however that comes about."""
-    sent = _Sent()
+    sent, tally = _Sent(), Tally(meter, opened.attempt, opened.request)
     try:
         async with aclosing(opened.rest) as rest:
             if first := sent.take(opened.first):
                 yield first
             async for chunk in rest:
-                if kept := sent.take(chunk):
+                kept = sent.take(chunk)
+                await tally.look(sent.chunks)
+                if kept:
                     yield kept
     except ProviderError as error:
         raise routing.translate(error) from error

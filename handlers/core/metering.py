@@ -22,6 +22,7 @@ MESSAGE_TOKENS = 4
 MOST_TOKENS = 2**31
 ANSWER_TOKENS = 64
 """How long an answer without a limit is taken to be, beyond the length of its prompt."""
+TALLY_SECONDS = 1.0
 
 
 class Meter:
@@ -29,13 +30,10 @@ class Meter:
 
     def __init__(self, call: Call, admission: Any, service_tier: object) -> None:
         self.usage = Usage(0, 0)
+        self.cost_micros = 0
         self._call = call
         self._admission = admission
         self._service_tier = service_tier
-
-    @property
-    def cost_micros(self) -> int:
-        return self._call.record.cost_micros
 
     def begin(self, attempt: Attempt) -> None:
         record = self._call.record
@@ -50,20 +48,58 @@ class Meter:
 
     def charge(self, attempt: Attempt, usage: Usage, finish_reason: str | None) -> None:
         """Adds up: a request of several prompts is charged for each."""
+        self.usage, self.cost_micros = self._with(attempt, usage)
+        self._enter(self.usage, self.cost_micros)
+        self._call.record.finish_reason = finish_reason
+
+    def note(self, attempt: Attempt, usage: Usage) -> None:
+        """Enters what a stream has used so far, in case that nobody lives to charge it."""
+        self._enter(*self._with(attempt, usage))
+
+    def now(self) -> float:
+        return self._call.services.clock()
+
+    def _with(self, attempt: Attempt, usage: Usage) -> tuple[Usage, int]:
         price = pick_price(attempt.model, attempt.deployment.vendor, usage.prompt_tokens, self._service_tier)
-        self.usage = _sum(self.usage, usage)
+        return _sum(self.usage, usage), self.cost_micros + cost_micros(price, usage)
+
+    def _enter(self, usage: Usage, cost: int) -> None:
         record = self._call.record
-        record.prompt_tokens = self.usage.prompt_tokens
-        record.completion_tokens = self.usage.completion_tokens
-        record.cached_tokens = self.usage.cached_tokens
-        record.cache_write_tokens = self.usage.cache_write_tokens
-        record.reasoning_tokens = self.usage.reasoning_tokens
-        record.cost_micros += cost_micros(price, usage)
-        record.finish_reason = finish_reason
+        record.prompt_tokens = usage.prompt_tokens
+        record.completion_tokens = usage.completion_tokens
+        record.cached_tokens = usage.cached_tokens
+        record.cache_write_tokens = usage.cache_write_tokens
+        record.reasoning_tokens = usage.reasoning_tokens
+        record.cost_micros = cost
 
     async def settle(self) -> None:
         quota = self._call.services.quota
         await quota.settle(self._admission, tokens=self.usage.total_tokens, cost_micros=self.cost_micros)
+
+
+class Tally:
+    """Counts a stream while it runs, now and then, and each chunk once."""
+
+    def __init__(self, meter: Meter, attempt: Attempt, request: Request) -> None:
+        self._meter = meter
+        self._attempt = attempt
+        self._request = request
+        self._counted_at = meter.now()
+        self._usage: Usage | None = None
+        self._chunks = 0
+
+    async def look(self, chunks: Sequence[Chunk]) -> None:
+        """`chunks` are all that were sent."""
+        now = self._meter.now()
+        if now - self._counted_at < TALLY_SECONDS:
+            return
+        new, self._chunks, self._counted_at = chunks[self._chunks :], len(chunks), now
+        if self._usage is None:
+            self._usage = await count_sent(self._request, new)
+        else:
+            tokens_more = await tokens.count_text(_said(new))
+            self._usage = replace(self._usage, completion_tokens=self._usage.completion_tokens + tokens_more)
+        self._meter.note(self._attempt, self._usage)
 
 
 async def admit(ask: AnyAsk, attempt: Attempt, call: Call) -> Meter:
@@ -114,7 +150,7 @@ async def count_whole(request: Request, body: Mapping[str, Any]) -> Usage:
 
 async def count_sent(request: Request, chunks: Iterable[Chunk]) -> Usage:
     """What a stream has used up to here."""
-    return await _count(request, "".join(_texts([chunk.body for chunk in chunks], "delta")))
+    return await _count(request, _said(chunks))
 
 
 async def _count(request: Request, said: str) -> Usage:
@@ -123,6 +159,10 @@ async def _count(request: Request, said: str) -> Usage:
     else:
         prompt_tokens = await tokens.count_text(request.prompt)
     return Usage(prompt_tokens, await tokens.count_text(said), counted_by="concordat")
+
+
+def _said(chunks: Iterable[Chunk]) -> str:
+    return "".join(_texts([chunk.body for chunk in chunks], "delta"))
 
 
 def _texts(bodies: Sequence[Mapping[str, Any]], key: str) -> Iterable[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,7 +13,7 @@ from storage.ledger_record import Record, State
 
 
 class Ledger(Protocol):
-    """What `storage.ledger.Ledger` offers: both return when the row is committed."""
+    """What `storage.ledger.Ledger` offers: `start` and `finish` return when the row is committed."""
 
     async def start(self, record: Record) -> None: ...
 
@@ -45,6 +46,11 @@ class Recorder:
             await self.ledger.start(record)
         except StorageError as error:
             raise Unavailable("the request could not be recorded") from error
+
+    def note(self, record: Record) -> None:
+        """Writes behind how far a stream has come: should this process be killed, that is what is billed."""
+        with suppress(StorageError):
+            self.ledger.post(record)
 
     async def close(self, record: Record, request: Request, state: State, status: int) -> None:
         """Completes the row. Waits for the commit when a model answered, so that what a client has read to its end is

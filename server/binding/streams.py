@@ -14,6 +14,8 @@ from server.request import Request
 from storage.ledger_record import Record
 
 KEEP_ALIVE = b": keep-alive\n\n"
+NOTED_US = 1_000_000
+"""How often a stream's record says how far it has come."""
 CLIENT_CLOSED = 499
 """The status in the record of a request whose client hung up before an answer."""
 
@@ -45,9 +47,13 @@ class StreamSender:
     async def _relay(self, first: bytes, events: Any, request: Request, watch: Watch, send: Any) -> None:
         record: Record = request.record  # type: ignore[assignment]
         closed = await self._forward(first, request, send)
+        noted_at = request.elapsed_us()
         async for frame in events:
             watch.touch()
             closed = await self._forward(frame, request, send) or closed
+            if not closed and request.elapsed_us() - noted_at >= NOTED_US:
+                noted_at = request.elapsed_us()
+                self._recorder.note(record)
         if not closed:
             await self._recorder.close(record, request, "completed", 200)
 

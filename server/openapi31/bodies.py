@@ -7,7 +7,6 @@ from typing import Any
 
 import orjson
 from starlette.datastructures import Headers, UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 
 from handlers.core.errors import Invalid, TooLarge
 from handlers.wire.upload import Upload
@@ -76,6 +75,8 @@ async def read_form(request: Request, receive: Any, limit_bytes: int) -> dict[st
 
     The files live until `request.close()`. Raises `Invalid`, `TooLarge`.
     """
+    from starlette.formparsers import MultiPartException, MultiPartParser
+
     parser = MultiPartParser(
         Headers(request.headers), read_chunks(receive, limit_bytes), max_fields=MAX_FIELDS, max_part_size=limit_bytes
     )

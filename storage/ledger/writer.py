@@ -78,7 +78,7 @@ class Ledger:
         await self.recover()
 
     async def start(self, record: Record) -> None:
-        """Writes a row in state `started`; called again while the request runs, it notes how far it came.
+        """Writes a row in state `started`.
 
         Raises `RowRefused`, or `StorageUnavailable`: what is written once the database is back is then that the
         request failed, for its caller was told so.
@@ -101,8 +101,8 @@ class Ledger:
         await self._wait(self._enqueue(record))
 
     def post(self, record: Record) -> None:
-        """Writes a final row behind, for an answer that acknowledged nothing. Raises `StorageUnavailable` when the
-        backlog is full."""
+        """Writes a row behind: a final one, for an answer that acknowledged nothing, or how far a started request has
+        come. Raises `StorageUnavailable` when the backlog is full."""
         self._enqueue(record).committed.add_done_callback(_forget)
 
     async def recover(self) -> int:

@@ -30,6 +30,7 @@ class Before:
     whole: dict[str, str] = field(default_factory=dict)
     read_to_the_end: dict[str, str] = field(default_factory=dict)
     broken_off: dict[str, str] = field(default_factory=dict)
+    long: str = ""
     answer: bytes = b""
 
     @contextmanager
@@ -50,6 +51,7 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Before]:
             seen.answer = client.post(MANIAC.url, json=MANIAC.chat(), headers=WHOLE).content
             for dialect in DIALECTS:
                 answer_and_break_off(seen, dialect, client, stack)
+            seen.long = read_for_a_while(client, stack)
             server.stop(signal.SIGKILL)
         server.start()
         yield seen
@@ -68,6 +70,15 @@ def answer_and_break_off(seen: Before, dialect: Dialect, client: httpx.Client, s
         seen.read_to_the_end[dialect.api] = streamed.headers["x-request-id"]
 
 
+def read_for_a_while(client: httpx.Client, stack: ExitStack) -> str:
+    """Of a stream that says something every 0.3 s, for more than the second after which that is noted."""
+    answer = stack.enter_context(client.stream("POST", IPOP.url, json=IPOP.chat("simulator/slow-300ms", stream=True)))
+    texts = payloads(answer.iter_lines())
+    for _ in range(9):
+        next(texts)
+    return str(answer.headers["x-request-id"])
+
+
 @each
 def test_chats_that_were_read_to_their_end_are_complete(before: Before, dialect: Dialect) -> None:
     ledger = LedgerReader.of(before.server)
@@ -82,6 +93,14 @@ def test_streams_that_broke_off_are_interrupted(before: Before, dialect: Dialect
     record = LedgerReader.of(before.server).get("default", before.broken_off[dialect.api])
     assert record is not None
     assert (record.state, record.streamed, record.model) == ("interrupted", True, "simulator/slow-300ms")
+
+
+def test_stream_that_ran_for_a_while_is_billed_for_what_was_sent(before: Before) -> None:
+    record = LedgerReader.of(before.server).get("default", before.long)
+    assert record is not None
+    assert (record.state, record.provider) == ("interrupted", "simulator")
+    assert record.prompt_tokens > 0
+    assert record.completion_tokens > 0
 
 
 @each
