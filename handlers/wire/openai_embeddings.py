@@ -12,6 +12,7 @@ from handlers.core.embeddings import EmbedAsk, Embedded
 from handlers.core.errors import Invalid
 
 _OURS = frozenset({"model", "input", "dimensions", "encoding_format"})
+MOST_DIMENSIONS = 2**31
 _FORMATS = ("float", "base64")
 
 
@@ -20,12 +21,12 @@ def ask_of(data: Mapping[str, Any], leave_out: Iterable[str] = ()) -> EmbedAsk:
     wanted = data.get("encoding_format")
     if wanted is not None and wanted not in _FORMATS:
         raise Invalid("encoding_format must be float or base64", param="encoding_format")
-    given = data["input"]
+    given, dimensions = data["input"], data.get("dimensions")
     skipped = _OURS.union(leave_out)
     return EmbedAsk(
         model=data["model"],
         texts=(given,) if isinstance(given, str) else tuple(given),
-        dimensions=data.get("dimensions"),
+        dimensions=None if dimensions is None else int(min(dimensions, MOST_DIMENSIONS)),
         options={name: value for name, value in data.items() if name not in skipped and value is not None},
     )
 
