@@ -12,10 +12,11 @@ from providers.inference.limited import LimitedByModel
 from providers.vendor import Vendor
 from server import catalog
 from server.config import Settings
+from server.embedders import Embedders
 
 
 class Vendors(Mapping[str, Inference]):
-    """Inference by the vendor's name. `embedded` are vendors that answer other things than chats."""
+    """Inference by the vendor's name, and beside it `embeddings`. `embedded` are vendors that need no address."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -26,6 +27,7 @@ class Vendors(Mapping[str, Inference]):
                 idle_seconds=settings.idle_timeout_seconds,
             )
         )
+        self.embeddings = Embedders(self._http, settings)
         self._made: dict[str, tuple[catalog.Vendor, Inference]] = {}
         self._embedded: frozenset[str] = frozenset()
 
@@ -42,6 +44,7 @@ class Vendors(Mapping[str, Inference]):
             if inference is not None:
                 made[name] = (vendor, inference)
         self._made = made
+        self.embeddings.replace(usable)
         self._embedded = frozenset(name for name, vendor in usable.items() if vendor.row.kind == "local")
 
     @property
@@ -49,6 +52,7 @@ class Vendors(Mapping[str, Inference]):
         return self._embedded
 
     async def close(self) -> None:
+        await self.embeddings.close()
         await self._http.close()
 
     def __getitem__(self, name: str) -> Inference:

@@ -129,6 +129,7 @@ def _services(settings: Settings, stores: Stores, documents: Mapping[str, Docume
         version=_version(),
         catalog=models.holder,
         inference=models.vendors,
+        embeddings=models.vendors.embeddings,
         embedded=models.vendors.embedded,
         registered_models=Registrations(RegisteredModels(stores.database), time.monotonic),
         quota=stores.quota,

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
 from handlers.core.asks import AnyAsk, ChatAsk, Request
 from handlers.core.call import Call
+from handlers.core.catalog import Deployment, Model
 from handlers.core.errors import Invalid
 from handlers.core.pricing import cost_micros, pick_price
 from handlers.core.routing import Attempt
@@ -25,6 +26,16 @@ ANSWER_TOKENS = 64
 TALLY_SECONDS = 1.0
 
 
+class Served(Protocol):
+    """A model and the place that answers for it, in whatever it is asked for."""
+
+    @property
+    def model(self) -> Model: ...
+
+    @property
+    def deployment(self) -> Deployment: ...
+
+
 class Meter:
     """One admitted request. Its record is filled in as it goes; `settle` is awaited exactly once, at its end."""
 
@@ -35,7 +46,7 @@ class Meter:
         self._admission = admission
         self._service_tier = service_tier
 
-    def begin(self, attempt: Attempt) -> None:
+    def begin(self, attempt: Served) -> None:
         record = self._call.record
         record.model = attempt.model.id
         record.provider = attempt.deployment.vendor
@@ -46,20 +57,20 @@ class Meter:
         if record.first_byte_us is None:
             record.first_byte_us = int((self._call.services.clock() - record.started_at) * 1_000_000)
 
-    def charge(self, attempt: Attempt, usage: Usage, finish_reason: str | None) -> None:
+    def charge(self, attempt: Served, usage: Usage, finish_reason: str | None) -> None:
         """Adds up: a request of several prompts is charged for each."""
         self.usage, self.cost_micros = self._with(attempt, usage)
         self._enter(self.usage, self.cost_micros)
         self._call.record.finish_reason = finish_reason
 
-    def note(self, attempt: Attempt, usage: Usage) -> None:
+    def note(self, attempt: Served, usage: Usage) -> None:
         """Enters what a stream has used so far, in case that nobody lives to charge it."""
         self._enter(*self._with(attempt, usage))
 
     def now(self) -> float:
         return self._call.services.clock()
 
-    def _with(self, attempt: Attempt, usage: Usage) -> tuple[Usage, int]:
+    def _with(self, attempt: Served, usage: Usage) -> tuple[Usage, int]:
         price = pick_price(attempt.model, attempt.deployment.vendor, usage.prompt_tokens, self._service_tier)
         return _sum(self.usage, usage), self.cost_micros + cost_micros(price, usage)
 

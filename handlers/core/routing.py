@@ -54,7 +54,7 @@ async def plan(ask: AnyAsk, call: Call) -> list[Attempt]:
         if not may_use(offer.model.id, call):
             raise Forbidden(f"this key may not use {model_id}", code="model_not_allowed", param="model")
         capabilities.check(ask, offer.model)
-        places += [(offer.model, place) for place in _order(offer.deployments, call.services.random)]
+        places += [(offer.model, place) for place in order(offer.deployments, call.services.random)]
     if not places:
         message = f"no provider of {ask.models[0]} is configured"
         raise Unavailable(message, code="model_unavailable", param="model")
@@ -94,7 +94,7 @@ def translate(error: provider_errors.ProviderError) -> CoreError:
     return UpstreamFailed(error.message)
 
 
-def _order(deployments: Iterable[Deployment], random: Callable[[], float]) -> list[Deployment]:
+def order(deployments: Iterable[Deployment], random: Callable[[], float]) -> list[Deployment]:
     """By chance, as the weights have it (Efraimidis and Spirakis, "Weighted random sampling with a reservoir", 2006);
     one of weight 0 only when all others fail."""
     drawn = [(random() ** (1 / place.weight) if place.weight > 0 else -1.0, place) for place in deployments]

@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 
 from handlers.core.call import Caller
 from handlers.core.catalog import CatalogHolder
+from providers.embeddings.interface import Embedder
 from providers.inference.interface import Inference
 from storage.repositories.models import RegisteredModel
 
@@ -54,7 +55,8 @@ class Quota(Protocol):
 @dataclass(frozen=True, slots=True)
 class Services:
     """`inference` holds every vendor that has a key (and the simulator, outside production or when asked for) by its
-    name; `embedded` names the vendors that need none, such as `local`.
+    name, `embeddings` likewise those that make embeddings; `embedded` names the vendors that need no key, such as
+    `local`.
 
     `clock` is unix seconds, `random` is in [0, 1), `new_id("chatcmpl")` is `chatcmpl-...`; `ready` tells whether
     storage answers. By API: `documents` are the overlaid documents as JSON text, `routes` their operations,
@@ -65,6 +67,7 @@ class Services:
     version: str
     catalog: CatalogHolder
     inference: Mapping[str, Inference]
+    embeddings: Mapping[str, Embedder]
     embedded: frozenset[str]
     registered_models: RegisteredModels
     quota: Quota

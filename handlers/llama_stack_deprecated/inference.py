@@ -3,13 +3,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from codegen.generated.llama_stack_deprecated.routes import ChatCompletionsCreateBody, CompletionsCreateBody
-from handlers.core import chat
+from codegen.generated.llama_stack_deprecated.routes import (
+    ChatCompletionsCreateBody,
+    CompletionsCreateBody,
+    EmbeddingsCreateBody,
+)
+from handlers.core import chat, embeddings
 from handlers.core.asks import ChatAsk, TextAsk
 from handlers.core.call import Call
 from handlers.core.chat import Answer
 from handlers.core.errors import Invalid
-from handlers.wire import openai_chat
+from handlers.wire import openai_chat, openai_embeddings
 from handlers.wire.openai_chat import Style, pick
 from handlers.wire.reply import EventStream, Reply
 
@@ -39,6 +43,17 @@ async def completions_create(body: CompletionsCreateBody, call: Call) -> Reply |
     answer = await chat.complete(ask, call)
     content = _head(answer) | {"choices": [_text_choice(choice) for choice in answer.body["choices"]]}
     return Reply(content, headers=openai_chat.marks(answer.attempt))
+
+
+async def embeddings_create(body: EmbeddingsCreateBody, call: Call) -> dict[str, Any]:
+    data: dict[str, Any] = body.data
+    embedded = await embeddings.embed(openai_embeddings.ask_of(data), call)
+    return {
+        "object": "list",
+        "model": embedded.attempt.model.id,
+        "data": openai_embeddings.data_of(embedded, data),
+        "usage": pick(openai_chat.usage_body(embedded.usage), ("prompt_tokens", "total_tokens")),
+    }
 
 
 def _head(answer: Answer) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from handlers.core.call import Call, Caller
 from handlers.core.catalog import Catalog, CatalogHolder, Deployment, Model, Price
 from handlers.core.services import Route, Services
 from handlers.wire.reply import EventStream, Last, Reply
+from providers.embeddings.local import Local
 from providers.inference.interface import Inference
 from providers.inference.simulator import Simulator
 from storage.ledger_record import Record
@@ -128,6 +129,7 @@ def make_services(*vendors: Inference, **changes: Any) -> Services:
         "version": "0.1.0",
         "catalog": CatalogHolder(Catalog([FULL, PLAIN, SIMULATED, EMBEDDER])),
         "inference": {vendor.name: vendor for vendor in (simulator, *vendors)},
+        "embeddings": {"local": Local()},
         "embedded": frozenset({"local"}),
         "registered_models": Registry(),
         "quota": Purse(),

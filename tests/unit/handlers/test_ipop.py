@@ -223,7 +223,10 @@ async def test_status_is_computed_from_the_catalog_and_storage() -> None:
     assert await overall(make_services()) == "available"
     assert await overall(make_services(ready=always(False))) == "degraded"
     assert await overall(keyless()) == "degraded"
-    assert await overall(make_services(profile="production", inference={}, embedded=frozenset())) == "not_enabled"
+    assert (
+        await overall(make_services(profile="production", inference={}, embedded=frozenset(), embeddings={}))
+        == "not_enabled"
+    )
 
 
 async def test_readiness_recommends_a_model_and_says_how_to_check() -> None:
