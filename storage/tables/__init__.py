@@ -1,5 +1,6 @@
 """Every table of the schema; importing this fills `METADATA`."""
 
+from storage.tables.chats import ChatCompletionRow, ContainerRow, SubmodelRow, TraceEntryRow
 from storage.tables.spending import CreditAccountRow, CreditEntryRow, LimitRow, LimitWindowRow
 from storage.tables.tenancy import AdminTokenRow, AuditRow, ChangeRow, KeyRow, OrganisationRow, ProjectRow
 from storage.tables.traffic import IdempotencyRow, ProcessRow, RegisteredModelRow, RequestRow
@@ -12,6 +13,8 @@ __all__ = [
     "AdminTokenRow",
     "AuditRow",
     "ChangeRow",
+    "ChatCompletionRow",
+    "ContainerRow",
     "CreditAccountRow",
     "CreditEntryRow",
     "IdempotencyRow",
@@ -23,4 +26,6 @@ __all__ = [
     "ProjectRow",
     "RegisteredModelRow",
     "RequestRow",
+    "SubmodelRow",
+    "TraceEntryRow",
 ]
