@@ -13,6 +13,7 @@ from handlers.core.call import Caller
 from handlers.core.catalog import CatalogHolder
 from providers.inference.interface import Inference
 from storage.repositories.models import RegisteredModel
+from storage.repositories.responses import Responses
 
 Profile = Literal["local", "production"]
 
@@ -67,6 +68,7 @@ class Services:
     inference: Mapping[str, Inference]
     embedded: frozenset[str]
     registered_models: RegisteredModels
+    responses: Responses
     quota: Quota
     clock: Callable[[], float]
     random: Callable[[], float]

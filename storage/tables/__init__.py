@@ -1,5 +1,6 @@
 """Every table of the schema; importing this fills `METADATA`."""
 
+from storage.tables.responses import ResponseRow
 from storage.tables.spending import CreditAccountRow, CreditEntryRow, LimitRow, LimitWindowRow
 from storage.tables.tenancy import AdminTokenRow, AuditRow, ChangeRow, KeyRow, OrganisationRow, ProjectRow
 from storage.tables.traffic import IdempotencyRow, ProcessRow, RegisteredModelRow, RequestRow
@@ -23,4 +24,5 @@ __all__ = [
     "ProjectRow",
     "RegisteredModelRow",
     "RequestRow",
+    "ResponseRow",
 ]

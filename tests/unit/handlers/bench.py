@@ -130,6 +130,7 @@ def make_services(*vendors: Inference, **changes: Any) -> Services:
         "inference": {vendor.name: vendor for vendor in (simulator, *vendors)},
         "embedded": frozenset({"local"}),
         "registered_models": Registry(),
+        "responses": None,
         "quota": Purse(),
         "clock": lambda: NOW,
         "random": lambda: 0.5,
