@@ -37,6 +37,7 @@ from storage.errors import StorageUnavailable
 from storage.ledger import Ledger
 from storage.presence import Presence
 from storage.repositories.models import RegisteredModels
+from storage.repositories.responses import Responses
 
 ROOT_PREFIXES = {"ipop": "/v1"}
 """The server path of a document's own `servers`, where it has one: what `--root` mounts it under."""
@@ -132,6 +133,7 @@ def _services(settings: Settings, stores: Stores, documents: Mapping[str, Docume
         embeddings=models.vendors.embeddings,
         embedded=models.vendors.embedded,
         registered_models=Registrations(RegisteredModels(stores.database), time.monotonic),
+        responses=Responses(stores.database),
         quota=stores.quota,
         clock=time.time,
         random=random.random,

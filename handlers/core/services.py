@@ -14,6 +14,7 @@ from handlers.core.catalog import CatalogHolder
 from providers.embeddings.interface import Embedder
 from providers.inference.interface import Inference
 from storage.repositories.models import RegisteredModel
+from storage.repositories.responses import Responses
 
 Profile = Literal["local", "production"]
 
@@ -70,6 +71,7 @@ class Services:
     embeddings: Mapping[str, Embedder]
     embedded: frozenset[str]
     registered_models: RegisteredModels
+    responses: Responses
     quota: Quota
     clock: Callable[[], float]
     random: Callable[[], float]

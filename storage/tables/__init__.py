@@ -1,6 +1,7 @@
 """Every table of the schema; importing this fills `METADATA`."""
 
 from storage.tables.chats import ChatCompletionRow, ContainerRow, SubmodelRow, TraceEntryRow
+from storage.tables.responses import ResponseRow
 from storage.tables.spending import CreditAccountRow, CreditEntryRow, LimitRow, LimitWindowRow
 from storage.tables.tenancy import AdminTokenRow, AuditRow, ChangeRow, KeyRow, OrganisationRow, ProjectRow
 from storage.tables.traffic import IdempotencyRow, ProcessRow, RegisteredModelRow, RequestRow
@@ -26,6 +27,7 @@ __all__ = [
     "ProjectRow",
     "RegisteredModelRow",
     "RequestRow",
+    "ResponseRow",
     "SubmodelRow",
     "TraceEntryRow",
 ]

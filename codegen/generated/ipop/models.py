@@ -1894,7 +1894,8 @@ class ResponseContentPart(View):
     filename: str | None = None
     image_url: str | None = None
     text: str | None = None
-    type: Literal['input_text', 'output_text', 'text', 'input_image', 'image_url', 'input_file', 'file']
+    type: Literal['input_text', 'output_text', 'text', 'input_image', 'image_url', 'input_file', 'file', 'refusal']
+    refusal: str | None = None
 
 
 class ResponseDeleted(View):
@@ -1919,7 +1920,7 @@ class ResponseInputItem(View):
     content: str | list[ResponseContentPart] | None = None
     id: str | None = None
     role: Literal['system', 'developer', 'user', 'assistant', 'tool'] | None = None
-    type: Literal['message', 'input_message', 'function_call_output'] | None = None
+    type: Literal['message', 'input_message', 'function_call_output', 'function_call', 'reasoning'] | None = None
 
 
 class InputTokensDetails(View):
@@ -1954,7 +1955,9 @@ class ResponseItem(View):
     name: str | None = None
     role: str | None = None
     status: str | None = None
-    type: Literal['message', 'function_call', 'function_call_output']
+    type: Literal['message', 'function_call', 'function_call_output', 'reasoning']
+    output: str | None = None
+    summary: list[dict[str, Any]] | None = None
 
 
 class ResponseTool(View):

@@ -132,6 +132,7 @@ def make_services(*vendors: Inference, **changes: Any) -> Services:
         "embeddings": {"local": Local()},
         "embedded": frozenset({"local"}),
         "registered_models": Registry(),
+        "responses": None,
         "quota": Purse(),
         "clock": lambda: NOW,
         "random": lambda: 0.5,
