@@ -115,6 +115,9 @@ class Settings(BaseSettings):
     proxy_headers: bool = Field(False, description="Believe `X-Forwarded-*` headers of the trusted proxies.")
     trusted_proxies: Names = Field(("127.0.0.1",), description="Addresses or networks of proxies to believe.")
     cors_origins: Names = Field((), description="Origins that browsers may call from, or `*`; empty is off.")
+    allow_private_outbound: bool = Field(
+        False, description="Let addresses that callers choose be on loopback and private networks, and plain http."
+    )
     max_json_bytes: int = Field(32 * 2**20, gt=0, description="Largest JSON body.")
     max_upload_bytes: int = Field(2 * 2**30, gt=0, description="Largest file or multipart body.")
     validate_responses: bool = Field(False, description="Hold every answer against its document. For tests.")

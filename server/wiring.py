@@ -17,6 +17,7 @@ from handlers.core.keys import KeyRing, Tenancy, bootstrap
 from handlers.core.quota import Quota
 from handlers.core.registrations import Registrations
 from handlers.core.services import Route, Services
+from providers.outbound import Outbound
 from server import catalog, first_start
 from server.app import PREFIXES, DialectApp, Gate, Mounts, load_document, load_wording
 from server.auth.credentials import Authenticator
@@ -139,6 +140,7 @@ def _services(settings: Settings, stores: Stores, documents: Mapping[str, Docume
         documents={api: document.content for api, document in documents.items()},
         routes={api: _routes(api) for api in documents},
         base_paths=_prefixes(settings),
+        addresses=Outbound(settings.allow_private_outbound),
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from handlers.core import capabilities
-from handlers.core.asks import AnyAsk
+from handlers.core.asks import AnyAsk, ChatAsk
 from handlers.core.call import Call
 from handlers.core.catalog import Deployment, Model
 from handlers.core.errors import (
@@ -21,6 +21,7 @@ from handlers.core.errors import (
     Unavailable,
     UpstreamFailed,
 )
+from handlers.core.messages import content_parts
 from handlers.core.models import find_model, may_use
 from handlers.core.services import SIMULATOR
 from providers import errors as provider_errors
@@ -55,6 +56,7 @@ async def plan(ask: AnyAsk, call: Call) -> list[Attempt]:
             raise Forbidden(f"this key may not use {model_id}", code="model_not_allowed", param="model")
         capabilities.check(ask, offer.model)
         places += [(offer.model, place) for place in _order(offer.deployments, call.services.random)]
+    await check_pictures(ask, call)
     if not places:
         message = f"no provider of {ask.models[0]} is configured"
         raise Unavailable(message, code="model_unavailable", param="model")
@@ -72,6 +74,20 @@ async def try_each(attempts: Sequence[Attempt], act: Callable[[Attempt], Awaitab
             if refused or attempt is attempts[-1]:
                 raise translate(error) from error
     raise ValueError("there is no attempt to make")
+
+
+async def check_pictures(ask: AnyAsk, call: Call) -> None:
+    """A vendor may stand in our own network and would fetch what it is told to. Raises `Invalid`."""
+    if not isinstance(ask, ChatAsk):
+        return
+    for part in content_parts(ask.messages):
+        image = part.get("image_url")
+        url = image["url"] if isinstance(image, dict) and isinstance(image.get("url"), str) else ""
+        if url and not url.startswith("data:"):
+            try:
+                await call.services.addresses.look(url)
+            except provider_errors.Refused as error:
+                raise Invalid(error.message, code=error.code, param="messages") from error
 
 
 def translate(error: provider_errors.ProviderError) -> CoreError:

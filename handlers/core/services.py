@@ -51,6 +51,15 @@ class Quota(Protocol):
     async def settle(self, admission: Any, *, tokens: int, cost_micros: int) -> None: ...
 
 
+class Addresses(Protocol):
+    """Judges addresses that callers choose. Both raise `providers.errors.Refused`: `check` by what is written, `look`
+    also by what the host resolves to."""
+
+    def check(self, url: str, *, only_https: bool = False) -> None: ...
+
+    async def look(self, url: str) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """`inference` holds every vendor that has a key (and the simulator, outside production or when asked for) by its
@@ -75,3 +84,4 @@ class Services:
     documents: Mapping[str, bytes]
     routes: Mapping[str, Sequence[Route]]
     base_paths: Mapping[str, str]
+    addresses: Addresses

@@ -22,6 +22,7 @@ from handlers.core.services import Route, Services
 from handlers.wire.reply import EventStream, Last, Reply
 from providers.inference.interface import Inference
 from providers.inference.simulator import Simulator
+from providers.outbound import Outbound
 from storage.ledger_record import Record
 from storage.repositories.models import RegisteredModel
 
@@ -140,8 +141,16 @@ def make_services(*vendors: Inference, **changes: Any) -> Services:
             "llama_stack": [Route("GET", "/v1/health", "health_get", True), Route("GET", "/v1/tools", "t", False)]
         },
         "base_paths": {"ipop": "/ipop/v1"},
+        "addresses": Outbound(resolve=resolves_to("8.8.8.8")),
     }
     return Services(**(values | changes))
+
+
+def resolves_to(*addresses: str) -> Any:
+    async def resolve(host: str, port: int) -> Sequence[str]:
+        return addresses
+
+    return resolve
 
 
 def always(answer: bool) -> Any:
