@@ -1,5 +1,6 @@
 """Every table of the schema; importing this fills `METADATA`."""
 
+from storage.tables.secrets import ProviderCredentialRow, RegionKeyRow
 from storage.tables.spending import CreditAccountRow, CreditEntryRow, LimitRow, LimitWindowRow
 from storage.tables.tenancy import AdminTokenRow, AuditRow, ChangeRow, KeyRow, OrganisationRow, ProjectRow
 from storage.tables.traffic import IdempotencyRow, ProcessRow, RegisteredModelRow, RequestRow
@@ -21,6 +22,8 @@ __all__ = [
     "OrganisationRow",
     "ProcessRow",
     "ProjectRow",
+    "ProviderCredentialRow",
+    "RegionKeyRow",
     "RegisteredModelRow",
     "RequestRow",
 ]
