@@ -8,14 +8,17 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from handlers.core.catalog import CatalogHolder
+from handlers.core.credentials import Book
 from handlers.core.idempotency import Idempotency
 from handlers.core.keys import KeyRing, Tenancy, bootstrap
 from handlers.core.quota import Quota
 from handlers.core.registrations import Registrations
+from handlers.core.sealing import Seal
 from handlers.core.services import Route, Services
 from providers.outbound import Outbound
 from server import catalog, first_start
@@ -32,12 +35,14 @@ from server.openapi31.specification import Document
 from server.openapi31.validation import Limits
 from server.operational import operational_app
 from server.readiness import Readiness
+from server.secret_key import secret_key
 from server.vendors import Vendors
 from storage.database import Database
 from storage.errors import StorageUnavailable
 from storage.ledger import Ledger
 from storage.presence import Presence
 from storage.repositories.models import RegisteredModels
+from storage.repositories.provider_credentials import ProviderCredentials
 
 ROOT_PREFIXES = {"ipop": "/v1"}
 """The server path of a document's own `servers`, where it has one: what `--root` mounts it under."""
@@ -141,6 +146,9 @@ def _services(settings: Settings, stores: Stores, documents: Mapping[str, Docume
         routes={api: _routes(api) for api in documents},
         base_paths=_prefixes(settings),
         addresses=Outbound(settings.allow_private_outbound),
+        credentials=Book(
+            ProviderCredentials(stores.database), Seal(partial(secret_key, settings)), models.vendors, time.time
+        ),
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 
 from handlers.core.call import Caller
 from handlers.core.catalog import CatalogHolder
+from handlers.core.credentials import Book
 from providers.inference.interface import Inference
 from storage.repositories.models import RegisteredModel
 
@@ -85,3 +86,4 @@ class Services:
     routes: Mapping[str, Sequence[Route]]
     base_paths: Mapping[str, str]
     addresses: Addresses
+    credentials: Book
