@@ -8,6 +8,7 @@ from handlers.core.asks import ChatAsk, TextAsk
 from handlers.core.call import Call
 from handlers.wire import openai_chat
 from handlers.wire.llama import answers, events, messages, params
+from handlers.wire.llama.provider_data import key_wish
 from handlers.wire.reply import EventStream, Reply
 
 
@@ -17,6 +18,7 @@ async def chat_completions_create(body: ChatCompletionsCreateBody, call: Call) -
         models=(data["model_id"],),
         messages=messages.chat_messages(data["messages"]),
         options=params.chat_options(data),
+        keys=key_wish(call),
     )
     if data.get("stream"):
         return events.chat_stream(await chat.stream(ask, call))
@@ -30,6 +32,7 @@ async def completions_create(body: CompletionsCreateBody, call: Call) -> Reply |
         models=(data["model_id"],),
         prompts=(messages.prompt_text(data["content"]),),
         options=params.text_options(data),
+        keys=key_wish(call),
     )
     if data.get("stream"):
         return events.text_stream(await chat.stream(ask, call))

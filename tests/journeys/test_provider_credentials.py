@@ -200,3 +200,32 @@ def test_credentials_outlive_a_restart_and_the_operator_may_allow_private_addres
             server.start()
         assert not Path(tmp_path, "secrets.key").exists()
         assert ANTHROPIC not in server.log_text()
+
+
+def test_a_llama_stack_request_brings_its_own_key(
+    client: httpx.Client, live: LiveServer, openai: LoopbackVendor
+) -> None:
+    given = {"X-LlamaStack-Provider-Data": '{"openai_api_key": "sk-for-this-request-only-5678"}'}
+    answer = client.post(LLAMA.url, json=LLAMA.chat(MODEL), headers=given)
+    assert answer.status_code == 200
+    assert openai.presented_key() == "sk-for-this-request-only-5678"
+    record = LedgerReader.of(live).get("default", answer.headers["x-request-id"])
+    assert record is not None
+    assert record.metadata == {"provider_key": {"source": "request"}}
+    client.post(LLAMA.url, json=LLAMA.chat(MODEL))
+    assert openai.presented_key() == openai.key
+    check(LLAMA, client.post(LLAMA.url, json=LLAMA.chat(MODEL), headers={"X-LlamaStack-Provider-Data": "{"}), 400)
+    files = [path for path in live.data_dir.rglob("*") if path.is_file()]
+    assert not any(b"sk-for-this-request-only-5678" in path.read_bytes() for path in files)
+
+
+def test_a_llama_stack_batch_answers_every_item_or_names_the_bad_one(client: httpx.Client) -> None:
+    body: dict[str, Any] = {"model": "simulator/chat", "messages_batch": [[{"role": "user", "content": "a"}]] * 3}
+    answer = client.post("/llama-stack/v1/batch-inference/chat-completion", json=body)
+    assert len(answer.json()["batch"]) == len(answer.json()["completion_message_batch"]) == 3
+    body["messages_batch"].append([])
+    refused = client.post("/llama-stack/v1/batch-inference/chat-completion", json=body)
+    check(LLAMA, refused, 400)
+    assert "messages_batch[3]" in refused.text
+    texts = {"model": "simulator/chat", "content_batch": ["Once", "Twice"]}
+    assert len(client.post("/llama-stack/v1/batch-inference/completion", json=texts).json()["batch"]) == 2
