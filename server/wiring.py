@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from handlers.core.breakers import Breakers, Rule
 from handlers.core.catalog import CatalogHolder
 from handlers.core.idempotency import Idempotency
 from handlers.core.keys import KeyRing, Tenancy, bootstrap
+from handlers.core.patience import Patience
 from handlers.core.quota import Quota
 from handlers.core.registrations import Registrations
 from handlers.core.services import Route, Services
@@ -130,6 +132,8 @@ def _services(settings: Settings, stores: Stores, documents: Mapping[str, Docume
         catalog=models.holder,
         inference=models.vendors,
         embedded=models.vendors.embedded,
+        patience=Patience(settings.retries, settings.retry_budget_seconds),
+        breakers=Breakers(Rule(settings.breaker_failures, rest_seconds=settings.breaker_rest_seconds)),
         registered_models=Registrations(RegisteredModels(stores.database), time.monotonic),
         quota=stores.quota,
         clock=time.time,

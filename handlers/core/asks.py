@@ -17,11 +17,13 @@ Request = ChatRequest | TextRequest
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
     """`models` are public ids: the one wanted, then those to fall back to. `options` are parameters of OpenAI's API
-    under their own names. `max_cost_usd` is a promise to the client, kept before and by the vendor's call."""
+    under their own names. `max_cost_usd` is a promise to the client, kept before and by the vendor's call. After
+    `hedge_after_seconds` without an answer a second deployment is asked as well."""
 
     models: tuple[str, ...]
     options: Mapping[str, Any] = field(default_factory=dict)
     max_cost_usd: Decimal | None = None
+    hedge_after_seconds: float | None = None
 
     @property
     def max_tokens(self) -> int | None:

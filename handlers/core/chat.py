@@ -6,19 +6,22 @@ word are ordinary errors, and the caller knows who answers before it sends a hea
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
-from handlers.core import metering, routing
+from handlers.core import metering, routing, trials
 from handlers.core.asks import AnyAsk, Request
 from handlers.core.call import Call
 from handlers.core.metering import Meter, Tally
 from handlers.core.routing import Attempt
+from handlers.core.trials import Hedge
 from providers.errors import BrokenAnswer, ProviderError
 from providers.inference.interface import ChatRequest, Chunk, Completion, Usage
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,9 @@ async def complete(ask: AnyAsk, call: Call) -> Answer:
     bodies = []
     try:
         for number in range(ask.size):
-            attempt, completion = await routing.try_each(attempts, partial(_ask_whole, ask, number, meter))
+            act = partial(_ask_whole, ask, number, meter)
+            attempt, completion = await trials.try_each(attempts, act, call, _hedge(ask, _nothing))
+            meter.begin(attempt)
             usage = completion.usage
             if usage is None:
                 usage = await metering.count_whole(ask.request(number, attempt.deployment.model), completion.body)
@@ -107,7 +112,21 @@ async def _open(ask: AnyAsk, number: int, attempts: list[Attempt], meter: Meter)
         meter.note_first_byte()
         return _Opened(attempt, request, first, cast(AsyncGenerator[Chunk, None], chunks))
 
-    return (await routing.try_each(attempts, act))[1]
+    attempt, opened = await trials.try_each(attempts, act, meter.call, _hedge(ask, _close))
+    meter.begin(attempt)
+    return opened
+
+
+async def _close(opened: _Opened) -> None:
+    await opened.rest.aclose()
+
+
+async def _nothing(_: Completion) -> None:
+    """A whole answer leaves nothing open."""
+
+
+def _hedge(ask: AnyAsk, drop: Callable[[Result], Awaitable[object]]) -> Hedge[Result] | None:
+    return None if ask.hedge_after_seconds is None else Hedge(ask.hedge_after_seconds, drop)
 
 
 async def _relay(ask: AnyAsk, attempts: list[Attempt], opened: _Opened, meter: Meter) -> AsyncIterator[Chunk]:
@@ -135,6 +154,8 @@ async def _drain(opened: _Opened, meter: Meter) -> AsyncGenerator[Chunk, None]:
                 if kept:
                     yield kept
     except ProviderError as error:
+        if trials.is_failure(error):
+            meter.call.services.breakers.fail(opened.attempt.deployment)
         raise routing.translate(error) from error
     finally:
         usage = sent.usage or await metering.count_sent(opened.request, sent.chunks)

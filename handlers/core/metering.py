@@ -31,40 +31,40 @@ class Meter:
     def __init__(self, call: Call, admission: Any, service_tier: object) -> None:
         self.usage = Usage(0, 0)
         self.cost_micros = 0
-        self._call = call
+        self.call = call
         self._admission = admission
         self._service_tier = service_tier
 
     def begin(self, attempt: Attempt) -> None:
-        record = self._call.record
+        record = self.call.record
         record.model = attempt.model.id
         record.provider = attempt.deployment.vendor
         record.upstream_model = attempt.deployment.model
 
     def note_first_byte(self) -> None:
-        record = self._call.record
+        record = self.call.record
         if record.first_byte_us is None:
-            record.first_byte_us = int((self._call.services.clock() - record.started_at) * 1_000_000)
+            record.first_byte_us = int((self.call.services.clock() - record.started_at) * 1_000_000)
 
     def charge(self, attempt: Attempt, usage: Usage, finish_reason: str | None) -> None:
         """Adds up: a request of several prompts is charged for each."""
         self.usage, self.cost_micros = self._with(attempt, usage)
         self._enter(self.usage, self.cost_micros)
-        self._call.record.finish_reason = finish_reason
+        self.call.record.finish_reason = finish_reason
 
     def note(self, attempt: Attempt, usage: Usage) -> None:
         """Enters what a stream has used so far, in case that nobody lives to charge it."""
         self._enter(*self._with(attempt, usage))
 
     def now(self) -> float:
-        return self._call.services.clock()
+        return self.call.services.clock()
 
     def _with(self, attempt: Attempt, usage: Usage) -> tuple[Usage, int]:
         price = pick_price(attempt.model, attempt.deployment.vendor, usage.prompt_tokens, self._service_tier)
         return _sum(self.usage, usage), self.cost_micros + cost_micros(price, usage)
 
     def _enter(self, usage: Usage, cost: int) -> None:
-        record = self._call.record
+        record = self.call.record
         record.prompt_tokens = usage.prompt_tokens
         record.completion_tokens = usage.completion_tokens
         record.cached_tokens = usage.cached_tokens
@@ -73,7 +73,7 @@ class Meter:
         record.cost_micros = cost
 
     async def settle(self) -> None:
-        quota = self._call.services.quota
+        quota = self.call.services.quota
         await quota.settle(self._admission, tokens=self.usage.total_tokens, cost_micros=self.cost_micros)
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TypeVar
 
 from handlers.core import capabilities
 from handlers.core.asks import AnyAsk
@@ -26,12 +25,10 @@ from handlers.core.services import SIMULATOR
 from providers import errors as provider_errors
 from providers.inference.interface import Inference
 
-Result = TypeVar("Result")
-
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """`number` counts from 0: how many attempts came before."""
+    """`number` counts from 0: how many deployments would rather have been asked."""
 
     model: Model
     deployment: Deployment
@@ -60,18 +57,6 @@ async def plan(ask: AnyAsk, call: Call) -> list[Attempt]:
         raise Unavailable(message, code="model_unavailable", param="model")
     inference = call.services.inference
     return [Attempt(model, place, inference[place.vendor], n) for n, (model, place) in enumerate(places)]
-
-
-async def try_each(attempts: Sequence[Attempt], act: Callable[[Attempt], Awaitable[Result]]) -> tuple[Attempt, Result]:
-    """The first success. A request that a vendor refuses is not sent to another, but for a model it does not know."""
-    for attempt in attempts:
-        try:
-            return attempt, await act(attempt)
-        except provider_errors.ProviderError as error:
-            refused = isinstance(error, provider_errors.Refused) and error.status != 404
-            if refused or attempt is attempts[-1]:
-                raise translate(error) from error
-    raise ValueError("there is no attempt to make")
 
 
 def translate(error: provider_errors.ProviderError) -> CoreError:

@@ -9,8 +9,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from handlers.core.breakers import Breakers
 from handlers.core.call import Caller
 from handlers.core.catalog import CatalogHolder
+from handlers.core.patience import Patience
 from providers.inference.interface import Inference
 from storage.repositories.models import RegisteredModel
 
@@ -66,6 +68,8 @@ class Services:
     catalog: CatalogHolder
     inference: Mapping[str, Inference]
     embedded: frozenset[str]
+    patience: Patience
+    breakers: Breakers
     registered_models: RegisteredModels
     quota: Quota
     clock: Callable[[], float]

@@ -16,8 +16,10 @@ import orjson
 
 import codegen.generated
 from codegen.operation import Body
+from handlers.core.breakers import Breakers
 from handlers.core.call import Call, Caller
 from handlers.core.catalog import Catalog, CatalogHolder, Deployment, Model, Price
+from handlers.core.patience import Patience
 from handlers.core.services import Route, Services
 from handlers.wire.reply import EventStream, Last, Reply
 from providers.inference.interface import Inference
@@ -129,6 +131,8 @@ def make_services(*vendors: Inference, **changes: Any) -> Services:
         "catalog": CatalogHolder(Catalog([FULL, PLAIN, SIMULATED, EMBEDDER])),
         "inference": {vendor.name: vendor for vendor in (simulator, *vendors)},
         "embedded": frozenset({"local"}),
+        "patience": Patience(sleep=at_once),
+        "breakers": Breakers(),
         "registered_models": Registry(),
         "quota": Purse(),
         "clock": lambda: NOW,
@@ -142,6 +146,10 @@ def make_services(*vendors: Inference, **changes: Any) -> Services:
         "base_paths": {"ipop": "/ipop/v1"},
     }
     return Services(**(values | changes))
+
+
+async def at_once(seconds: float) -> None:
+    """A sleep that is over before it begins."""
 
 
 def always(answer: bool) -> Any:

@@ -254,3 +254,13 @@ async def test_the_document_is_served_as_it_is_mounted() -> None:
     reply = await openapi_get(make_call("ipop"))
     assert reply.content == b'{"openapi": "3.1.0"}'
     assert reply.media_type == "application/json"
+
+
+async def test_a_model_is_degraded_while_a_deployment_of_it_keeps_failing() -> None:
+    services = make_services(Vendor("openai"), Vendor("openrouter"))
+    for _ in range(5):
+        services.breakers.fail(FULL.deployments[0])
+    content = check_answer("ipop", "GET /status", await status_get(StatusGetParams(), make_call("ipop", services)))
+    assert content["status"] == "degraded"
+    states = {model["id"]: model["status"] for model in content["models"]}
+    assert (states[FULL.id], states["simulator/chat"]) == ("degraded", "available")
