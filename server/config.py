@@ -133,6 +133,9 @@ class Settings(BaseSettings):
         5, ge=0, description="Failures in a row after which a deployment is left alone for a while; 0 is never."
     )
     breaker_rest_seconds: Seconds = Field(10.0, description="How long it is left alone before it is tried again.")
+    cache_by_default: bool = Field(False, description="Give kept answers to requests that do not say they want them.")
+    cache_seconds: Seconds = Field(300.0, description="How long an answer is kept for requests that are the same.")
+    cache_bytes: int = Field(64 * 2**20, ge=0, description="Memory for kept answers; 0 keeps none.")
     keep_alive_seconds: Seconds = Field(15.0, description="Silence on an event stream until a comment is sent.")
     shutdown_grace_seconds: float = Field(30.0, ge=0, description="Time that running requests get to finish.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")

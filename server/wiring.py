@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from handlers.core.answer_cache import AnswerCache, AnswersInMemory
 from handlers.core.breakers import Breakers, Rule
 from handlers.core.catalog import CatalogHolder
 from handlers.core.idempotency import Idempotency
@@ -133,6 +134,7 @@ def _services(settings: Settings, stores: Stores, documents: Mapping[str, Docume
         inference=models.vendors,
         embedded=models.vendors.embedded,
         patience=Patience(settings.retries, settings.retry_budget_seconds),
+        answer_cache=_answer_cache(settings),
         breakers=Breakers(Rule(settings.breaker_failures, rest_seconds=settings.breaker_rest_seconds)),
         registered_models=Registrations(RegisteredModels(stores.database), time.monotonic),
         quota=stores.quota,
@@ -144,6 +146,11 @@ def _services(settings: Settings, stores: Stores, documents: Mapping[str, Docume
         routes={api: _routes(api) for api in documents},
         base_paths=_prefixes(settings),
     )
+
+
+def _answer_cache(settings: Settings) -> AnswerCache:
+    kept = AnswersInMemory(settings.cache_bytes, settings.cache_seconds, time.monotonic)
+    return AnswerCache(kept, settings.cache_by_default)
 
 
 async def _application(

@@ -5,25 +5,39 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from providers.inference.interface import ChatRequest, Chunk, Message, TextRequest, Usage
 
 __all__ = ["AnyAsk", "Ask", "ChatAsk", "Chunk", "Request", "TextAsk", "Usage"]
 
 Request = ChatRequest | TextRequest
+CacheMode = Literal["default", "use", "bypass"]
+"""Whether an answer that was given before will do; `default` is as the operator says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Steering:
+    """What a client wants of the way to its answer. Without an answer after `hedge_after_seconds` a second deployment
+    is asked as well; without `fallback` only the first choice may answer; `cheapest_first` orders each model's
+    deployments by price. `batch` is our own word for work that vendors charge less for."""
+
+    hedge_after_seconds: float | None = None
+    fallback: bool = True
+    cheapest_first: bool = False
+    cache: CacheMode = "default"
+    batch: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
     """`models` are public ids: the one wanted, then those to fall back to. `options` are parameters of OpenAI's API
-    under their own names. `max_cost_usd` is a promise to the client, kept before and by the vendor's call. After
-    `hedge_after_seconds` without an answer a second deployment is asked as well."""
+    under their own names. `max_cost_usd` is a promise to the client, kept before and by the vendor's call."""
 
     models: tuple[str, ...]
     options: Mapping[str, Any] = field(default_factory=dict)
     max_cost_usd: Decimal | None = None
-    hedge_after_seconds: float | None = None
+    steering: Steering = Steering()
 
     @property
     def max_tokens(self) -> int | None:

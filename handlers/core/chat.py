@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar, cast
 
-from handlers.core import metering, routing, trials
+from handlers.core import metering, replay, routing, trials
 from handlers.core.asks import AnyAsk, Request
 from handlers.core.call import Call
 from handlers.core.metering import Meter, Tally
@@ -30,8 +30,15 @@ class Answer:
 
     attempt: Attempt
     body: dict[str, Any]
-    usage: Usage
-    cost_micros: int
+    meter: Meter
+
+    @property
+    def usage(self) -> Usage:
+        return self.meter.usage
+
+    @property
+    def cost_micros(self) -> int:
+        return self.meter.cost_micros
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +51,45 @@ class Stream:
 
 
 async def complete(ask: AnyAsk, call: Call) -> Answer:
-    """Raises what `routing.plan`, `metering.admit` and `routing.translate` say."""
+    """Raises what `routing.plan`, `metering.admit`, `trials.try_each` and `structured.check` say."""
     attempts = await routing.plan(ask, call)
+    cache = call.services.answer_cache
+    key = cache.key(ask, (attempt.deployment for attempt in attempts), call)
+    if key is None:
+        return await _complete(ask, attempts, call)
+    if kept := await cache.find(key):
+        attempt, meter = await replay.admit(kept, attempts, call)
+        return Answer(attempt, replay.body(kept, attempt, call), meter)
+    kept = None
+    try:
+        answer = await _complete(ask, attempts, call)
+        kept = replay.keep_body(answer.attempt, answer.body, answer.meter)
+        return answer
+    finally:
+        cache.settle(key, kept)
+
+
+async def stream(ask: AnyAsk, call: Call) -> Stream:
+    """Raises as `complete` does, up to the first chunk; `chunks` raises `CoreError` when the vendor fails later. What a
+    strict schema demands of the answer is left to the vendor: what was sent cannot be taken back."""
+    call.record.streamed = True
+    attempts = await routing.plan(ask, call)
+    cache = call.services.answer_cache
+    key = cache.key(ask, (attempt.deployment for attempt in attempts), call)
+    if key is None:
+        return await _stream(ask, attempts, call)
+    if kept := await cache.find(key):
+        attempt, meter = await replay.admit(kept, attempts, call)
+        return Stream(attempt, replay.chunks(kept, call), meter)
+    try:
+        opened = await _stream(ask, attempts, call)
+    except BaseException:
+        cache.settle(key, None)
+        raise
+    return replace(opened, chunks=replay.tape(opened, partial(cache.settle, key)))
+
+
+async def _complete(ask: AnyAsk, attempts: list[Attempt], call: Call) -> Answer:
     ask = await metering.keep_budget(ask, attempts[0])
     meter = await metering.admit(ask, attempts[0], call)
     bodies = []
@@ -62,13 +106,10 @@ async def complete(ask: AnyAsk, call: Call) -> Answer:
     finally:
         await meter.settle()
     body = {**_merge(bodies, ask.choices), "model": attempt.model.id}
-    return Answer(attempt, body, meter.usage, meter.cost_micros)
+    return Answer(attempt, body, meter)
 
 
-async def stream(ask: AnyAsk, call: Call) -> Stream:
-    """Raises as `complete` does, up to the first chunk; `chunks` raises `CoreError` when the vendor fails later."""
-    call.record.streamed = True
-    attempts = await routing.plan(ask, call)
+async def _stream(ask: AnyAsk, attempts: list[Attempt], call: Call) -> Stream:
     ask = await metering.keep_budget(ask, attempts[0])
     meter = await metering.admit(ask, attempts[0], call)
     try:
@@ -126,7 +167,8 @@ async def _nothing(_: Completion) -> None:
 
 
 def _hedge(ask: AnyAsk, drop: Callable[[Result], Awaitable[object]]) -> Hedge[Result] | None:
-    return None if ask.hedge_after_seconds is None else Hedge(ask.hedge_after_seconds, drop)
+    after_seconds = ask.steering.hedge_after_seconds
+    return None if after_seconds is None else Hedge(after_seconds, drop)
 
 
 async def _relay(ask: AnyAsk, attempts: list[Attempt], opened: _Opened, meter: Meter) -> AsyncIterator[Chunk]:

@@ -31,6 +31,7 @@ class Meter:
     def __init__(self, call: Call, admission: Any, service_tier: object) -> None:
         self.usage = Usage(0, 0)
         self.cost_micros = 0
+        self.cached = False
         self.call = call
         self._admission = admission
         self._service_tier = service_tier
@@ -55,6 +56,15 @@ class Meter:
     def note(self, attempt: Attempt, usage: Usage) -> None:
         """Enters what a stream has used so far, in case that nobody lives to charge it."""
         self._enter(*self._with(attempt, usage))
+
+    def replay(self, attempt: Attempt, usage: Usage, finish_reason: str | None) -> None:
+        """For an answer that was kept: it shows what it took when it was given, and costs nothing."""
+        self.cached = True
+        self.begin(attempt)
+        self.note_first_byte()
+        self.usage = usage
+        self._enter(usage, 0)
+        self.call.record.finish_reason = finish_reason
 
     def now(self) -> float:
         return self.call.services.clock()
@@ -112,6 +122,14 @@ async def admit(ask: AnyAsk, attempt: Attempt, call: Call) -> Meter:
     answer = ask.max_tokens or estimate + ANSWER_TOKENS
     admission = await call.services.quota.admit(call.caller, estimate + answer * ask.choices)
     return Meter(call, admission, ask.options.get("service_tier"))
+
+
+async def admit_hit(call: Call) -> Meter:
+    """For an answer that takes no vendor: it counts as one request of no tokens. The meter is settled."""
+    admission = await call.services.quota.admit(call.caller, 0)
+    meter = Meter(call, admission, None)
+    await meter.settle()
+    return meter
 
 
 async def keep_budget(ask: AnyAsk, attempt: Attempt) -> AnyAsk:

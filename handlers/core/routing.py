@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 
 from handlers.core import capabilities
 from handlers.core.asks import AnyAsk
@@ -21,6 +22,7 @@ from handlers.core.errors import (
     UpstreamFailed,
 )
 from handlers.core.models import find_model, may_use
+from handlers.core.pricing import pick_price
 from handlers.core.services import SIMULATOR
 from providers import errors as provider_errors
 from providers.inference.interface import Inference
@@ -51,10 +53,15 @@ async def plan(ask: AnyAsk, call: Call) -> list[Attempt]:
         if not may_use(offer.model.id, call):
             raise Forbidden(f"this key may not use {model_id}", code="model_not_allowed", param="model")
         capabilities.check(ask, offer.model)
-        places += [(offer.model, place) for place in _order(offer.deployments, call.services.random)]
+        ordered = _order(offer.deployments, call.services.random)
+        if ask.steering.cheapest_first:
+            ordered.sort(key=lambda place: _price(offer.model, place))
+        places += [(offer.model, place) for place in ordered]
     if not places:
         message = f"no provider of {ask.models[0]} is configured"
         raise Unavailable(message, code="model_unavailable", param="model")
+    if not ask.steering.fallback:
+        del places[1:]
     inference = call.services.inference
     return [Attempt(model, place, inference[place.vendor], n) for n, (model, place) in enumerate(places)]
 
@@ -77,6 +84,12 @@ def translate(error: provider_errors.ProviderError) -> CoreError:
         case provider_errors.Unavailable():
             return Unavailable(error.message, code="upstream_unavailable")
     return UpstreamFailed(error.message)
+
+
+def _price(model: Model, place: Deployment) -> Decimal:
+    """A token in and a token out; what nobody priced comes last."""
+    price = pick_price(model, place.vendor, prompt_tokens=0)
+    return price.input_usd + price.output_usd if price else Decimal("Infinity")
 
 
 def _order(deployments: Iterable[Deployment], random: Callable[[], float]) -> list[Deployment]:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from handlers.core.answer_cache import AnswerCache
 from handlers.core.breakers import Breakers
 from handlers.core.call import Caller
 from handlers.core.catalog import CatalogHolder
@@ -70,6 +71,7 @@ class Services:
     embedded: frozenset[str]
     patience: Patience
     breakers: Breakers
+    answer_cache: AnswerCache
     registered_models: RegisteredModels
     quota: Quota
     clock: Callable[[], float]

@@ -16,6 +16,7 @@ import orjson
 
 import codegen.generated
 from codegen.operation import Body
+from handlers.core.answer_cache import AnswerCache, AnswersInMemory
 from handlers.core.breakers import Breakers
 from handlers.core.call import Call, Caller
 from handlers.core.catalog import Catalog, CatalogHolder, Deployment, Model, Price
@@ -133,6 +134,7 @@ def make_services(*vendors: Inference, **changes: Any) -> Services:
         "embedded": frozenset({"local"}),
         "patience": Patience(sleep=at_once),
         "breakers": Breakers(),
+        "answer_cache": AnswerCache(AnswersInMemory(2**20, 60, lambda: NOW)),
         "registered_models": Registry(),
         "quota": Purse(),
         "clock": lambda: NOW,
