@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar, cast
 
-from handlers.core import metering, replay, routing, trials
-from handlers.core.asks import AnyAsk, Request
+from handlers.core import metering, replay, routing, structured, trials
+from handlers.core.asks import AnyAsk, ChatAsk, Request
 from handlers.core.call import Call
+from handlers.core.errors import Invalid
 from handlers.core.metering import Meter, Tally
 from handlers.core.routing import Attempt
 from handlers.core.trials import Hedge
@@ -51,7 +52,7 @@ class Stream:
 
 
 async def complete(ask: AnyAsk, call: Call) -> Answer:
-    """Raises what `routing.plan`, `metering.admit`, `trials.try_each` and `structured.check` say."""
+    """Raises what `routing.plan`, `metering.admit`, `trials.try_each` and `structured.mismatch` say."""
     attempts = await routing.plan(ask, call)
     cache = call.services.answer_cache
     key = cache.key(ask, (attempt.deployment for attempt in attempts), call)
@@ -95,14 +96,8 @@ async def _complete(ask: AnyAsk, attempts: list[Attempt], call: Call) -> Answer:
     bodies = []
     try:
         for number in range(ask.size):
-            act = partial(_ask_whole, ask, number, meter)
-            attempt, completion = await trials.try_each(attempts, act, call, _hedge(ask, _nothing))
-            meter.begin(attempt)
-            usage = completion.usage
-            if usage is None:
-                usage = await metering.count_whole(ask.request(number, attempt.deployment.model), completion.body)
-            meter.charge(attempt, usage, _finish_reason(completion.body))
-            bodies.append(completion.body)
+            attempt, body = await _answer(ask, number, attempts, meter)
+            bodies.append(body)
     finally:
         await meter.settle()
     body = {**_merge(bodies, ask.choices), "model": attempt.model.id}
@@ -118,6 +113,33 @@ async def _stream(ask: AnyAsk, attempts: list[Attempt], call: Call) -> Stream:
         await meter.settle()
         raise
     return Stream(opened.attempt, _relay(ask, attempts, opened, meter), meter)
+
+
+async def _answer(ask: AnyAsk, number: int, attempts: list[Attempt], meter: Meter) -> tuple[Attempt, dict[str, Any]]:
+    """One answer, that fits the strict schema if one was given: the model gets a second chance."""
+    attempt, body = await _ask_each(ask, number, attempts, meter)
+    fault = structured.find_fault(ask, body)
+    if fault is None or not isinstance(ask, ChatAsk):
+        return attempt, body
+    try:
+        again = await metering.keep_budget(structured.ask_again(ask, body, fault), attempt, meter.cost_micros)
+    except Invalid:
+        raise structured.mismatch(fault) from None
+    attempt, body = await _ask_each(again, number, attempts, meter)
+    if fault := structured.find_fault(ask, body):
+        raise structured.mismatch(fault)
+    return attempt, body
+
+
+async def _ask_each(ask: AnyAsk, number: int, attempts: list[Attempt], meter: Meter) -> tuple[Attempt, dict[str, Any]]:
+    act = partial(_ask_whole, ask, number, meter)
+    attempt, completion = await trials.try_each(attempts, act, meter.call, _hedge(ask, _nothing))
+    meter.begin(attempt)
+    usage = completion.usage
+    if usage is None:
+        usage = await metering.count_whole(ask.request(number, attempt.deployment.model), completion.body)
+    meter.charge(attempt, usage, _finish_reason(completion.body))
+    return attempt, completion.body
 
 
 async def _ask_whole(ask: AnyAsk, number: int, meter: Meter, attempt: Attempt) -> Completion:

@@ -132,8 +132,9 @@ async def admit_hit(call: Call) -> Meter:
     return meter
 
 
-async def keep_budget(ask: AnyAsk, attempt: Attempt) -> AnyAsk:
-    """The request held to `max_cost_usd`: an answer without a limit gets the one that the money is good for.
+async def keep_budget(ask: AnyAsk, attempt: Attempt, spent_micros: int = 0) -> AnyAsk:
+    """The request held to what is left of `max_cost_usd`: an answer without a limit gets the one that the money is good
+    for.
 
     Raises `Invalid` (`max_cost_exceeded`) when the prompt, or the limit that was asked for, costs more.
     """
@@ -143,7 +144,7 @@ async def keep_budget(ask: AnyAsk, attempt: Attempt) -> AnyAsk:
     price = pick_price(attempt.model, attempt.deployment.vendor, prompt_tokens, ask.options.get("service_tier"))
     if price is None:
         return ask
-    left = ask.max_cost_usd * 1_000_000 - prompt_tokens * price.input_usd
+    left = ask.max_cost_usd * 1_000_000 - spent_micros - prompt_tokens * price.input_usd
     needed = (ask.max_tokens or 1) * ask.choices * price.output_usd
     if left < needed:
         raise Invalid("the request may cost more than max_cost_usd", code="max_cost_exceeded", param="max_cost_usd")
