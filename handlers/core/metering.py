@@ -28,7 +28,7 @@ TALLY_SECONDS = 1.0
 class Meter:
     """One admitted request. Its record is filled in as it goes; `settle` is awaited exactly once, at its end."""
 
-    def __init__(self, call: Call, admission: Any, service_tier: object) -> None:
+    def __init__(self, call: Call, admission: Any, service_tier: str) -> None:
         self.usage = Usage(0, 0)
         self.cost_micros = 0
         self.cached = False
@@ -121,13 +121,21 @@ async def admit(ask: AnyAsk, attempt: Attempt, call: Call) -> Meter:
         raise Invalid(message, code="context_length_exceeded", param="messages")
     answer = ask.max_tokens or estimate + ANSWER_TOKENS
     admission = await call.services.quota.admit(call.caller, estimate + answer * ask.choices)
-    return Meter(call, admission, ask.options.get("service_tier"))
+    return Meter(call, admission, price_tier(ask))
+
+
+def price_tier(ask: AnyAsk) -> str:
+    """What it is charged by. A client may ask for a tier of the vendor's; that work is a batch is only ours to say."""
+    tier = ask.options.get("service_tier")
+    if ask.steering.batch:
+        return "batch"
+    return tier if tier in ("priority", "flex") else "standard"
 
 
 async def admit_hit(call: Call) -> Meter:
     """For an answer that takes no vendor: it counts as one request of no tokens. The meter is settled."""
     admission = await call.services.quota.admit(call.caller, 0)
-    meter = Meter(call, admission, None)
+    meter = Meter(call, admission, "standard")
     await meter.settle()
     return meter
 
@@ -141,7 +149,7 @@ async def keep_budget(ask: AnyAsk, attempt: Attempt, spent_micros: int = 0) -> A
     if ask.max_cost_usd is None:
         return ask
     prompt_tokens = await count_prompts(ask)
-    price = pick_price(attempt.model, attempt.deployment.vendor, prompt_tokens, ask.options.get("service_tier"))
+    price = pick_price(attempt.model, attempt.deployment.vendor, prompt_tokens, price_tier(ask))
     if price is None:
         return ask
     left = ask.max_cost_usd * 1_000_000 - spent_micros - prompt_tokens * price.input_usd
