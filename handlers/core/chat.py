@@ -6,19 +6,23 @@ word are ordinary errors, and the caller knows who answers before it sends a hea
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
-from handlers.core import metering, routing
-from handlers.core.asks import AnyAsk, Request
+from handlers.core import metering, replay, routing, structured, trials
+from handlers.core.asks import AnyAsk, ChatAsk, Request
 from handlers.core.call import Call
+from handlers.core.errors import Invalid
 from handlers.core.metering import Meter, Tally
 from handlers.core.routing import Attempt
+from handlers.core.trials import Hedge
 from providers.errors import BrokenAnswer, ProviderError
 from providers.inference.interface import ChatRequest, Chunk, Completion, Usage
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +31,15 @@ class Answer:
 
     attempt: Attempt
     body: dict[str, Any]
-    usage: Usage
-    cost_micros: int
+    meter: Meter
+
+    @property
+    def usage(self) -> Usage:
+        return self.meter.usage
+
+    @property
+    def cost_micros(self) -> int:
+        return self.meter.cost_micros
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,29 +52,59 @@ class Stream:
 
 
 async def complete(ask: AnyAsk, call: Call) -> Answer:
-    """Raises what `routing.plan`, `metering.admit` and `routing.translate` say."""
+    """Raises what `routing.plan`, `metering.admit`, `trials.try_each` and `structured.mismatch` say."""
     attempts = await routing.plan(ask, call)
+    cache = call.services.answer_cache
+    key = cache.key(ask, (attempt.deployment for attempt in attempts), call)
+    if key is None:
+        return await _complete(ask, attempts, call)
+    if kept := await cache.find(key):
+        attempt, meter = await replay.admit(kept, attempts, call)
+        return Answer(attempt, replay.body(kept, attempt, call), meter)
+    kept = None
+    try:
+        answer = await _complete(ask, attempts, call)
+        kept = replay.keep_body(answer.attempt, answer.body, answer.meter)
+        return answer
+    finally:
+        cache.settle(key, kept)
+
+
+async def stream(ask: AnyAsk, call: Call) -> Stream:
+    """Raises as `complete` does, up to the first chunk; `chunks` raises `CoreError` when the vendor fails later. What a
+    strict schema demands of the answer is left to the vendor: what was sent cannot be taken back."""
+    call.record.streamed = True
+    attempts = await routing.plan(ask, call)
+    cache = call.services.answer_cache
+    key = cache.key(ask, (attempt.deployment for attempt in attempts), call)
+    if key is None:
+        return await _stream(ask, attempts, call)
+    if kept := await cache.find(key):
+        attempt, meter = await replay.admit(kept, attempts, call)
+        return Stream(attempt, replay.chunks(kept, call), meter)
+    try:
+        opened = await _stream(ask, attempts, call)
+    except BaseException:
+        cache.settle(key, None)
+        raise
+    return replace(opened, chunks=replay.tape(opened, partial(cache.settle, key)))
+
+
+async def _complete(ask: AnyAsk, attempts: list[Attempt], call: Call) -> Answer:
     ask = await metering.keep_budget(ask, attempts[0])
     meter = await metering.admit(ask, attempts[0], call)
     bodies = []
     try:
         for number in range(ask.size):
-            attempt, completion = await routing.try_each(attempts, partial(_ask_whole, ask, number, meter))
-            usage = completion.usage
-            if usage is None:
-                usage = await metering.count_whole(ask.request(number, attempt.deployment.model), completion.body)
-            meter.charge(attempt, usage, _finish_reason(completion.body))
-            bodies.append(completion.body)
+            attempt, body = await _answer(ask, number, attempts, meter)
+            bodies.append(body)
     finally:
         await meter.settle()
     body = {**_merge(bodies, ask.choices), "model": attempt.model.id}
-    return Answer(attempt, body, meter.usage, meter.cost_micros)
+    return Answer(attempt, body, meter)
 
 
-async def stream(ask: AnyAsk, call: Call) -> Stream:
-    """Raises as `complete` does, up to the first chunk; `chunks` raises `CoreError` when the vendor fails later."""
-    call.record.streamed = True
-    attempts = await routing.plan(ask, call)
+async def _stream(ask: AnyAsk, attempts: list[Attempt], call: Call) -> Stream:
     ask = await metering.keep_budget(ask, attempts[0])
     meter = await metering.admit(ask, attempts[0], call)
     try:
@@ -72,6 +113,33 @@ async def stream(ask: AnyAsk, call: Call) -> Stream:
         await meter.settle()
         raise
     return Stream(opened.attempt, _relay(ask, attempts, opened, meter), meter)
+
+
+async def _answer(ask: AnyAsk, number: int, attempts: list[Attempt], meter: Meter) -> tuple[Attempt, dict[str, Any]]:
+    """One answer, that fits the strict schema if one was given: the model gets a second chance."""
+    attempt, body = await _ask_each(ask, number, attempts, meter)
+    fault = structured.find_fault(ask, body)
+    if fault is None or not isinstance(ask, ChatAsk):
+        return attempt, body
+    try:
+        again = await metering.keep_budget(structured.ask_again(ask, body, fault), attempt, meter.cost_micros)
+    except Invalid:
+        raise structured.mismatch(fault) from None
+    attempt, body = await _ask_each(again, number, attempts, meter)
+    if fault := structured.find_fault(ask, body):
+        raise structured.mismatch(fault)
+    return attempt, body
+
+
+async def _ask_each(ask: AnyAsk, number: int, attempts: list[Attempt], meter: Meter) -> tuple[Attempt, dict[str, Any]]:
+    act = partial(_ask_whole, ask, number, meter)
+    attempt, completion = await trials.try_each(attempts, act, meter.call, _hedge(ask, _nothing))
+    meter.begin(attempt)
+    usage = completion.usage
+    if usage is None:
+        usage = await metering.count_whole(ask.request(number, attempt.deployment.model), completion.body)
+    meter.charge(attempt, usage, _finish_reason(completion.body))
+    return attempt, completion.body
 
 
 async def _ask_whole(ask: AnyAsk, number: int, meter: Meter, attempt: Attempt) -> Completion:
@@ -107,7 +175,22 @@ async def _open(ask: AnyAsk, number: int, attempts: list[Attempt], meter: Meter)
         meter.note_first_byte()
         return _Opened(attempt, request, first, cast(AsyncGenerator[Chunk, None], chunks))
 
-    return (await routing.try_each(attempts, act))[1]
+    attempt, opened = await trials.try_each(attempts, act, meter.call, _hedge(ask, _close))
+    meter.begin(attempt)
+    return opened
+
+
+async def _close(opened: _Opened) -> None:
+    await opened.rest.aclose()
+
+
+async def _nothing(_: Completion) -> None:
+    """A whole answer leaves nothing open."""
+
+
+def _hedge(ask: AnyAsk, drop: Callable[[Result], Awaitable[object]]) -> Hedge[Result] | None:
+    after_seconds = ask.steering.hedge_after_seconds
+    return None if after_seconds is None else Hedge(after_seconds, drop)
 
 
 async def _relay(ask: AnyAsk, attempts: list[Attempt], opened: _Opened, meter: Meter) -> AsyncIterator[Chunk]:
@@ -135,6 +218,8 @@ async def _drain(opened: _Opened, meter: Meter) -> AsyncGenerator[Chunk, None]:
                 if kept:
                     yield kept
     except ProviderError as error:
+        if trials.is_failure(error):
+            meter.call.services.breakers.fail(opened.attempt.deployment)
         raise routing.translate(error) from error
     finally:
         usage = sent.usage or await metering.count_sent(opened.request, sent.chunks)

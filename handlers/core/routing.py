@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TypeVar
+from decimal import Decimal
 
 from handlers.core import capabilities
 from handlers.core.asks import AnyAsk, ChatAsk
@@ -24,17 +24,16 @@ from handlers.core.errors import (
 from handlers.core.messages import content_parts
 from handlers.core.models import find_model, may_use
 from handlers.core.own_keys import OwnKey, find_own_keys
+from handlers.core.pricing import pick_price
 from handlers.core.services import SIMULATOR
 from providers import errors as provider_errors
 from providers.inference.interface import Inference
 
-Result = TypeVar("Result")
-
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """`number` counts from 0: how many attempts came before. `own` is the key it is made with when that is not the
-    server's."""
+    """`number` counts from 0: how many deployments would rather have been asked. `own` is the key it is made with when
+    that is not the server's."""
 
     model: Model
     deployment: Deployment
@@ -45,6 +44,11 @@ class Attempt:
     @property
     def simulated(self) -> bool:
         return self.deployment.vendor == SIMULATOR
+
+    @property
+    def shared(self) -> bool:
+        """Whether it tells others how the deployment does: one's own key and a scripted fault do not."""
+        return self.own is None and not self.simulated
 
 
 async def plan(ask: AnyAsk, call: Call) -> list[Attempt]:
@@ -61,29 +65,21 @@ async def plan(ask: AnyAsk, call: Call) -> list[Attempt]:
         capabilities.check(ask, offer.model)
         own = keys.places(offer.model)
         places += [(offer.model, place, key) for place, key in own]
-        hosted = keys.hosted(offer, has_own=bool(own))
-        places += [(offer.model, place, None) for place in order(hosted, call.services.random)]
+        hosted = order(keys.hosted(offer, has_own=bool(own)), call.services.random)
+        if ask.steering.cheapest_first:
+            hosted.sort(key=lambda place: _price(offer.model, place))
+        places += [(offer.model, place, None) for place in hosted]
     await check_pictures(ask, call)
     if not places:
         message = f"no provider of {ask.models[0]} is configured"
         raise keys.complain(ask.models[0]) or Unavailable(message, code="model_unavailable", param="model")
+    if not ask.steering.fallback:
+        del places[1:]
     inference = call.services.inference
     return [
         Attempt(model, place, key.inference if key else inference[place.vendor], n, key)
         for n, (model, place, key) in enumerate(places)
     ]
-
-
-async def try_each(attempts: Sequence[Attempt], act: Callable[[Attempt], Awaitable[Result]]) -> tuple[Attempt, Result]:
-    """The first success. A request that a vendor refuses is not sent to another, but for a model it does not know."""
-    for attempt in attempts:
-        try:
-            return attempt, await act(attempt)
-        except provider_errors.ProviderError as error:
-            refused = isinstance(error, provider_errors.Refused) and error.status != 404
-            if refused or attempt is attempts[-1]:
-                raise _blame(attempt, error) from error
-    raise ValueError("there is no attempt to make")
 
 
 async def check_pictures(ask: AnyAsk, call: Call) -> None:
@@ -100,7 +96,7 @@ async def check_pictures(ask: AnyAsk, call: Call) -> None:
                 raise Invalid(error.message, code=error.code, param="messages") from error
 
 
-def _blame(attempt: Attempt, error: provider_errors.ProviderError) -> CoreError:
+def blame(attempt: Attempt, error: provider_errors.ProviderError) -> CoreError:
     """A key of the caller's own that its vendor refuses is the caller's to mend."""
     if attempt.own is not None and isinstance(error, provider_errors.Unauthorized):
         return Forbidden(f"{attempt.deployment.vendor} refused the key of your own", code="provider_key_refused")
@@ -125,6 +121,12 @@ def translate(error: provider_errors.ProviderError) -> CoreError:
         case provider_errors.Unavailable():
             return Unavailable(error.message, code="upstream_unavailable")
     return UpstreamFailed(error.message)
+
+
+def _price(model: Model, place: Deployment) -> Decimal:
+    """A token in and a token out; what nobody priced comes last."""
+    price = pick_price(model, place.vendor, prompt_tokens=0)
+    return price.input_usd + price.output_usd if price else Decimal("Infinity")
 
 
 def order(deployments: Iterable[Deployment], random: Callable[[], float]) -> list[Deployment]:

@@ -12,7 +12,7 @@ from tests.contract.providers.fake_vendor import Reply, sse_reply
 from tests.contract.providers.wires import WEATHER
 from tests.journeys.dialects import DEPRECATED, DIALECTS, IPOP, LLAMA, MANIAC, Dialect, events, payloads
 from tests.journeys.ledger import LedgerReader
-from tests.journeys.loopback_vendors import LoopbackVendor, settings_for, vendors
+from tests.journeys.loopback_vendors import IMPATIENT, LoopbackVendor, settings_for, vendors
 from tests.journeys.test_errors import check
 from tests.journeys.waiting import eventually
 from tests.live import LiveServer, running
@@ -40,8 +40,7 @@ def vendor(request: pytest.FixtureRequest, served: dict[str, LoopbackVendor]) ->
 
 @pytest.fixture(scope="module")
 def vendor_server(served: dict[str, LoopbackVendor], tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    impatient = {"CONCORDAT_FIRST_BYTE_TIMEOUT_SECONDS": "0.4", "CONCORDAT_IDLE_TIMEOUT_SECONDS": "0.4"}
-    with running(tmp_path_factory.mktemp("vendors"), **settings_for(served), **impatient) as server:
+    with running(tmp_path_factory.mktemp("vendors"), **settings_for(served), **IMPATIENT) as server:
         yield server
         assert '"level":"error"' not in server.log_text()
 
