@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from storage.chat_record import StoredChat, TraceEntry
+
 State = Literal["started", "completed", "failed", "interrupted"]
 
 
@@ -12,7 +14,8 @@ State = Literal["started", "completed", "failed", "interrupted"]
 class Record:
     """Filled in on the way through a request; times are unix seconds (UTC), durations microseconds, money
     micro-dollars (1e-6 USD, an integer, so that sums are exact). `model` is the public id, `provider` the vendor
-    row's name."""
+    row's name. `chat` and `trace` are rows of their own, written in the same commit: `chat` when the request has
+    completed."""
 
     request_id: str
     api: str
@@ -37,3 +40,9 @@ class Record:
     first_byte_us: int | None = None
     finish_reason: str | None = None
     metadata: dict[str, Any] | None = None
+    chat: StoredChat | None = None
+    trace: TraceEntry | None = None
+
+
+FIELDS = tuple(name for name in Record.__slots__ if name not in ("chat", "trace"))
+"""The fields that are columns of the request's own row."""

@@ -19,6 +19,8 @@ from handlers.wire.reply import EventStream, Reply
 
 _HEAD = ("id", "object", "created", "model")
 _TOOL_CALL = ("index", "id", "type", "function")
+MOST_PROMPTS = 128
+"""Each is a call of the vendor, one after another."""
 
 
 async def chat_completions_create(body: ChatCompletionsCreateBody, call: Call) -> Reply | EventStream:
@@ -81,6 +83,8 @@ def _prompts(prompt: Any) -> tuple[str, ...]:
     prompts = (prompt,) if isinstance(prompt, str) else tuple(prompt)
     if not prompts:
         raise Invalid("prompt must not be empty", param="prompt")
+    if len(prompts) > MOST_PROMPTS:
+        raise Invalid(f"one request completes at most {MOST_PROMPTS} prompts", param="prompt")
     if not all(isinstance(text, str) for text in prompts):
         message = "prompts of token ids are not taken: models differ in their vocabularies"
         raise Invalid(message, code="token_prompts_not_supported", param="prompt")

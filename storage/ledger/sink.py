@@ -9,10 +9,10 @@ from typing import Any, Protocol
 
 import orjson
 
-from storage.ledger_record import Record
+from storage.chat_record import StoredChat, TraceEntry
+from storage.ledger_record import FIELDS, Record
 from storage.tables.types import instant
 
-FIELDS = tuple(Record.__slots__)
 COLUMNS = (*FIELDS, "process_id")
 STARTED_AT, METADATA = FIELDS.index("started_at"), FIELDS.index("metadata")
 
@@ -22,6 +22,8 @@ ON CONFLICT (request_id) DO UPDATE SET {changes}
 WHERE requests.state = 'started'
    OR (requests.state = 'interrupted' AND excluded.state NOT IN ('started', 'interrupted'))
 """
+
+INSERT_ONCE = "INSERT INTO {table} ({columns}) VALUES ({places}) ON CONFLICT ({key}) DO NOTHING"
 
 DEBIT = """
 INSERT INTO credit_entries (project_id, at, kind, amount_micros, request_id)
@@ -38,12 +40,15 @@ RETURNING project_id, amount_micros
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A record as it was when it was handed in; `values` are in the order of `COLUMNS`."""
+    """A record as it was when it was handed in; `values` are in the order of `COLUMNS`, those of `chat` and `trace` in
+    the order of their classes."""
 
     request_id: str
     final: bool
     billed: bool
     values: tuple[Any, ...]
+    chat: tuple[Any, ...] | None = None
+    trace: tuple[Any, ...] | None = None
 
 
 class Sink(Protocol):
@@ -66,7 +71,20 @@ def line(record: Record, process_id: str, moment: Callable[[datetime], Any]) -> 
         values[METADATA] = orjson.dumps(record.metadata).decode()
     final = record.state != "started"
     billed = record.cost_micros > 0 and final and record.project_id is not None
-    return Line(record.request_id, final, billed, (*values, process_id))
+    chat = _row(record.chat, moment) if record.chat and record.state == "completed" else None
+    trace = _row(record.trace, moment) if record.trace else None
+    return Line(record.request_id, final, billed, (*values, process_id), chat, trace)
+
+
+def _row(entry: StoredChat | TraceEntry, moment: Callable[[datetime], Any]) -> tuple[Any, ...]:
+    return tuple(_value(getattr(entry, name), moment) for name in type(entry).__slots__)
+
+
+def _value(value: Any, moment: Callable[[datetime], Any]) -> Any:
+    if isinstance(value, datetime):
+        return moment(value)
+    # in one order, so that SQLite finds equal objects by their text
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode() if isinstance(value, dict | list) else value
 
 
 def upsert(placeholder: Callable[[int], str]) -> str:
@@ -76,6 +94,20 @@ def upsert(placeholder: Callable[[int], str]) -> str:
         places=", ".join(placeholder(number) for number in range(1, len(COLUMNS) + 1)),
         changes=", ".join(f"{name} = excluded.{name}" for name in COLUMNS if name != "request_id"),
     )
+
+
+def insert_chat(placeholder: Callable[[int], str]) -> str:
+    return _insert_once("chat_completions", StoredChat.__slots__, placeholder)
+
+
+def insert_trace(placeholder: Callable[[int], str]) -> str:
+    return _insert_once("trace_entries", TraceEntry.__slots__, placeholder)
+
+
+def _insert_once(table: str, columns: Sequence[str], placeholder: Callable[[int], str]) -> str:
+    """A row that is there stands: a commit whose confirmation was lost is repeated."""
+    places = ", ".join(placeholder(number) for number in range(1, len(columns) + 1))
+    return INSERT_ONCE.format(table=table, columns=", ".join(columns), places=places, key=columns[0])
 
 
 def debit(chosen: str, now: str) -> str:

@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import Select, delete, select, update
 
 from storage.database import Database, Transaction
+from storage.tables.chats import ChatCompletionRow, ContainerRow, SubmodelRow, TraceEntryRow
 from storage.tables.spending import CreditAccountRow, LimitRow, LimitWindowRow
 from storage.tables.tenancy import KeyRow, ProjectRow
 from storage.tables.traffic import IdempotencyRow, RegisteredModelRow
@@ -15,7 +16,19 @@ from storage.tables.types import core, plain
 
 PROJECTS = core(ProjectRow)
 BELONGINGS = tuple(
-    core(table) for table in (KeyRow, LimitRow, LimitWindowRow, CreditAccountRow, IdempotencyRow, RegisteredModelRow)
+    core(table)
+    for table in (
+        KeyRow,
+        LimitRow,
+        LimitWindowRow,
+        CreditAccountRow,
+        IdempotencyRow,
+        RegisteredModelRow,
+        ChatCompletionRow,
+        TraceEntryRow,
+        SubmodelRow,
+        ContainerRow,
+    )
 )
 """What goes with a deleted project. Its requests and credit entries stay, for its bills."""
 

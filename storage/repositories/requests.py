@@ -8,13 +8,14 @@ from typing import Any
 
 from sqlalchemy import Select, select, tuple_
 
+from storage import ledger_record
 from storage.database import Database
 from storage.ledger_record import Record
 from storage.tables.traffic import RequestRow
 from storage.tables.types import core
 
 REQUESTS = core(RequestRow)
-FIELDS = tuple(REQUESTS.c[name] for name in Record.__slots__)
+FIELDS = tuple(REQUESTS.c[name] for name in ledger_record.FIELDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,6 @@ def _of(project_id: str) -> Select[Any]:
 
 def record(row: Sequence[Any]) -> Record:
     """A record from a row that starts with `FIELDS`."""
-    fields = dict(zip(Record.__slots__, row, strict=False))
+    fields = dict(zip(ledger_record.FIELDS, row, strict=False))
     fields["started_at"] = fields["started_at"].timestamp()
     return Record(**fields)
