@@ -8,15 +8,19 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from handlers.core.catalog import CatalogHolder
+from handlers.core.credentials import Book
 from handlers.core.idempotency import Idempotency
 from handlers.core.keys import KeyRing, Tenancy, bootstrap
 from handlers.core.quota import Quota
 from handlers.core.registrations import Registrations
+from handlers.core.sealing import Seal
 from handlers.core.services import Route, Services
+from providers.outbound import Outbound
 from server import catalog, first_start
 from server.app import PREFIXES, DialectApp, Gate, Mounts, load_document, load_wording
 from server.auth.credentials import Authenticator
@@ -31,12 +35,14 @@ from server.openapi31.specification import Document
 from server.openapi31.validation import Limits
 from server.operational import operational_app
 from server.readiness import Readiness
+from server.secret_key import secret_key
 from server.vendors import Vendors
 from storage.database import Database
 from storage.errors import StorageUnavailable
 from storage.ledger import Ledger
 from storage.presence import Presence
 from storage.repositories.models import RegisteredModels
+from storage.repositories.provider_credentials import ProviderCredentials
 from storage.repositories.responses import Responses
 
 ROOT_PREFIXES = {"ipop": "/v1"}
@@ -142,6 +148,10 @@ def _services(settings: Settings, stores: Stores, documents: Mapping[str, Docume
         documents={api: document.content for api, document in documents.items()},
         routes={api: _routes(api) for api in documents},
         base_paths=_prefixes(settings),
+        addresses=Outbound(settings.allow_private_outbound),
+        credentials=Book(
+            ProviderCredentials(stores.database), Seal(partial(secret_key, settings)), models.vendors, time.time
+        ),
     )
 
 

@@ -45,6 +45,8 @@ class Attempt:
     deployment: Deployment
     embedder: Embedder
     number: int
+    own: None = None
+    """Vectors are made under the server's keys alone."""
 
 
 @dataclass(frozen=True, slots=True)

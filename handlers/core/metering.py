@@ -13,6 +13,7 @@ from handlers.core.asks import AnyAsk, ChatAsk, Request
 from handlers.core.call import Call
 from handlers.core.catalog import Deployment, Model
 from handlers.core.errors import Invalid
+from handlers.core.own_keys import OwnKey, note_key
 from handlers.core.pricing import cost_micros, pick_price
 from handlers.core.routing import Attempt
 from providers import tokens
@@ -35,6 +36,9 @@ class Served(Protocol):
     @property
     def deployment(self) -> Deployment: ...
 
+    @property
+    def own(self) -> OwnKey | None: ...
+
 
 class Meter:
     """One admitted request. Its record is filled in as it goes; `settle` is awaited exactly once, at its end."""
@@ -51,6 +55,7 @@ class Meter:
         record.model = attempt.model.id
         record.provider = attempt.deployment.vendor
         record.upstream_model = attempt.deployment.model
+        note_key(record, attempt.own)
 
     def note_first_byte(self) -> None:
         record = self._call.record
@@ -71,6 +76,9 @@ class Meter:
         return self._call.services.clock()
 
     def _with(self, attempt: Served, usage: Usage) -> tuple[Usage, int]:
+        """What a vendor bills to a key that is not ours costs nothing here."""
+        if attempt.own is not None:
+            return _sum(self.usage, usage), self.cost_micros
         price = pick_price(attempt.model, attempt.deployment.vendor, usage.prompt_tokens, self._service_tier)
         return _sum(self.usage, usage), self.cost_micros + cost_micros(price, usage)
 
@@ -121,6 +129,8 @@ async def admit(ask: AnyAsk, attempt: Attempt, call: Call) -> Meter:
         message = f"the prompt does not fit into the {context} tokens of {attempt.model.id}"
         raise Invalid(message, code="context_length_exceeded", param="messages")
     answer = ask.max_tokens or estimate + ANSWER_TOKENS
+    if attempt.own is not None and attempt.own.credential is not None:
+        await call.services.credentials.note_use(attempt.own.credential)
     admission = await call.services.quota.admit(call.caller, estimate + answer * ask.choices)
     return Meter(call, admission, ask.options.get("service_tier"))
 

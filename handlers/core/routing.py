@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from handlers.core import capabilities
-from handlers.core.asks import AnyAsk
+from handlers.core.asks import AnyAsk, ChatAsk
 from handlers.core.call import Call
 from handlers.core.catalog import Deployment, Model
 from handlers.core.errors import (
@@ -21,7 +21,9 @@ from handlers.core.errors import (
     Unavailable,
     UpstreamFailed,
 )
+from handlers.core.messages import content_parts
 from handlers.core.models import find_model, may_use
+from handlers.core.own_keys import OwnKey, find_own_keys
 from handlers.core.services import SIMULATOR
 from providers import errors as provider_errors
 from providers.inference.interface import Inference
@@ -31,12 +33,14 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """`number` counts from 0: how many attempts came before."""
+    """`number` counts from 0: how many attempts came before. `own` is the key it is made with when that is not the
+    server's."""
 
     model: Model
     deployment: Deployment
     inference: Inference
     number: int
+    own: OwnKey | None = None
 
     @property
     def simulated(self) -> bool:
@@ -46,7 +50,8 @@ class Attempt:
 async def plan(ask: AnyAsk, call: Call) -> list[Attempt]:
     """At least one attempt. Raises `NotFound`, `Forbidden`, `Invalid` for any of the models, `Unavailable` when no
     vendor is configured for them."""
-    places: list[tuple[Model, Deployment]] = []
+    places: list[tuple[Model, Deployment, OwnKey | None]] = []
+    keys = await find_own_keys(ask.keys, call)
     for model_id in dict.fromkeys(ask.models):
         offer = await find_model(model_id, call)
         if offer is None:
@@ -54,12 +59,19 @@ async def plan(ask: AnyAsk, call: Call) -> list[Attempt]:
         if not may_use(offer.model.id, call):
             raise Forbidden(f"this key may not use {model_id}", code="model_not_allowed", param="model")
         capabilities.check(ask, offer.model)
-        places += [(offer.model, place) for place in order(offer.deployments, call.services.random)]
+        own = keys.places(offer.model)
+        places += [(offer.model, place, key) for place, key in own]
+        hosted = keys.hosted(offer, has_own=bool(own))
+        places += [(offer.model, place, None) for place in order(hosted, call.services.random)]
+    await check_pictures(ask, call)
     if not places:
         message = f"no provider of {ask.models[0]} is configured"
-        raise Unavailable(message, code="model_unavailable", param="model")
+        raise keys.complain(ask.models[0]) or Unavailable(message, code="model_unavailable", param="model")
     inference = call.services.inference
-    return [Attempt(model, place, inference[place.vendor], n) for n, (model, place) in enumerate(places)]
+    return [
+        Attempt(model, place, key.inference if key else inference[place.vendor], n, key)
+        for n, (model, place, key) in enumerate(places)
+    ]
 
 
 async def try_each(attempts: Sequence[Attempt], act: Callable[[Attempt], Awaitable[Result]]) -> tuple[Attempt, Result]:
@@ -70,8 +82,29 @@ async def try_each(attempts: Sequence[Attempt], act: Callable[[Attempt], Awaitab
         except provider_errors.ProviderError as error:
             refused = isinstance(error, provider_errors.Refused) and error.status != 404
             if refused or attempt is attempts[-1]:
-                raise translate(error) from error
+                raise _blame(attempt, error) from error
     raise ValueError("there is no attempt to make")
+
+
+async def check_pictures(ask: AnyAsk, call: Call) -> None:
+    """A vendor may stand in our own network and would fetch what it is told to. Raises `Invalid`."""
+    if not isinstance(ask, ChatAsk):
+        return
+    for part in content_parts(ask.messages):
+        image = part.get("image_url")
+        url = image["url"] if isinstance(image, dict) and isinstance(image.get("url"), str) else ""
+        if url and not url.startswith("data:"):
+            try:
+                await call.services.addresses.look(url)
+            except provider_errors.Refused as error:
+                raise Invalid(error.message, code=error.code, param="messages") from error
+
+
+def _blame(attempt: Attempt, error: provider_errors.ProviderError) -> CoreError:
+    """A key of the caller's own that its vendor refuses is the caller's to mend."""
+    if attempt.own is not None and isinstance(error, provider_errors.Unauthorized):
+        return Forbidden(f"{attempt.deployment.vendor} refused the key of your own", code="provider_key_refused")
+    return translate(error)
 
 
 def translate(error: provider_errors.ProviderError) -> CoreError:

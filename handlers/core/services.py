@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 
 from handlers.core.call import Caller
 from handlers.core.catalog import CatalogHolder
+from handlers.core.credentials import Book
 from providers.embeddings.interface import Embedder
 from providers.inference.interface import Inference
 from storage.repositories.models import RegisteredModel
@@ -53,6 +54,15 @@ class Quota(Protocol):
     async def settle(self, admission: Any, *, tokens: int, cost_micros: int) -> None: ...
 
 
+class Addresses(Protocol):
+    """Judges addresses that callers choose. Both raise `providers.errors.Refused`: `check` by what is written, `look`
+    also by what the host resolves to."""
+
+    def check(self, url: str, *, only_https: bool = False) -> None: ...
+
+    async def look(self, url: str) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """`inference` holds every vendor that has a key (and the simulator, outside production or when asked for) by its
@@ -80,3 +90,5 @@ class Services:
     documents: Mapping[str, bytes]
     routes: Mapping[str, Sequence[Route]]
     base_paths: Mapping[str, str]
+    addresses: Addresses
+    credentials: Book

@@ -9,6 +9,7 @@ from handlers.core.call import Call
 from handlers.core.embeddings import EmbedAsk
 from handlers.wire import openai_chat
 from handlers.wire.llama import answers, events, messages, params
+from handlers.wire.llama.provider_data import key_wish
 from handlers.wire.reply import EventStream, Reply
 
 
@@ -18,6 +19,7 @@ async def chat_completions_create(body: ChatCompletionsCreateBody, call: Call) -
         models=(data["model_id"],),
         messages=messages.chat_messages(data["messages"]),
         options=params.chat_options(data),
+        keys=key_wish(call),
     )
     if data.get("stream"):
         return events.chat_stream(await chat.stream(ask, call))
@@ -31,6 +33,7 @@ async def completions_create(body: CompletionsCreateBody, call: Call) -> Reply |
         models=(data["model_id"],),
         prompts=(messages.plain_text(data["content"], "content", "a text completion takes"),),
         options=params.text_options(data),
+        keys=key_wish(call),
     )
     if data.get("stream"):
         return events.text_stream(await chat.stream(ask, call))

@@ -2,6 +2,7 @@
 
 from storage.tables.chats import ChatCompletionRow, ContainerRow, SubmodelRow, TraceEntryRow
 from storage.tables.responses import ResponseRow
+from storage.tables.secrets import ProviderCredentialRow, RegionKeyRow
 from storage.tables.spending import CreditAccountRow, CreditEntryRow, LimitRow, LimitWindowRow
 from storage.tables.tenancy import AdminTokenRow, AuditRow, ChangeRow, KeyRow, OrganisationRow, ProjectRow
 from storage.tables.traffic import IdempotencyRow, ProcessRow, RegisteredModelRow, RequestRow
@@ -25,6 +26,8 @@ __all__ = [
     "OrganisationRow",
     "ProcessRow",
     "ProjectRow",
+    "ProviderCredentialRow",
+    "RegionKeyRow",
     "RegisteredModelRow",
     "RequestRow",
     "ResponseRow",

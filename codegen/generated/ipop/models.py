@@ -1004,6 +1004,14 @@ class InferenceTokenUsageDetails(View):
     total_tokens: int | None = None
 
 
+class ProviderKey(View):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    source: Literal['byok', 'request']
+    credential_id: str | None = None
+
+
 class IpopMetadata(View):
     model_config = ConfigDict(
         extra='forbid',
@@ -1025,6 +1033,7 @@ class IpopMetadata(View):
     region: str | None = None
     request_id: str
     route_class: Literal['cache', 'ipop_network', 'regional_capacity', 'external_capacity'] | None = None
+    provider_key: ProviderKey | None = None
 
 
 class KvFreeTier(View):
@@ -1791,6 +1800,7 @@ class PublicRequestMetadata(View):
     tool_schema_policy: Literal['inline', 'hash_reference'] | None = None
     transport_streaming_profile: Literal['default', 'flush'] | None = None
     ttft_target_ms: int | None = None
+    require_region: str | None = None
 
 
 class PublicStatus(View):
