@@ -123,6 +123,8 @@ class Settings(BaseSettings):
     idle_timeout_seconds: Seconds = Field(120.0, description="Vendors: between two pieces of an answer.")
     max_concurrent: int = Field(256, gt=0, description="Calls at the same time to one deployment of a model.")
     max_queued: int = Field(1024, ge=0, description="Calls that wait for one deployment; more are refused.")
+    worker: bool = Field(True, description="Do background jobs in the server. Without, `concordat worker` does them.")
+    max_jobs: int = Field(32, gt=0, description="Background jobs at the same time in one process.")
     keep_alive_seconds: Seconds = Field(15.0, description="Silence on an event stream until a comment is sent.")
     shutdown_grace_seconds: float = Field(30.0, ge=0, description="Time that running requests get to finish.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")

@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 
 from handlers.core.call import Caller
 from handlers.core.catalog import CatalogHolder
+from handlers.core.jobs import Jobs
 from providers.inference.interface import Inference
 from storage.repositories.models import RegisteredModel
 
@@ -68,6 +69,7 @@ class Services:
     embedded: frozenset[str]
     registered_models: RegisteredModels
     quota: Quota
+    jobs: Jobs
     clock: Callable[[], float]
     random: Callable[[], float]
     new_id: Callable[[str], str]

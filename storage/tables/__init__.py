@@ -1,5 +1,6 @@
 """Every table of the schema; importing this fills `METADATA`."""
 
+from storage.tables.jobs import JobEventRow, JobRow, JobScheduleRow
 from storage.tables.spending import CreditAccountRow, CreditEntryRow, LimitRow, LimitWindowRow
 from storage.tables.tenancy import AdminTokenRow, AuditRow, ChangeRow, KeyRow, OrganisationRow, ProjectRow
 from storage.tables.traffic import IdempotencyRow, ProcessRow, RegisteredModelRow, RequestRow
@@ -15,6 +16,9 @@ __all__ = [
     "CreditAccountRow",
     "CreditEntryRow",
     "IdempotencyRow",
+    "JobEventRow",
+    "JobRow",
+    "JobScheduleRow",
     "KeyRow",
     "LimitRow",
     "LimitWindowRow",

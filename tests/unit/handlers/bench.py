@@ -131,6 +131,7 @@ def make_services(*vendors: Inference, **changes: Any) -> Services:
         "embedded": frozenset({"local"}),
         "registered_models": Registry(),
         "quota": Purse(),
+        "jobs": None,
         "clock": lambda: NOW,
         "random": lambda: 0.5,
         "new_id": lambda prefix: f"{prefix}-{next(counter):08}",
