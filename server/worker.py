@@ -28,7 +28,7 @@ from storage.workflows import Steps, Workflows
 Answer = TypeVar("Answer")
 log = structlog.get_logger(__name__)
 
-LEASE_SECONDS = 6.0
+LEASE_SECONDS = 5.0
 MAX_CRASHES = 5
 """How many processes may die over a job, without its getting further, until it has failed."""
 UNWIND_SECONDS = 5.0
@@ -40,7 +40,7 @@ class Pace:
     """How often is looked for work, for the dead, and for what may be forgotten. All in seconds."""
 
     look: float = 0.5
-    beat: float = 1.5
+    beat: float = 1.0
     bury: float = 1.0
     sweep: float = 10.0
     retry: float = 1.0
