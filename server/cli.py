@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import typer
 
-from server.commands import codegen, config, credits, database, keys, limits, projects, serve, status, tables
+from server.commands import (
+    codegen,
+    config,
+    credits,
+    database,
+    jobs,
+    keys,
+    limits,
+    projects,
+    serve,
+    status,
+    tables,
+    worker,
+)
 
 app = typer.Typer(
     help="One server for four AI-platform APIs.",
@@ -13,6 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("serve")(serve.serve)
+app.command("worker")(worker.work)
 app.command("config")(config.show)
 app.command("status")(status.show)
 app.command("generate")(codegen.generate)
@@ -23,6 +37,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(projects.app, name="projects")
 app.add_typer(limits.app, name="limits")
 app.add_typer(credits.app, name="credits")
+app.add_typer(jobs.app, name="jobs")
 app.add_typer(database.app, name="db")
 
 

@@ -145,6 +145,8 @@ class Settings(BaseSettings):
     cache_by_default: bool = Field(False, description="Give kept answers to requests that do not say they want them.")
     cache_seconds: Seconds = Field(300.0, description="How long an answer is kept for requests that are the same.")
     cache_bytes: int = Field(64 * 2**20, ge=0, description="Memory for kept answers; 0 keeps none.")
+    worker: bool = Field(True, description="Do background jobs in the server. Without, `concordat worker` does them.")
+    max_jobs: int = Field(32, gt=0, description="Background jobs at the same time in one process.")
     keep_alive_seconds: Seconds = Field(15.0, description="Silence on an event stream until a comment is sent.")
     shutdown_grace_seconds: float = Field(30.0, ge=0, description="Time that running requests get to finish.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import structlog
 import uvicorn
 
+from handlers.core.jobs import Definition
 from server import logs
 from server.binding.watch import OpenStreams
 from server.config import Settings
 from server.protocol import Protocol
-from server.wiring import Wired, build
+from server.wiring import Wired, build, build_worker
 
 log = structlog.get_logger("concordat.server")
 
@@ -68,6 +70,25 @@ async def _serve(settings: Settings) -> None:
             await server.serve()
             for task in background:
                 task.cancel()
+
+
+def work(settings: Settings, definitions: Iterable[Definition] = ()) -> None:
+    """Does background jobs until a signal. `definitions` are of jobs beside the product's own. Raises as `serve`."""
+    logs.configure(settings)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_work(settings, definitions))
+
+
+async def _work(settings: Settings, definitions: Iterable[Definition]) -> None:
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    async with build_worker(settings, definitions) as background, asyncio.TaskGroup() as group:
+        tasks = [group.create_task(job()) for job in background]
+        log.info("worker_started")
+        await stopped.wait()
+        for task in tasks:
+            task.cancel()
 
 
 def _uvicorn_config(settings: Settings, wired: Wired) -> uvicorn.Config:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from handlers.core.answer_cache import AnswerCache, AnswersInMemory
@@ -17,7 +18,9 @@ from handlers.core.breakers import Breakers, Rule
 from handlers.core.catalog import CatalogHolder
 from handlers.core.credentials import Book
 from handlers.core.idempotency import Idempotency
+from handlers.core.jobs import Definition, Definitions, Jobs
 from handlers.core.keys import KeyRing, Tenancy, bootstrap
+from handlers.core.maintenance import Maintenance
 from handlers.core.patience import Patience
 from handlers.core.quota import Quota
 from handlers.core.registrations import Registrations
@@ -40,6 +43,8 @@ from server.operational import operational_app
 from server.readiness import Readiness
 from server.secret_key import secret_key
 from server.vendors import Vendors
+from server.worker import Worker
+from storage.blobs.local import LocalBlobs
 from storage.database import Database
 from storage.errors import StorageUnavailable
 from storage.ledger import Ledger
@@ -51,7 +56,7 @@ from storage.repositories.responses import Responses
 ROOT_PREFIXES = {"ipop": "/v1"}
 """The server path of a document's own `servers`, where it has one: what `--root` mounts it under."""
 
-Job = Callable[[], Coroutine[Any, Any, None]]
+Background = Callable[[], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,7 @@ class Wired:
     app: Any
     services: Services
     streams: OpenStreams
-    background: tuple[Job, ...]
+    background: tuple[Background, ...]
     first_start: str | None = None
 
 
@@ -75,6 +80,10 @@ class Stores:
     quota: Quota
     idempotency: Idempotency
 
+    @property
+    def background(self) -> tuple[Background, ...]:
+        return (self.ledger.run, self.keys.run, self.quota.run)
+
 
 @asynccontextmanager
 async def build(settings: Settings) -> AsyncIterator[Wired]:
@@ -82,29 +91,55 @@ async def build(settings: Settings) -> AsyncIterator[Wired]:
     async with AsyncExitStack() as stack:
         stores = await _open_stores(settings, stack)
         first = await bootstrap(Tenancy(stores.database), first_start.given(settings))
-        loaded = catalog.load(settings.catalog_file)
-        vendors = Vendors(settings)
-        stack.push_async_callback(vendors.close)
-        vendors.replace(loaded.vendors)
-        holder = CatalogHolder(loaded.catalog)
+        models = await _open_models(settings, stack)
         documents = {api: load_document(api, prefix) for api, prefix in _prefixes(settings).items()}
-        services = _services(settings, stores, documents, _Models(holder, vendors))
+        services = _services(settings, stores, documents, models)
         streams = OpenStreams()
         app = await _application(settings, stores, documents, services, streams)
+        background = [*stores.background, models.watcher.run]
+        if settings.worker:
+            background.append(_worker(settings, services, (), stack).run)
+        yield Wired(app, services, streams, tuple(background), first_start.greeting(first) if first else None)
 
-        async def apply(fresh: catalog.Loaded) -> None:
-            vendors.replace(fresh.vendors)
-            holder.current = fresh.catalog
 
-        watcher = catalog.CatalogWatcher(settings.catalog_file, apply)
-        background = (stores.ledger.run, stores.keys.run, stores.quota.run, watcher.run)
-        yield Wired(app, services, streams, background, first_start.greeting(first) if first else None)
+@asynccontextmanager
+async def build_worker(settings: Settings, definitions: Iterable[Definition] = ()) -> AsyncIterator[list[Background]]:
+    """What is to be run in a process that does background jobs and serves nobody. `definitions` are of jobs beside the
+    product's own. Raises as `build` does."""
+    async with AsyncExitStack() as stack:
+        stores = await _open_stores(settings, stack)
+        models = await _open_models(settings, stack)
+        services = _services(settings, stores, {}, models)
+        yield [*stores.background, models.watcher.run, _worker(settings, services, definitions, stack).run]
+
+
+def _worker(settings: Settings, services: Services, definitions: Iterable[Definition], stack: AsyncExitStack) -> Worker:
+    blobs = LocalBlobs(Path(settings.blob_url.get_secret_value().removeprefix("file://")))
+    maintenance = Maintenance(services.jobs.database, blobs, services.clock)
+    worker = Worker(services, Definitions([maintenance.definition, *definitions]), settings.max_jobs)
+    stack.push_async_callback(worker.close)
+    return worker
 
 
 @dataclass(frozen=True, slots=True)
 class _Models:
     holder: CatalogHolder
     vendors: Vendors
+    watcher: catalog.CatalogWatcher
+
+
+async def _open_models(settings: Settings, stack: AsyncExitStack) -> _Models:
+    loaded = catalog.load(settings.catalog_file)
+    vendors = Vendors(settings)
+    stack.push_async_callback(vendors.close)
+    vendors.replace(loaded.vendors)
+    holder = CatalogHolder(loaded.catalog)
+
+    async def apply(fresh: catalog.Loaded) -> None:
+        vendors.replace(fresh.vendors)
+        holder.current = fresh.catalog
+
+    return _Models(holder, vendors, catalog.CatalogWatcher(settings.catalog_file, apply))
 
 
 async def _open_stores(settings: Settings, stack: AsyncExitStack) -> Stores:
@@ -147,9 +182,10 @@ def _services(settings: Settings, stores: Stores, documents: Mapping[str, Docume
         registered_models=Registrations(RegisteredModels(stores.database), time.monotonic),
         responses=Responses(stores.database),
         quota=stores.quota,
+        jobs=Jobs(stores.database, time.time, _new_id),
         clock=time.time,
         random=random.random,
-        new_id=lambda noun: f"{noun}-{os.urandom(12).hex()}",
+        new_id=_new_id,
         ready=Readiness(stores.database).look,
         documents={api: document.content for api, document in documents.items()},
         routes={api: _routes(api) for api in documents},
@@ -217,6 +253,10 @@ def _with_cors(app: Any, settings: Settings) -> Any:
     return CORSMiddleware(
         app, settings.cors_origins, allow_methods=["*"], allow_headers=["*"], expose_headers=["x-request-id"]
     )
+
+
+def _new_id(noun: str) -> str:
+    return f"{noun}-{os.urandom(12).hex()}"
 
 
 def _version() -> str:

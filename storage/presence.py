@@ -32,20 +32,21 @@ def this_host() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """One process's row. `beat` must be called well within `LEASE_SECONDS`."""
+    """One process's row. `beat` must be called well within `lease_seconds`."""
 
     database: Database
     clock: Callable[[], float] = time.time
     process_id: str = field(default_factory=lambda: f"proc_{uuid.uuid4().hex}")
     host: str = field(default_factory=this_host)
     pid: int = field(default_factory=os.getpid)
+    lease_seconds: float = LEASE_SECONDS
 
     async def beat(self) -> None:
         row = {
             "id": self.process_id,
             "host": self.host,
             "pid": self.pid,
-            "lease_until": instant(self.clock() + LEASE_SECONDS),
+            "lease_until": instant(self.clock() + self.lease_seconds),
         }
         statement = self.database.insert(PROCESSES).values(row)
         async with self.database.writing() as tx:
@@ -62,6 +63,12 @@ class Presence:
         dead = (PROCESSES.c.lease_until <= instant(self.clock())) | PROCESSES.c.id.in_(gone)
         async with self.database.writing() as tx:
             await tx.execute(delete(PROCESSES).where(dead, PROCESSES.c.id != self.process_id))
+
+    async def living(self) -> frozenset[str]:
+        """The ids of all processes that are there."""
+        query = select(PROCESSES.c.id).where(PROCESSES.c.lease_until > instant(self.clock()))
+        async with self.database.reading() as connection:
+            return frozenset((await connection.execute(query)).scalars())
 
     async def leave(self) -> None:
         async with self.database.writing() as tx:

@@ -18,7 +18,6 @@ from storage.repositories.idempotency import IdempotencyEntry, IdempotencyKeys
 from storage.tables.types import instant
 
 KEPT_SECONDS = 86_400
-PURGE_SECONDS = 3_600
 MAX_KEY_LENGTH = 255
 
 
@@ -52,7 +51,6 @@ class Idempotency:
         self._process_id = process_id
         self._max_body_bytes = max_body_bytes
         self._clock = clock
-        self._purged_at = float("-inf")
 
     async def claim(self, project_id: str, key: str, operation_id: str, fingerprint: str) -> Claimed | Replay:
         """`fingerprint` tells one request from another: a hash of all that makes it up.
@@ -63,7 +61,6 @@ class Idempotency:
         """
         if not 0 < len(key) <= MAX_KEY_LENGTH:
             raise Invalid(f"an idempotency key has 1 to {MAX_KEY_LENGTH} characters", code="invalid_idempotency_key")
-        await self._purge()
         mine = IdempotencyEntry(
             project_id=project_id,
             key=key,
@@ -88,12 +85,6 @@ class Idempotency:
     async def release(self, claim: Claimed) -> None:
         """Frees the key of a request that created nothing."""
         await self._keys.release(claim.entry)
-
-    async def _purge(self) -> None:
-        now = self._clock()
-        if now - self._purged_at >= PURGE_SECONDS:
-            self._purged_at = now
-            await self._keys.purge(instant(now))
 
 
 def _replay(first: IdempotencyEntry, mine: IdempotencyEntry) -> Replay:

@@ -14,6 +14,7 @@ from handlers.core.breakers import Breakers
 from handlers.core.call import Caller
 from handlers.core.catalog import CatalogHolder
 from handlers.core.credentials import Book
+from handlers.core.jobs import Jobs
 from handlers.core.patience import Patience
 from providers.embeddings.interface import Embedder
 from providers.inference.interface import Inference
@@ -89,6 +90,7 @@ class Services:
     registered_models: RegisteredModels
     responses: Responses
     quota: Quota
+    jobs: Jobs
     clock: Callable[[], float]
     random: Callable[[], float]
     new_id: Callable[[str], str]

@@ -61,6 +61,12 @@ class LocalBlobs:
         with _translated():
             return await asyncio.to_thread(_delete, path)
 
+    async def purge(self, before: float) -> int:
+        """Removes files that processes which died left half-written, last written to before then (unix seconds);
+        answers how many."""
+        with _translated():
+            return await asyncio.to_thread(_purge, self.folder / INCOMING, before)
+
     def _begin(self) -> IO[bytes]:
         incoming = self.folder / INCOMING
         incoming.mkdir(parents=True, exist_ok=True)
@@ -113,6 +119,13 @@ def _delete(path: Path) -> bool:
         return False
     _sync_folder(path.parent)
     return True
+
+
+def _purge(incoming: Path, before: float) -> int:
+    old = [file for file in incoming.glob("*") if file.stat().st_mtime < before]
+    for file in old:
+        file.unlink(missing_ok=True)
+    return len(old)
 
 
 def _sync_folder(folder: Path) -> None:

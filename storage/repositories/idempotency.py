@@ -66,10 +66,10 @@ class IdempotencyKeys:
         async with self.database.writing() as tx:
             await tx.execute(delete(ENTRIES).where(_own(entry), ENTRIES.c.status.is_(None)))
 
-    async def purge(self, now: datetime) -> None:
-        """Drops the expired entries of every project."""
+    async def purge(self, now: datetime) -> int:
+        """Drops the expired entries of every project; answers how many."""
         async with self.database.writing() as tx:
-            await tx.execute(delete(ENTRIES).where(ENTRIES.c.expires_at <= now))
+            return (await tx.execute(delete(ENTRIES).where(ENTRIES.c.expires_at <= now))).rowcount
 
 
 def _own(entry: IdempotencyEntry) -> ColumnElement[bool]:

@@ -107,6 +107,11 @@ class Limits:
             )
         )
 
+    async def purge(self, before: int) -> int:
+        """Drops every project's windows that started before then (unix seconds); answers how many."""
+        async with self.database.writing() as tx:
+            return (await tx.execute(delete(WINDOWS).where(WINDOWS.c.window_start < before))).rowcount
+
     async def taken(self, window: Window) -> int:
         """Units handed out in the window so far."""
         query = select(WINDOWS.c.taken).where(

@@ -1,6 +1,7 @@
 """Every table of the schema; importing this fills `METADATA`."""
 
 from storage.tables.chats import ChatCompletionRow, ContainerRow, SubmodelRow, TraceEntryRow
+from storage.tables.jobs import JobEventRow, JobRow, JobScheduleRow
 from storage.tables.responses import ResponseRow
 from storage.tables.secrets import ProviderCredentialRow, RegionKeyRow
 from storage.tables.spending import CreditAccountRow, CreditEntryRow, LimitRow, LimitWindowRow
@@ -20,6 +21,9 @@ __all__ = [
     "CreditAccountRow",
     "CreditEntryRow",
     "IdempotencyRow",
+    "JobEventRow",
+    "JobRow",
+    "JobScheduleRow",
     "KeyRow",
     "LimitRow",
     "LimitWindowRow",

@@ -186,6 +186,7 @@ def make_services(*vendors: Inference, **changes: Any) -> Services:
         "registered_models": Registry(),
         "responses": None,
         "quota": Purse(),
+        "jobs": None,
         "clock": lambda: NOW,
         "random": lambda: 0.5,
         "new_id": lambda prefix: f"{prefix}-{next(counter):08}",

@@ -1,0 +1,39 @@
+"""The server's own job forgets what nobody needs any more, and nothing else."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from handlers.core.maintenance import DAY_SECONDS, Maintenance
+from storage.blobs.local import INCOMING, LocalBlobs
+from storage.repositories.idempotency import IdempotencyEntry, IdempotencyKeys
+from storage.repositories.limits import Limits, Window
+from storage.tables.types import instant
+from tests.contract.jobs.conftest import Bench
+
+
+async def test_what_is_over_is_forgotten(bench: Bench, tmp_path: Path) -> None:
+    database, now = bench.jobs.database, bench.jobs.clock()
+    keys, limits, project = IdempotencyKeys(database), Limits(database), bench.project_id
+    for key, expires_at in (("over", now - 1), ("current", now + DAY_SECONDS)):
+        await keys.claim(IdempotencyEntry(project, key, key, "p", "o", "f", instant(expires_at)), instant(now))
+    windows = [
+        Window(project, project, "tokens_per_day", int(now) - days * DAY_SECONDS, DAY_SECONDS) for days in (0, 3)
+    ]
+    for window in windows:
+        await limits.charge(window, 5)
+    incoming = tmp_path / INCOMING
+    incoming.mkdir()
+    for name, age in (("old", 2 * DAY_SECONDS), ("growing", 5)):
+        (incoming / name).touch()
+        os.utime(incoming / name, (now - age, now - age))
+
+    maintenance = Maintenance(database, LocalBlobs(tmp_path), bench.jobs.clock).definition
+    async with bench.worker(maintenance):
+        ended = await bench.ended(await bench.enqueue("maintenance"))
+    assert ended.result == {"idempotency_keys": 1, "limit_windows": 1, "broken_uploads": 1, "jobs": 0}
+    assert await keys.get(project, "over") is None
+    assert await keys.get(project, "current") is not None
+    assert [await limits.taken(window) for window in windows] == [5, 0]
+    assert [file.name for file in incoming.iterdir()] == ["growing"]
