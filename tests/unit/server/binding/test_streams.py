@@ -62,7 +62,7 @@ class Client:
             self.log.append(text or "end")
 
 
-async def play(events: AsyncIterator[bytes], away_from: int = 100) -> list[str]:
+async def play(events: AsyncIterator[bytes], away_from: int = 100, error_code: str | None = None) -> list[str]:
     client = Client()
     request = Request({"method": "POST", "query_string": b"", "headers": []}, "/chat")
     request.operation = Operation("chat", "POST", "/chat", "h", "X")
@@ -70,6 +70,7 @@ async def play(events: AsyncIterator[bytes], away_from: int = 100) -> list[str]:
     recorder = Recorder("maniac", Ledger(client.log, away_from))
     request.record = recorder.open(request)
     request.record.model = "simulator/chat"
+    request.record.error_code = error_code
     async with Watch(None) as watch:
         await StreamSender(Wording(), recorder, 15.0).send(EventStream(events), request, watch, client.send)
     return client.log
@@ -129,3 +130,18 @@ async def test_a_failure_before_the_first_frame_is_raised() -> None:
 
     with pytest.raises(Unavailable):
         await play(nothing())
+
+
+async def test_a_stream_whose_last_frame_tells_of_a_failure_is_recorded_as_failed() -> None:
+    async def events() -> AsyncIterator[bytes]:
+        yield b"half"
+        yield Last(b"failed")
+
+    assert await play(events(), error_code="upstream_failed") == [
+        "<started>",
+        "200",
+        "half",
+        "<failed>",
+        "failed",
+        "end",
+    ]
