@@ -110,7 +110,8 @@ class FakeVendor:
         for portion in reply.portions:
             writer.write(f"{len(portion):x}\r\n".encode() + portion + b"\r\n")
             await writer.drain()
-            await asyncio.to_thread(self.released.wait)
+            if not self.released.is_set():
+                await asyncio.to_thread(self.released.wait)
         if reply.after == "stall":
             return await self._stall(reader)
         if reply.after == "cut":
