@@ -94,7 +94,7 @@ async def test_silence_before_the_headers_times_out(vendor: FakeVendor, http: Ht
     vendor.reply = Reply(before="stall")
     with pytest.raises(TimedOut):
         await call(http, vendor.url)
-    await asyncio.wait_for(vendor.gone.wait(), 5)
+    await asyncio.wait_for(vendor.gone.wait(), 30)
 
 
 @BOTH
@@ -102,7 +102,7 @@ async def test_silence_within_the_body_times_out(vendor: FakeVendor, http: HttpC
     vendor.reply = sse_reply([b"data: a\n\n"], after="stall")
     with pytest.raises(TimedOut):
         await call(http, vendor.url)
-    await asyncio.wait_for(vendor.gone.wait(), 5)
+    await asyncio.wait_for(vendor.gone.wait(), 30)
 
 
 @BOTH
@@ -121,7 +121,7 @@ async def test_cancelling_closes_the_connection(vendor: FakeVendor, call: Call) 
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await asyncio.wait_for(vendor.gone.wait(), 5)
+    await asyncio.wait_for(vendor.gone.wait(), 30)
     await http.close()
 
 
@@ -130,7 +130,7 @@ async def test_closing_a_stream_closes_the_connection(vendor: FakeVendor) -> Non
     vendor.reply = sse_reply([b"data: a\n\n"], after="stall")
     async with http.stream(vendor.url, {}, b"{}") as answer, aclosing(answer.events()) as events:
         assert await anext(events) == b"a"
-    await asyncio.wait_for(vendor.gone.wait(), 5)
+    await asyncio.wait_for(vendor.gone.wait(), 30)
     await http.close()
 
 

@@ -197,7 +197,7 @@ async def test_cancelling_ends_the_vendors_work(kind: str, mode: Mode) -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await asyncio.wait_for(rig.vendor.gone.wait(), 5)
+        await asyncio.wait_for(rig.vendor.gone.wait(), 30)
 
 
 @pytest.mark.parametrize("kind", ["openai", "anthropic"])
@@ -209,7 +209,7 @@ async def test_closing_a_stream_ends_the_vendors_work(kind: str) -> None:
         stream: Any = rig.inference.stream_chat(rig.request("text"))
         await anext(stream)
         await stream.aclose()
-        await asyncio.wait_for(rig.vendor.gone.wait(), 5)
+        await asyncio.wait_for(rig.vendor.gone.wait(), 30)
 
 
 async def test_closing_leaves_no_tasks(rig: Rig) -> None:
