@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from server.commands import codegen, config, credits, database, keys, limits, projects, serve, status, tables
+from server.commands import codegen, config, credits, database, keys, limits, projects, regions, serve, status, tables
 
 app = typer.Typer(
     help="One server for four AI-platform APIs.",
@@ -23,6 +23,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(projects.app, name="projects")
 app.add_typer(limits.app, name="limits")
 app.add_typer(credits.app, name="credits")
+app.add_typer(regions.app, name="regions")
 app.add_typer(database.app, name="db")
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -17,6 +18,7 @@ from handlers.core.credentials import Book
 from handlers.core.idempotency import Idempotency
 from handlers.core.keys import KeyRing, Tenancy, bootstrap
 from handlers.core.quota import Quota
+from handlers.core.regions import Regions, Signer
 from handlers.core.registrations import Registrations
 from handlers.core.sealing import Seal
 from handlers.core.services import Route, Services
@@ -43,6 +45,8 @@ from storage.ledger import Ledger
 from storage.presence import Presence
 from storage.repositories.models import RegisteredModels
 from storage.repositories.provider_credentials import ProviderCredentials
+from storage.repositories.region_keys import RegionKeys
+from storage.repositories.requests import Requests
 
 ROOT_PREFIXES = {"ipop": "/v1"}
 """The server path of a document's own `servers`, where it has one: what `--root` mounts it under."""
@@ -130,6 +134,7 @@ def _prefixes(settings: Settings) -> dict[str, str]:
 
 
 def _services(settings: Settings, stores: Stores, documents: Mapping[str, Document], models: _Models) -> Services:
+    seal = Seal(partial(secret_key, settings))
     return Services(
         profile=settings.profile,
         version=_version(),
@@ -146,10 +151,15 @@ def _services(settings: Settings, stores: Stores, documents: Mapping[str, Docume
         routes={api: _routes(api) for api in documents},
         base_paths=_prefixes(settings),
         addresses=Outbound(settings.allow_private_outbound),
-        credentials=Book(
-            ProviderCredentials(stores.database), Seal(partial(secret_key, settings)), models.vendors, time.time
-        ),
+        credentials=Book(ProviderCredentials(stores.database), seal, models.vendors, time.time),
+        regions=_regions(settings, stores, seal, models.vendors),
     )
+
+
+def _regions(settings: Settings, stores: Stores, seal: Seal, vendors: Vendors) -> Regions:
+    lifetime = timedelta(days=settings.region_key_days)
+    signer = Signer(RegionKeys(stores.database), seal, time.time, lifetime)
+    return Regions(settings.region, vendors.region_of, signer, Requests(stores.database))
 
 
 async def _application(

@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol
 from handlers.core.call import Caller
 from handlers.core.catalog import CatalogHolder
 from handlers.core.credentials import Book
+from handlers.core.regions import Regions
 from providers.inference.interface import Inference
 from storage.repositories.models import RegisteredModel
 
@@ -87,3 +88,4 @@ class Services:
     base_paths: Mapping[str, str]
     addresses: Addresses
     credentials: Book
+    regions: Regions

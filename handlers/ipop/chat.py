@@ -10,6 +10,7 @@ from handlers.core.asks import ChatAsk
 from handlers.core.call import Call
 from handlers.core.errors import Invalid, NotFound, NotImplementedYet
 from handlers.core.own_keys import DEFAULT, KeyWish, describe
+from handlers.core.regions import RegionWish
 from handlers.core.routing import Attempt
 from handlers.wire import openai_chat
 from handlers.wire.openai_chat import Style
@@ -26,12 +27,12 @@ async def chat_completions_create(body: ChatCompletionsCreateBody, call: Call) -
         stream = await chat.stream(ask, call)
         style = Style(
             openai_chat.wants_usage(data),
-            closing=lambda: {"ipop": _ipop(stream.attempt, stream.meter.cost_micros, call)},
+            closing=lambda: {"ipop": _ipop(ask, stream.attempt, stream.meter.cost_micros, call)},
         )
         return openai_chat.event_stream(stream, style)
     answer = await chat.complete(ask, call)
     whole = openai_chat.pick(openai_chat.whole(answer), ("id", "object", "created", "model", "choices", "usage"))
-    content = {**whole, "ipop": _ipop(answer.attempt, answer.cost_micros, call)}
+    content = {**whole, "ipop": _ipop(ask, answer.attempt, answer.cost_micros, call)}
     return Reply(content, headers=openai_chat.marks(answer.attempt))
 
 
@@ -45,7 +46,16 @@ def _parse(data: Mapping[str, Any]) -> ChatAsk:
         options=_options(data, wishes),
         max_cost_usd=None if budget is None else Decimal(str(budget)),
         keys=KeyWish(wishes.get("byok_fallback_policy") or DEFAULT),
+        region=_region(wishes),
     )
+
+
+def _region(wishes: Mapping[str, Any]) -> RegionWish:
+    """No schema has `require_region`; it is what the attestation's page calls the pin."""
+    required = wishes.get("require_region")
+    if required is not None and not isinstance(required, str):
+        raise Invalid("metadata.require_region must be a text", param="metadata.require_region")
+    return RegionWish(required, wishes.get("prefer_region"))
 
 
 def _refuse_unsupported(data: Mapping[str, Any], wishes: Mapping[str, Any]) -> None:
@@ -76,15 +86,25 @@ def _options(data: Mapping[str, Any], wishes: Mapping[str, Any]) -> dict[str, An
     return options
 
 
-def _ipop(attempt: Attempt, cost_micros: int, call: Call) -> dict[str, Any]:
+def _ipop(ask: ChatAsk, attempt: Attempt, cost_micros: int, call: Call) -> dict[str, Any]:
     elapsed = call.services.clock() - call.record.started_at
-    content = {
+    content: dict[str, Any] = {
         "request_id": call.request_id,
         "latency_ms": max(0, int(elapsed * 1000)),
         "cost_usd": cost_micros / 1_000_000,
         "cache_hit": False,
         "fallback_used": attempt.number > 0,
         "fallback_count": attempt.number,
-        "route_class": "ipop_network" if attempt.simulated else "external_capacity",
+        "route_class": _route_class(ask, attempt),
     }
-    return content | ({"provider_key": describe(attempt.own)} if attempt.own else {})
+    if attempt.region is not None:
+        content["region"] = attempt.region
+    if attempt.own is not None:
+        content["provider_key"] = describe(attempt.own)
+    return content
+
+
+def _route_class(ask: ChatAsk, attempt: Attempt) -> str:
+    if attempt.region is not None and attempt.region in (ask.region.required, ask.region.preferred):
+        return "regional_capacity"
+    return "ipop_network" if attempt.simulated else "external_capacity"
