@@ -3,9 +3,9 @@ from __future__ import annotations
 from typing import Any
 
 from handlers.core.call import Call
+from handlers.core.models import list_agent_models
 from handlers.ipop.address import base_url
-from handlers.ipop.agent_models import agent_models, fingerprint
-from handlers.ipop.client_config import FORMATS
+from handlers.ipop.client_config import FORMATS, fingerprint
 
 SCHEMA_VERSION = 1
 _PROFILES = {
@@ -28,7 +28,7 @@ async def agent_capabilities_get(call: Call) -> dict[str, Any]:
     """Says only what this server has: operations without a handler are not in it."""
     address = base_url(call)
     bound = {route.operation_id: route.path for route in call.services.routes.get(call.api, ()) if route.bound}
-    offers = await agent_models(call)
+    offers = await list_agent_models(call)
     capabilities: dict[str, Any] = {
         "model_ids": [offer.model.id for offer in offers],
         "urls": {"base": address} | {name: address + bound[op] for name, op in _URLS.items() if op in bound},

@@ -7,9 +7,12 @@ under `provider`, `{env:NAME}` for a variable, `model` as `<provider>/<model id>
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
+
+import orjson
 
 from codegen.generated.ipop.routes import (
     HermesConfigFreshnessGetParams,
@@ -20,9 +23,8 @@ from codegen.generated.ipop.routes import (
 from handlers.core.call import Call
 from handlers.core.catalog import Model
 from handlers.core.errors import Unavailable
-from handlers.core.models import Offer
+from handlers.core.models import Offer, list_agent_models
 from handlers.ipop.address import base_url
-from handlers.ipop.agent_models import agent_models, fingerprint
 from handlers.wire import model_list
 
 Client = Literal["opencode", "hermes"]
@@ -33,11 +35,11 @@ VARIABLE = "IPOP_API_KEY"
 
 
 async def opencode_config_get(params: OpencodeConfigGetParams, call: Call) -> Json:
-    return _render(OPENCODE, await agent_models(call), params.redact_secrets, call)
+    return _render(OPENCODE, await list_agent_models(call), params.redact_secrets, call)
 
 
 async def hermes_config_get(params: HermesConfigGetParams, call: Call) -> Json:
-    return _render(HERMES, await agent_models(call), params.redact_secrets, call)
+    return _render(HERMES, await list_agent_models(call), params.redact_secrets, call)
 
 
 async def opencode_config_freshness_get(params: OpencodeConfigFreshnessGetParams, call: Call) -> Json:
@@ -46,6 +48,11 @@ async def opencode_config_freshness_get(params: OpencodeConfigFreshnessGetParams
 
 async def hermes_config_freshness_get(params: HermesConfigFreshnessGetParams, call: Call) -> Json:
     return await _freshness(HERMES, params, call)
+
+
+def fingerprint(value: Any) -> str:
+    """The same for equal JSON, whatever the order of its members."""
+    return "sha256:" + hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +91,7 @@ async def _freshness(
     form: _Format, params: OpencodeConfigFreshnessGetParams | HermesConfigFreshnessGetParams, call: Call
 ) -> Json:
     """Fresh is what would be answered now; a model that the user chose must still be there, too."""
-    offers = await agent_models(call)
+    offers = await list_agent_models(call)
     current = fingerprint(form.write(offers, base_url(call), form.placeholder)) if offers else None
     ids = [offer.model.id for offer in offers]
     chosen = params.selected_model_id
