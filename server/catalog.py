@@ -43,7 +43,7 @@ class VendorRow:
     """A vendor as the file describes it. `key_env` names the variable of its key; `headers` go with every call.
 
     One that `must_be_named` is in production only called when the environment has its address: else any project could
-    reach what happens to listen there.
+    reach what happens to listen there. `region` is where it answers, if the operator knows.
     """
 
     name: str
@@ -52,6 +52,7 @@ class VendorRow:
     key_env: str | None = None
     key_optional: bool = False
     must_be_named: bool = False
+    region: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
 
     @property

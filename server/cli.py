@@ -13,6 +13,7 @@ from server.commands import (
     keys,
     limits,
     projects,
+    regions,
     serve,
     status,
     tables,
@@ -38,6 +39,7 @@ app.add_typer(projects.app, name="projects")
 app.add_typer(limits.app, name="limits")
 app.add_typer(credits.app, name="credits")
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(regions.app, name="regions")
 app.add_typer(database.app, name="db")
 
 

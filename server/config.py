@@ -121,6 +121,10 @@ class Settings(BaseSettings):
     proxy_headers: bool = Field(False, description="Believe `X-Forwarded-*` headers of the trusted proxies.")
     trusted_proxies: Names = Field(("127.0.0.1",), description="Addresses or networks of proxies to believe.")
     cors_origins: Names = Field((), description="Origins that browsers may call from, or `*`; empty is off.")
+    region: str = Field(
+        "local", pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="Where this server stands, and what it attests."
+    )
+    region_key_days: int = Field(90, gt=0, description="Age at which a key that signs attestations is replaced.")
     allow_private_outbound: bool = Field(
         False, description="Let addresses that callers choose be on loopback and private networks, and plain http."
     )

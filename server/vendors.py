@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping
+from urllib.parse import urlsplit
 
 from handlers.core.credentials import KeyedInference
 from providers.http import HttpClient, Timeouts
@@ -13,7 +14,7 @@ from providers.inference.limited import LimitedByModel
 from providers.outbound import Outbound
 from providers.vendor import Vendor
 from server import catalog
-from server.config import Settings
+from server.config import Settings, is_loopback
 from server.embedders import Embedders
 
 
@@ -63,6 +64,17 @@ class Vendors(Mapping[str, Inference]):
         address = base_url or self._settings.vendor_access(vendor, None).base_url or row.base_url
         who = Vendor(row.name, address or "", key, row.headers if base_url is None else {})
         return _speak(row, who, self._http if base_url is None else self._outward)
+
+    def region_of(self, vendor: str) -> str | None:
+        """What runs inside this process or on this machine is where the server is."""
+        row = self._rows.get(vendor)
+        if row is None:
+            return None
+        if row.region is not None:
+            return row.region
+        address = self._settings.vendor_access(vendor, None).base_url or row.base_url
+        here = row.embedded or is_loopback(urlsplit(address or "").hostname or "")
+        return self._settings.region if here else None
 
     async def close(self) -> None:
         await self.embeddings.close()

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -23,6 +24,7 @@ from handlers.core.keys import KeyRing, Tenancy, bootstrap
 from handlers.core.maintenance import Maintenance
 from handlers.core.patience import Patience
 from handlers.core.quota import Quota
+from handlers.core.regions import Regions, Signer
 from handlers.core.registrations import Registrations
 from handlers.core.sealing import Seal
 from handlers.core.services import Route, Services
@@ -51,6 +53,8 @@ from storage.ledger import Ledger
 from storage.presence import Presence
 from storage.repositories.models import RegisteredModels
 from storage.repositories.provider_credentials import ProviderCredentials
+from storage.repositories.region_keys import RegionKeys
+from storage.repositories.requests import Requests
 from storage.repositories.responses import Responses
 
 ROOT_PREFIXES = {"ipop": "/v1"}
@@ -169,6 +173,7 @@ def _prefixes(settings: Settings) -> dict[str, str]:
 
 
 def _services(settings: Settings, stores: Stores, documents: Mapping[str, Document], models: _Models) -> Services:
+    seal = Seal(partial(secret_key, settings))
     return Services(
         profile=settings.profile,
         version=_version(),
@@ -191,15 +196,20 @@ def _services(settings: Settings, stores: Stores, documents: Mapping[str, Docume
         routes={api: _routes(api) for api in documents},
         base_paths=_prefixes(settings),
         addresses=Outbound(settings.allow_private_outbound),
-        credentials=Book(
-            ProviderCredentials(stores.database), Seal(partial(secret_key, settings)), models.vendors, time.time
-        ),
+        credentials=Book(ProviderCredentials(stores.database), seal, models.vendors, time.time),
+        regions=_regions(settings, stores, seal, models.vendors),
     )
 
 
 def _answer_cache(settings: Settings) -> AnswerCache:
     kept = AnswersInMemory(settings.cache_bytes, settings.cache_seconds, time.monotonic)
     return AnswerCache(kept, settings.cache_by_default)
+
+
+def _regions(settings: Settings, stores: Stores, seal: Seal, vendors: Vendors) -> Regions:
+    lifetime = timedelta(days=settings.region_key_days)
+    signer = Signer(RegionKeys(stores.database), seal, time.time, lifetime)
+    return Regions(settings.region, vendors.region_of, signer, Requests(stores.database))
 
 
 async def _application(

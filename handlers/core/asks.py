@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
 
+import orjson
+
+from handlers.core.regions import RegionWish
 from providers.inference.interface import ChatRequest, Chunk, Message, TextRequest, Usage
 
 __all__ = ["AnyAsk", "Ask", "ChatAsk", "Chunk", "Request", "TextAsk", "Usage"]
@@ -51,6 +54,7 @@ class Ask:
     max_cost_usd: Decimal | None = None
     keys: KeyWish = field(default_factory=KeyWish)
     steering: Steering = Steering()
+    region: RegionWish = field(default_factory=RegionWish)
 
     @property
     def max_tokens(self) -> int | None:
@@ -73,6 +77,11 @@ class ChatAsk(Ask):
         """How many requests to a vendor it takes."""
         return 1
 
+    @property
+    def prompt_bytes(self) -> bytes:
+        """The messages as compact JSON."""
+        return orjson.dumps(list(self.messages))
+
     def request(self, number: int, model: str) -> ChatRequest:
         return ChatRequest(model, self.messages, self.options)
 
@@ -86,6 +95,11 @@ class TextAsk(Ask):
     @property
     def size(self) -> int:
         return len(self.prompts)
+
+    @property
+    def prompt_bytes(self) -> bytes:
+        """The prompts as a compact JSON list."""
+        return orjson.dumps(self.prompts)
 
     def request(self, number: int, model: str) -> TextRequest:
         return TextRequest(model, self.prompts[number], self.options)

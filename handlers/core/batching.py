@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 from handlers.core import chat
@@ -33,12 +34,8 @@ async def complete_all(asks: Sequence[AnyAsk], param: str, call: Call) -> list[A
 
     async def one(number: int) -> Answer:
         async with gate:
-            try:
+            with naming(param, number):
                 return await chat.complete(asks[number], replace(call, record=records[number]))
-            except CoreError as error:
-                error.message = f"{param}[{number}]: {error.message}"
-                error.args = (error.message,)
-                raise
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -48,6 +45,17 @@ async def complete_all(asks: Sequence[AnyAsk], param: str, call: Call) -> list[A
     finally:
         _sum_up(records, call.record)
     return [task.result() for task in tasks]
+
+
+@contextmanager
+def naming(param: str, number: int) -> Iterator[None]:
+    """Errors say which item they are about."""
+    try:
+        yield
+    except CoreError as error:
+        error.message = f"{param}[{number}]: {error.message}"
+        error.args = (error.message,)
+        raise
 
 
 def _first(failed: ExceptionGroup[CoreError]) -> CoreError:

@@ -61,6 +61,13 @@ async def list_models(call: Call) -> list[Offer]:
     return [offer for offer in offers.values() if may_use(offer.model.id, call)]
 
 
+async def list_agent_models(call: Call) -> list[Offer]:
+    """What a coding agent can work with now; the one to begin with comes first."""
+    wanted: set[Capability] = {"chat", "tools", "streaming"}
+    able = [offer for offer in await list_models(call) if offer.available and wanted <= offer.model.capabilities]
+    return sorted(able, key=lambda offer: offer.model.tier != "recommended")
+
+
 async def find_model(model_id: str, call: Call) -> Offer | None:
     """`/` and `:` in an id are the same. Finds what the key may not use, too: see `may_use`. No id holds a NUL, which
     Postgres cannot keep."""

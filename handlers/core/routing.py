@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from handlers.core import capabilities
+from handlers.core import capabilities, regions
 from handlers.core.asks import AnyAsk, ChatAsk
 from handlers.core.call import Call
 from handlers.core.catalog import Deployment, Model
@@ -33,13 +33,14 @@ from providers.inference.interface import Inference
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """`number` counts from 0: how many deployments would rather have been asked. `own` is the key it is made with when
-    that is not the server's."""
+    that is not the server's. `region` is where it is answered, as far as that is known."""
 
     model: Model
     deployment: Deployment
     inference: Inference
     number: int
     own: OwnKey | None = None
+    region: str | None = None
 
     @property
     def simulated(self) -> bool:
@@ -70,16 +71,37 @@ async def plan(ask: AnyAsk, call: Call) -> list[Attempt]:
             hosted.sort(key=lambda place: _price(offer.model, place))
         places += [(offer.model, place, None) for place in hosted]
     await check_pictures(ask, call)
+    regions.pin(ask, call)
     if not places:
         message = f"no provider of {ask.models[0]} is configured"
         raise keys.complain(ask.models[0]) or Unavailable(message, code="model_unavailable", param="model")
-    if not ask.steering.fallback:
-        del places[1:]
     inference = call.services.inference
-    return [
-        Attempt(model, place, key.inference if key else inference[place.vendor], n, key)
-        for n, (model, place, key) in enumerate(places)
+    attempts = [
+        Attempt(model, place, key.inference if key else inference[place.vendor], 0, key, _region(place, key, call))
+        for model, place, key in places
     ]
+    attempts = _keep_region(attempts, ask)
+    if not ask.steering.fallback:
+        del attempts[1:]
+    return [replace(attempt, number=number) for number, attempt in enumerate(attempts)]
+
+
+def _region(place: Deployment, key: OwnKey | None, call: Call) -> str | None:
+    """An address of the caller's own choice may be anywhere."""
+    elsewhere = key is not None and key.credential is not None and key.credential.base_url is not None
+    return None if elsewhere else call.services.regions.of_vendor(place.vendor)
+
+
+def _keep_region(attempts: Sequence[Attempt], ask: AnyAsk) -> list[Attempt]:
+    wish = ask.region
+    if wish.required is not None:
+        attempts = [attempt for attempt in attempts if attempt.region == wish.required]
+        if not attempts:
+            message = f"no provider of {ask.models[0]} is in the region {wish.required}"
+            raise Unavailable(message, code="model_unavailable", param="metadata.require_region")
+    if wish.preferred is None:
+        return list(attempts)
+    return sorted(attempts, key=lambda attempt: attempt.region != wish.preferred)
 
 
 async def check_pictures(ask: AnyAsk, call: Call) -> None:

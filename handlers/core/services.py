@@ -16,6 +16,7 @@ from handlers.core.catalog import CatalogHolder
 from handlers.core.credentials import Book
 from handlers.core.jobs import Jobs
 from handlers.core.patience import Patience
+from handlers.core.regions import Regions
 from providers.embeddings.interface import Embedder
 from providers.inference.interface import Inference
 from storage.repositories.models import RegisteredModel
@@ -100,3 +101,4 @@ class Services:
     base_paths: Mapping[str, str]
     addresses: Addresses
     credentials: Book
+    regions: Regions

@@ -10,6 +10,7 @@ from handlers.core.call import Call
 from handlers.core.errors import Invalid, NotFound, NotImplementedYet
 from handlers.core.metering import Meter
 from handlers.core.own_keys import describe
+from handlers.core.regions import RegionWish
 from handlers.core.routing import Attempt
 from handlers.ipop import wishes
 from handlers.wire import openai_chat
@@ -28,12 +29,12 @@ async def chat_completions_create(body: ChatCompletionsCreateBody, call: Call) -
         stream = await chat.stream(ask, call)
         style = Style(
             openai_chat.wants_usage(data) or metadata.get("include_route_metadata") is True,
-            closing=lambda: {"ipop": _ipop(metadata, stream.attempt, stream.meter, call)},
+            closing=lambda: {"ipop": _ipop(metadata, ask, stream, call)},
         )
         return openai_chat.event_stream(stream, style)
     answer = await chat.complete(ask, call)
     whole = openai_chat.pick(openai_chat.whole(answer), ("id", "object", "created", "model", "choices", "usage"))
-    content = {**whole, "ipop": _ipop(metadata, answer.attempt, answer.meter, call)}
+    content = {**whole, "ipop": _ipop(metadata, ask, answer, call)}
     return Reply(content, headers=openai_chat.marks(answer.attempt))
 
 
@@ -46,8 +47,17 @@ def _parse(data: Mapping[str, Any], call: Call) -> ChatAsk:
         options=_options(data, metadata),
         max_cost_usd=wishes.read_budget(metadata),
         keys=KeyWish(metadata.get("byok_fallback_policy") or DEFAULT_POLICY),
+        region=_region(metadata),
         steering=wishes.steer(metadata, call),
     )
+
+
+def _region(wishes: Mapping[str, Any]) -> RegionWish:
+    """No schema has `require_region`; it is what the attestation's page calls the pin."""
+    required = wishes.get("require_region")
+    if required is not None and not isinstance(required, str):
+        raise Invalid("metadata.require_region must be a text", param="metadata.require_region")
+    return RegionWish(required, wishes.get("prefer_region"))
 
 
 def _refuse_unsupported(data: Mapping[str, Any], wishes: Mapping[str, Any]) -> None:
@@ -78,8 +88,9 @@ def _options(data: Mapping[str, Any], wishes: Mapping[str, Any]) -> dict[str, An
     return options
 
 
-def _ipop(metadata: Mapping[str, Any], attempt: Attempt, meter: Meter, call: Call) -> dict[str, Any]:
+def _ipop(metadata: Mapping[str, Any], ask: ChatAsk, answered: chat.Answer | chat.Stream, call: Call) -> dict[str, Any]:
     """How the request was answered. Its way is left out for `include_route_metadata: false`."""
+    attempt, meter = answered.attempt, answered.meter
     elapsed = call.services.clock() - call.record.started_at
     account: dict[str, Any] = {
         "request_id": call.request_id,
@@ -92,12 +103,18 @@ def _ipop(metadata: Mapping[str, Any], attempt: Attempt, meter: Meter, call: Cal
     account |= {
         "fallback_used": attempt.number > 0,
         "fallback_count": attempt.number,
-        "route_class": _route_class(attempt, meter),
+        "route_class": _route_class(ask, attempt, meter),
     }
-    return account | ({"provider_key": describe(attempt.own)} if attempt.own else {})
+    if attempt.region is not None:
+        account["region"] = attempt.region
+    if attempt.own is not None:
+        account["provider_key"] = describe(attempt.own)
+    return account
 
 
-def _route_class(attempt: Attempt, meter: Meter) -> str:
+def _route_class(ask: ChatAsk, attempt: Attempt, meter: Meter) -> str:
     if meter.cached:
         return "cache"
+    if attempt.region is not None and attempt.region in (ask.region.required, ask.region.preferred):
+        return "regional_capacity"
     return "ipop_network" if attempt.simulated else "external_capacity"

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import re
 import shlex
 from typing import Any
 
@@ -11,6 +10,7 @@ from handlers.core.call import Call
 from handlers.core.models import Offer
 from handlers.core.services import Services
 from handlers.core.status import Status, read_status
+from handlers.ipop.address import base_url
 from handlers.ipop.models import status_of, supports, usable
 
 _HEALTH_CHECK = 'curl -sS "$IPOP_BASE_URL/ready"'
@@ -19,8 +19,6 @@ _CHAT_CHECK = (
     "-H 'Content-Type: application/json' -d "
 )
 _CHAT_BODY = '{"model": %s, "messages": [{"role": "user", "content": "Say hello"}]}'
-_HOST = re.compile(r"(?:[\w.-]+|\[[\da-fA-F:.]+\])(?::\d+)?", re.ASCII)
-"""What may stand in a line that is copied into a shell; a `Host` header can say anything."""
 
 
 async def status_get(params: StatusGetParams, call: Call) -> dict[str, Any]:
@@ -90,12 +88,9 @@ def _ready_model(offer: Offer) -> dict[str, Any]:
 
 def _setup(model_id: str | None, call: Call) -> dict[str, str]:
     """Shell lines to copy; the address is the one that the caller used."""
-    host = call.headers.get("host", "")
-    address = host if _HOST.fullmatch(host) else "localhost"
-    base_url = f"{call.scheme}://{address}{call.services.base_paths[call.api]}"
     body = _CHAT_BODY % orjson.dumps(model_id or "<model id>").decode()
     return {
-        "env": f"export IPOP_BASE_URL={base_url} IPOP_API_KEY=<your key>",
+        "env": f"export IPOP_BASE_URL={base_url(call)} IPOP_API_KEY=<your key>",
         "health_check": _HEALTH_CHECK,
         "chat_check": _CHAT_CHECK + shlex.quote(body),
     }

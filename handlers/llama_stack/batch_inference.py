@@ -6,7 +6,7 @@ from typing import Any
 
 from codegen.generated.llama_stack.routes import BatchChatCompletionsCreateBody, BatchCompletionsCreateBody
 from handlers.core.asks import ChatAsk, TextAsk
-from handlers.core.batching import complete_all
+from handlers.core.batching import complete_all, naming
 from handlers.core.call import Call
 from handlers.core.chat import Answer
 from handlers.wire import openai_chat
@@ -18,10 +18,11 @@ from handlers.wire.reply import Reply
 async def batch_chat_completions_create(body: BatchChatCompletionsCreateBody, call: Call) -> Reply:
     data: dict[str, Any] = body.data
     options, keys = params.chat_options(data), key_wish(call)
-    asks = [
-        ChatAsk(models=(data["model"],), messages=messages.chat_messages(conversation), options=options, keys=keys)
-        for conversation in data["messages_batch"]
-    ]
+    asks = []
+    for number, conversation in enumerate(data["messages_batch"]):
+        with naming("messages_batch", number):
+            parsed = messages.chat_messages(conversation)
+        asks.append(ChatAsk(models=(data["model"],), messages=parsed, options=options, keys=keys))
     answered = await complete_all(asks, "messages_batch", call)
     return _reply([answers.chat_answer(answer.body)["completion_message"] for answer in answered], answered)
 
@@ -29,10 +30,11 @@ async def batch_chat_completions_create(body: BatchChatCompletionsCreateBody, ca
 async def batch_completions_create(body: BatchCompletionsCreateBody, call: Call) -> Reply:
     data: dict[str, Any] = body.data
     options, keys = params.text_options(data), key_wish(call)
-    asks = [
-        TextAsk(models=(data["model"],), prompts=(_prompt(content),), options=options, keys=keys)
-        for content in data["content_batch"]
-    ]
+    asks = []
+    for number, content in enumerate(data["content_batch"]):
+        with naming("content_batch", number):
+            prompt = _prompt(content)
+        asks.append(TextAsk(models=(data["model"],), prompts=(prompt,), options=options, keys=keys))
     answered = await complete_all(asks, "content_batch", call)
     return _reply([_as_message(answers.text_answer(answer.body)) for answer in answered], answered)
 

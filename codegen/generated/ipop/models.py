@@ -1800,7 +1800,7 @@ class PublicRequestMetadata(View):
     tool_schema_policy: Literal['inline', 'hash_reference'] | None = None
     transport_streaming_profile: Literal['default', 'flush'] | None = None
     ttft_target_ms: int | None = None
-    require_region: str | None = None
+    require_region: Any | None = None
 
 
 class PublicStatus(View):

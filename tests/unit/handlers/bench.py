@@ -23,6 +23,7 @@ from handlers.core.call import Call, Caller
 from handlers.core.catalog import Catalog, CatalogHolder, Deployment, Model, Price
 from handlers.core.credentials import Book
 from handlers.core.patience import Patience
+from handlers.core.regions import Regions, Signer
 from handlers.core.sealing import Seal
 from handlers.core.services import Route, Services
 from handlers.wire.reply import EventStream, Last, Reply
@@ -33,6 +34,7 @@ from providers.outbound import Outbound
 from storage.ledger_record import Record
 from storage.repositories.models import RegisteredModel
 from storage.repositories.provider_credentials import ProviderCredential
+from storage.repositories.region_keys import RegionKey
 
 NOW = 1_790_000_000.0
 
@@ -108,6 +110,43 @@ class Registry:
 
     async def delete(self, project_id: str, identifier: str) -> bool:
         return self.rows.pop((project_id, identifier), None) is not None
+
+
+class Shelf:
+    """Requests in memory."""
+
+    def __init__(self, *records: Record) -> None:
+        self.records = records
+
+    async def get(self, project_id: str, request_id: str) -> Record | None:
+        found = [r for r in self.records if (r.project_id, r.request_id) == (project_id, request_id)]
+        return found[0] if found else None
+
+
+class KeyRack:
+    """Region keys in memory, newest first."""
+
+    def __init__(self) -> None:
+        self.keys: list[RegionKey] = []
+
+    async def list(self) -> Sequence[RegionKey]:
+        return list(self.keys)
+
+    async def current(self, region: str) -> RegionKey | None:
+        return next((key for key in self.keys if key.region == region and key.rotated_at is None), None)
+
+    async def replace(self, old_kid: str | None, fresh: RegionKey) -> RegionKey:
+        self.keys = [replace(key, rotated_at=fresh.created_at) if key.kid == old_kid else key for key in self.keys]
+        self.keys.insert(0, fresh)
+        return fresh
+
+
+REGIONS = {"simulator": "here", "local": "here", "plainco": "there"}
+
+
+def signer(clock: Callable[[], float] = lambda: NOW) -> Signer:
+    """Signs, but has no key yet."""
+    return Signer(KeyRack(), Seal(lambda: "s" * 32), clock)
 
 
 class Drawer:
@@ -197,6 +236,7 @@ def make_services(*vendors: Inference, **changes: Any) -> Services:
         },
         "base_paths": {"ipop": "/ipop/v1"},
         "addresses": Outbound(resolve=resolves_to("8.8.8.8")),
+        "regions": Regions("here", REGIONS.get, signer(), Shelf()),
         "credentials": Book(Drawer(), Seal(lambda: "s" * 32), KeyedBy(), lambda: NOW),
     }
     return Services(**(values | changes))

@@ -59,6 +59,7 @@ async def test_a_whole_answer_carries_the_platforms_own_account() -> None:
         "fallback_used": False,
         "fallback_count": 0,
         "route_class": "ipop_network",
+        "region": "here",
     }
     assert reply.headers == {"X-Concordat-Provider": "simulator"}
 

@@ -115,5 +115,10 @@ async def test_one_bad_item_fails_the_batch_and_is_named() -> None:
     body = {"model": "openai/gpt-5.5", "messages_batch": [good, [], good]}
     with pytest.raises(Invalid, match=r"^messages_batch\[1\]: messages must not be empty"):
         await batch_chat_completions_create(body_of(body), make_call("llama_stack"))
+    picture = {"role": "user", "content": {"type": "image", "image": {}}}
+    with pytest.raises(Invalid, match=r"^messages_batch\[1\]: an image needs"):
+        await batch_chat_completions_create(
+            body_of(body | {"messages_batch": [good, [picture]]}), make_call("llama_stack")
+        )
     with pytest.raises(NotFound, match=r"^messages_batch\[0\]: "):
         await batch_chat_completions_create(body_of(body | {"model": "gone"}), make_call("llama_stack"))
