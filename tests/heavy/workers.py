@@ -23,6 +23,7 @@ from tests.live import ROOT, SETTINGS
 
 Answer = TypeVar("Answer")
 PATIENCE_SECONDS = 60.0
+STARTED = '"worker_started"'
 
 
 @dataclass
@@ -39,9 +40,21 @@ class Workers:
         return self.settings.get("CONCORDAT_DATABASE_URL", f"sqlite:///{self.data_dir}/concordat.db")
 
     def log_text(self) -> str:
-        return (self.data_dir / "workers.log").read_text(encoding="utf-8", errors="replace")
+        file = self.data_dir / "workers.log"
+        return file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
 
     def start(self) -> subprocess.Popen[bytes]:
+        """Returns when it is about to look for jobs."""
+        before = self.log_text().count(STARTED)
+        process = self._start()
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while self.log_text().count(STARTED) == before:
+            assert process.poll() is None, self.log_text()
+            assert time.monotonic() < deadline, self.log_text()
+            time.sleep(0.05)
+        return process
+
+    def _start(self) -> subprocess.Popen[bytes]:
         inherited = {name: value for name, value in os.environ.items() if not SETTINGS.search(name)}
         environment = inherited | {"CONCORDAT_DATA_DIR": str(self.data_dir), "CONCORDAT_LOG_FORMAT": "json"}
         command = [sys.executable, "-m", "tests.heavy.counting"]
