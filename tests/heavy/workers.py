@@ -23,6 +23,10 @@ from tests.live import ROOT, SETTINGS
 
 Answer = TypeVar("Answer")
 PATIENCE_SECONDS = 60.0
+WRITERS = """
+SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)
+WHERE locktype = 'transactionid' AND datname = current_database()"""
+"""Transactions that have written or locked a row."""
 STARTED = '"worker_started"'
 
 
@@ -74,7 +78,7 @@ class Workers:
 
     def is_unlocked(self) -> bool:
         if "CONCORDAT_DATABASE_URL" in self.settings:
-            return asyncio.run(self._transactions()) == 0
+            return asyncio.run(self._writers()) == 0
         for file in self.data_dir.glob("*.db"):
             connection = sqlite3.connect(file, timeout=0.2, isolation_level=None)
             try:
@@ -85,12 +89,12 @@ class Workers:
                 connection.close()
         return True
 
-    async def _transactions(self) -> int:
+    async def _writers(self) -> int:
         connection = await asyncpg.connect(self.url)
-        query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND xact_start IS NOT NULL"
-        found = await connection.fetchval(query)
-        await connection.close()
-        return int(found) - 1  # this one
+        try:
+            return int(await connection.fetchval(WRITERS))
+        finally:
+            await connection.close()
 
     def stop(self) -> None:
         for process in self.processes:
