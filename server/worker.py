@@ -63,6 +63,7 @@ class Worker:
         self._submitted: set[str] = set()
         self._running: dict[str, asyncio.Task[None]] = {}
         self._cancelled: set[str] = set()
+        self._settling: set[str] = set()
         self._last: dict[str, float] = {}
         self._is_stopping = False
 
@@ -74,16 +75,17 @@ class Worker:
                 await self._turn()
             except StorageError as error:
                 log.warning("jobs_not_looked_for", reason=str(error))
+            except Exception:
+                log.exception("jobs_not_looked_for")
             await self._jobs.wanted.wait(ticket, self._pace.look)
 
     async def close(self) -> None:
         """Hands back what is not finished: another process, or the next start of this one, goes on with it."""
         self._is_stopping = True
-        stopped = list(self._running.values())
-        for task in stopped:
-            task.cancel()
-        if stopped:
-            await asyncio.wait(stopped, timeout=UNWIND_SECONDS)
+        for job_id in self._running.keys() - self._settling:
+            self._running[job_id].cancel()
+        if self._running:
+            await asyncio.wait(self._running.values(), timeout=UNWIND_SECONDS)
         try:
             await self._rows.hand_back(self._me)
             await self._presence.leave()
@@ -105,7 +107,7 @@ class Worker:
         if "queued" in unfinished and free > 0:
             await self._claim(free)
         if self._workflows.is_started and self._is_time("sweep", self._pace.sweep):
-            await self._workflows.sweep()
+            await self._sweep()
 
     async def _keep_schedules(self) -> None:
         if "installed" not in self._last:
@@ -151,6 +153,13 @@ class Worker:
             if not progress.is_waiting and progress.process_id not in living - {self._me}:
                 await self._workflows.resume(job_id)
 
+    async def _sweep(self) -> None:
+        """Forgets workflows that are over, and those of which a process that died wrote down all but their end."""
+        await self._workflows.sweep()
+        left, living = await self._workflows.progress(), await self._presence.living()
+        dead = [job_id for job_id, progress in left.items() if progress.process_id not in living | {self._me}]
+        await self._workflows.forget(set(dead) - await self._rows.open_among(dead))
+
     async def _submit(self, job_ids: Sequence[str]) -> None:
         self._submitted.update(job_ids)
         try:
@@ -165,12 +174,12 @@ class Worker:
         mine = list(self._running)
         held = await self._rows.held(self._me)
         for job_id in mine:
-            task = self._running.get(job_id)
-            if task is None or job_id in self._cancelled or held.get(job_id) is False:
+            is_over = job_id not in self._running or job_id in self._cancelled | self._settling
+            if is_over or held.get(job_id) is False:
                 continue
             if job_id in held:
                 self._cancelled.add(job_id)
-            task.cancel()
+            self._running[job_id].cancel()
 
     async def _execute(self, job_id: str, steps: Steps) -> None:
         """The body of every workflow."""
@@ -187,10 +196,12 @@ class Worker:
         self._submitted.discard(job_id)
         try:
             ending = await self._work(job, steps)
+            self._settling.add(job_id)
+            await self._insist(lambda: self._rows.finish(job, ending))
         finally:
             del self._running[job_id]
             self._cancelled.discard(job_id)
-        await self._insist(lambda: self._rows.finish(job, ending))
+            self._settling.discard(job_id)
         self._jobs.tell(job_id)
         self._jobs.wanted.ring()
 

@@ -101,14 +101,14 @@ class Workflows:
 
         await self._there(begin())
 
-    async def progress(self, workflow_ids: Iterable[str]) -> dict[str, Progress]:
-        """Of those that there are and that are not over."""
+    async def progress(self, workflow_ids: Iterable[str] | None = None) -> dict[str, Progress]:
+        """Of those of these workflows, or of all, that there are and that are not over."""
         assert self._dbos is not None
-        wanted = list(workflow_ids)
+        wanted = None if workflow_ids is None else list(workflow_ids)
         listing = self._dbos.list_workflows_async(
             workflow_ids=wanted, status=["PENDING", "ENQUEUED"], load_input=False, load_output=False
         )
-        found = await self._there(listing) if wanted else []
+        found = [] if wanted == [] else await self._there(listing)
         return {one.workflow_id: Progress(one.executor_id, one.status == "ENQUEUED") for one in found}
 
     async def resume(self, workflow_id: str) -> None:
@@ -171,7 +171,11 @@ class Workflows:
             body = self._body(workflow_id, _Steps(self))
             await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(body, self._home))
 
-        self._dbos.launch()
+        try:
+            self._dbos.launch()
+        except BaseException:
+            self._dbos.destroy(destroy_registry=True)  # so that it can be tried again
+            raise
         self._run = run
 
     def _there(self, work: Coroutine[Any, Any, Result]) -> asyncio.Future[Result]:

@@ -146,6 +146,12 @@ class Jobs:
         async with self.database.reading() as connection:
             return {row.id: row.is_cancelling for row in await connection.execute(query)}
 
+    async def open_among(self, job_ids: Collection[str]) -> frozenset[str]:
+        """Those that have not ended."""
+        query = select(JOBS.c.id).where(JOBS.c.id.in_(job_ids), JOBS.c.finished_at.is_(None))
+        async with self.database.reading() as connection:
+            return frozenset((await connection.execute(query)).scalars())
+
     async def hand_back(self, process_id: str, job_ids: Collection[str] | None = None) -> None:
         """Lets others go on with what this process runs: with these jobs, or with all."""
         held = and_(JOBS.c.process_id == process_id, JOBS.c.state == "running")

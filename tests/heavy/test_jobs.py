@@ -81,7 +81,7 @@ def test_a_killed_worker_goes_on_where_it_was_when_it_is_started_again(workers: 
 def test_another_worker_takes_over(workers: Workers, counting: Enqueue) -> None:
     """Also when nothing tells it that the first one is gone but the lease, as on another host."""
     first, second = workers.start(), workers.start()
-    jobs = [counting() for _ in range(6)]
+    jobs = [counting(STEPS * 3) for _ in range(6)]
     eventually(lambda: [len(lines(job)) for job in jobs], lambda counts: min(counts) >= 3)
     workers.freeze(first)  # it is there, and says nothing
     stopped_at = time.monotonic()

@@ -23,6 +23,11 @@ from tests.live import ROOT, SETTINGS
 
 Answer = TypeVar("Answer")
 PATIENCE_SECONDS = 60.0
+WRITERS = """
+SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)
+WHERE locktype = 'transactionid' AND datname = current_database()"""
+"""Transactions that have written or locked a row."""
+STARTED = '"worker_started"'
 
 
 @dataclass
@@ -39,9 +44,21 @@ class Workers:
         return self.settings.get("CONCORDAT_DATABASE_URL", f"sqlite:///{self.data_dir}/concordat.db")
 
     def log_text(self) -> str:
-        return (self.data_dir / "workers.log").read_text(encoding="utf-8", errors="replace")
+        file = self.data_dir / "workers.log"
+        return file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
 
     def start(self) -> subprocess.Popen[bytes]:
+        """Returns when it is about to look for jobs."""
+        before = self.log_text().count(STARTED)
+        process = self._start()
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while self.log_text().count(STARTED) == before:
+            assert process.poll() is None, self.log_text()
+            assert time.monotonic() < deadline, self.log_text()
+            time.sleep(0.05)
+        return process
+
+    def _start(self) -> subprocess.Popen[bytes]:
         inherited = {name: value for name, value in os.environ.items() if not SETTINGS.search(name)}
         environment = inherited | {"CONCORDAT_DATA_DIR": str(self.data_dir), "CONCORDAT_LOG_FORMAT": "json"}
         command = [sys.executable, "-m", "tests.heavy.counting"]
@@ -61,7 +78,7 @@ class Workers:
 
     def is_unlocked(self) -> bool:
         if "CONCORDAT_DATABASE_URL" in self.settings:
-            return asyncio.run(self._transactions()) == 0
+            return asyncio.run(self._writers()) == 0
         for file in self.data_dir.glob("*.db"):
             connection = sqlite3.connect(file, timeout=0.2, isolation_level=None)
             try:
@@ -72,12 +89,12 @@ class Workers:
                 connection.close()
         return True
 
-    async def _transactions(self) -> int:
+    async def _writers(self) -> int:
         connection = await asyncpg.connect(self.url)
-        query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND xact_start IS NOT NULL"
-        found = await connection.fetchval(query)
-        await connection.close()
-        return int(found) - 1  # this one
+        try:
+            return int(await connection.fetchval(WRITERS))
+        finally:
+            await connection.close()
 
     def stop(self) -> None:
         for process in self.processes:
