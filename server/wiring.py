@@ -36,7 +36,10 @@ from storage.database import Database
 from storage.errors import StorageUnavailable
 from storage.ledger import Ledger
 from storage.presence import Presence
+from storage.repositories.completions import ChatCompletions
+from storage.repositories.containers import Containers
 from storage.repositories.models import RegisteredModels
+from storage.repositories.traces import Traces
 
 ROOT_PREFIXES = {"ipop": "/v1"}
 """The server path of a document's own `servers`, where it has one: what `--root` mounts it under."""
@@ -131,6 +134,9 @@ def _services(settings: Settings, stores: Stores, documents: Mapping[str, Docume
         inference=models.vendors,
         embedded=models.vendors.embedded,
         registered_models=Registrations(RegisteredModels(stores.database), time.monotonic),
+        containers=Containers(stores.database),
+        completions=ChatCompletions(stores.database),
+        traces=Traces(stores.database),
         quota=stores.quota,
         clock=time.time,
         random=random.random,

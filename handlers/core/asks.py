@@ -9,7 +9,7 @@ from typing import Any
 
 from providers.inference.interface import ChatRequest, Chunk, Message, TextRequest, Usage
 
-__all__ = ["AnyAsk", "Ask", "ChatAsk", "Chunk", "Request", "TextAsk", "Usage"]
+__all__ = ["AnyAsk", "Ask", "ChatAsk", "Chunk", "Message", "Request", "TextAsk", "Usage"]
 
 Request = ChatRequest | TextRequest
 
@@ -37,7 +37,10 @@ class Ask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatAsk(Ask):
+    """`store` asks for the chat to be kept once it is answered."""
+
     messages: Sequence[Message]
+    store: bool = False
 
     @property
     def size(self) -> int:

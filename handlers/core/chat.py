@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
-from handlers.core import metering, routing
-from handlers.core.asks import AnyAsk, Request
+from handlers.core import completions, metering, routing, transcript
+from handlers.core.asks import AnyAsk, ChatAsk, Request
 from handlers.core.call import Call
 from handlers.core.metering import Meter, Tally
 from handlers.core.routing import Attempt
@@ -42,41 +42,46 @@ class Stream:
 
 async def complete(ask: AnyAsk, call: Call) -> Answer:
     """Raises what `routing.plan`, `metering.admit` and `routing.translate` say."""
-    attempts = await routing.plan(ask, call)
-    ask = await metering.keep_budget(ask, attempts[0])
-    meter = await metering.admit(ask, attempts[0], call)
+    attempts = await metering.keep_budget(await routing.plan(ask, call))
+    meter = await metering.admit(attempts[0].ask, attempts[0], call)
     bodies = []
     try:
         for number in range(ask.size):
-            attempt, completion = await routing.try_each(attempts, partial(_ask_whole, ask, number, meter))
+            attempt, completion = await routing.try_each(attempts, partial(_ask_whole, number, meter))
             usage = completion.usage
             if usage is None:
-                usage = await metering.count_whole(ask.request(number, attempt.deployment.model), completion.body)
+                usage = await metering.count_whole(
+                    attempt.ask.request(number, attempt.deployment.model), completion.body
+                )
             meter.charge(attempt, usage, _finish_reason(completion.body))
             bodies.append(completion.body)
     finally:
         await meter.settle()
     body = {**_merge(bodies, ask.choices), "model": attempt.model.id}
-    return Answer(attempt, body, meter.usage, meter.cost_micros)
+    answer = Answer(attempt, body, meter.usage, meter.cost_micros)
+    completions.enter(ask, answer, call)
+    return answer
 
 
 async def stream(ask: AnyAsk, call: Call) -> Stream:
     """Raises as `complete` does, up to the first chunk; `chunks` raises `CoreError` when the vendor fails later."""
     call.record.streamed = True
-    attempts = await routing.plan(ask, call)
-    ask = await metering.keep_budget(ask, attempts[0])
-    meter = await metering.admit(ask, attempts[0], call)
+    attempts = await metering.keep_budget(await routing.plan(ask, call))
+    meter = await metering.admit(attempts[0].ask, attempts[0], call)
     try:
-        opened = await _open(ask, 0, attempts, meter)
+        opened = await _open(0, attempts, meter)
     except BaseException:
         await meter.settle()
         raise
-    return Stream(opened.attempt, _relay(ask, attempts, opened, meter), meter)
+    chunks = _relay(ask, attempts, opened, meter)
+    if isinstance(ask, ChatAsk) and ask.store:
+        chunks = _keep(Stream(opened.attempt, chunks, meter), ask, call)
+    return Stream(opened.attempt, chunks, meter)
 
 
-async def _ask_whole(ask: AnyAsk, number: int, meter: Meter, attempt: Attempt) -> Completion:
+async def _ask_whole(number: int, meter: Meter, attempt: Attempt) -> Completion:
     meter.begin(attempt)
-    request = ask.request(number, attempt.deployment.model)
+    request = attempt.ask.request(number, attempt.deployment.model)
     if isinstance(request, ChatRequest):
         completion = await attempt.inference.chat(request)
     else:
@@ -93,10 +98,10 @@ class _Opened:
     rest: AsyncGenerator[Chunk, None]
 
 
-async def _open(ask: AnyAsk, number: int, attempts: list[Attempt], meter: Meter) -> _Opened:
+async def _open(number: int, attempts: list[Attempt], meter: Meter) -> _Opened:
     async def act(attempt: Attempt) -> _Opened:
         meter.begin(attempt)
-        request = ask.request(number, attempt.deployment.model)
+        request = attempt.ask.request(number, attempt.deployment.model)
         if isinstance(request, ChatRequest):
             chunks = attempt.inference.stream_chat(request)
         else:
@@ -114,12 +119,23 @@ async def _relay(ask: AnyAsk, attempts: list[Attempt], opened: _Opened, meter: M
     try:
         for number in range(ask.size):
             if number:
-                opened = await _open(ask, number, attempts, meter)
+                opened = await _open(number, attempts, meter)
             async with aclosing(_drain(opened, meter)) as chunks:
                 async for chunk in chunks:
                     yield _shift(chunk, number * ask.choices)
     finally:
         await meter.settle()
+
+
+async def _keep(stream: Stream, ask: ChatAsk, call: Call) -> AsyncIterator[Chunk]:
+    """Has the chat stored when the stream has ended, and not when it was cut."""
+    kept = []
+    async with aclosing(cast(AsyncGenerator[Chunk, None], stream.chunks)) as chunks:
+        async for chunk in chunks:
+            kept.append(chunk)
+            yield chunk
+    answer = Answer(stream.attempt, transcript.join(kept), stream.meter.usage, stream.meter.cost_micros)
+    completions.enter(ask, answer, call)
 
 
 async def _drain(opened: _Opened, meter: Meter) -> AsyncGenerator[Chunk, None]:

@@ -40,6 +40,9 @@ class Meter:
         record.model = attempt.model.id
         record.provider = attempt.deployment.vendor
         record.upstream_model = attempt.deployment.model
+        if record.trace is not None:
+            container_id = attempt.route.container.id if attempt.route else None
+            record.trace = replace(record.trace, container_id=container_id)
 
     def note_first_byte(self) -> None:
         record = self._call.record
@@ -114,7 +117,14 @@ async def admit(ask: AnyAsk, attempt: Attempt, call: Call) -> Meter:
     return Meter(call, admission, ask.options.get("service_tier"))
 
 
-async def keep_budget(ask: AnyAsk, attempt: Attempt) -> AnyAsk:
+async def keep_budget(attempts: Sequence[Attempt]) -> list[Attempt]:
+    """What is asked of each, held to the budget at the price of the first. Raises as `_keep_budget`."""
+    if attempts[0].ask.max_cost_usd is None:
+        return list(attempts)
+    return [replace(attempt, ask=await _keep_budget(attempt.ask, attempts[0])) for attempt in attempts]
+
+
+async def _keep_budget(ask: AnyAsk, attempt: Attempt) -> AnyAsk:
     """The request held to `max_cost_usd`: an answer without a limit gets the one that the money is good for.
 
     Raises `Invalid` (`max_cost_exceeded`) when the prompt, or the limit that was asked for, costs more.

@@ -11,6 +11,8 @@ from handlers.core import capabilities
 from handlers.core.asks import AnyAsk
 from handlers.core.call import Call
 from handlers.core.catalog import Deployment, Model
+from handlers.core.container_routes import Route
+from handlers.core.containers import missing_model
 from handlers.core.errors import (
     CoreError,
     Forbidden,
@@ -21,7 +23,7 @@ from handlers.core.errors import (
     Unavailable,
     UpstreamFailed,
 )
-from handlers.core.models import find_model, may_use
+from handlers.core.models import Offer, find_model, may_use
 from handlers.core.services import SIMULATOR
 from providers import errors as provider_errors
 from providers.inference.interface import Inference
@@ -31,12 +33,15 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """`number` counts from 0: how many attempts came before."""
+    """`number` counts from 0: how many attempts came before. `ask` is what the client asked, with the defaults of the
+    container that `route` leads through."""
 
+    ask: AnyAsk
     model: Model
     deployment: Deployment
     inference: Inference
     number: int
+    route: Route | None = None
 
     @property
     def simulated(self) -> bool:
@@ -46,20 +51,24 @@ class Attempt:
 async def plan(ask: AnyAsk, call: Call) -> list[Attempt]:
     """At least one attempt. Raises `NotFound`, `Forbidden`, `Invalid` for any of the models, `Unavailable` when no
     vendor is configured for them."""
-    places: list[tuple[Model, Deployment]] = []
+    places: list[tuple[Offer, AnyAsk, Deployment]] = []
     for model_id in dict.fromkeys(ask.models):
         offer = await find_model(model_id, call)
         if offer is None:
-            raise NotFound(f"there is no model {model_id}", code="model_not_found", param="model")
-        if not may_use(offer.model.id, call):
+            raise await missing_model(model_id, call)
+        if not may_use(offer.served.id, call):
             raise Forbidden(f"this key may not use {model_id}", code="model_not_allowed", param="model")
-        capabilities.check(ask, offer.model)
-        places += [(offer.model, place) for place in _order(offer.deployments, call.services.random)]
+        variant = offer.route.apply(ask) if offer.route else ask
+        capabilities.check(variant, offer.served)
+        places += [(offer, variant, place) for place in _order(offer.deployments, call.services.random)]
     if not places:
         message = f"no provider of {ask.models[0]} is configured"
         raise Unavailable(message, code="model_unavailable", param="model")
     inference = call.services.inference
-    return [Attempt(model, place, inference[place.vendor], n) for n, (model, place) in enumerate(places)]
+    return [
+        Attempt(variant, offer.served, place, inference[place.vendor], number, offer.route)
+        for number, (offer, variant, place) in enumerate(places)
+    ]
 
 
 async def try_each(attempts: Sequence[Attempt], act: Callable[[Attempt], Awaitable[Result]]) -> tuple[Attempt, Result]:

@@ -12,7 +12,10 @@ from typing import Any, Literal, Protocol
 from handlers.core.call import Caller
 from handlers.core.catalog import CatalogHolder
 from providers.inference.interface import Inference
+from storage.repositories.completions import ChatCompletions
+from storage.repositories.containers import Containers
 from storage.repositories.models import RegisteredModel
+from storage.repositories.traces import Traces
 
 Profile = Literal["local", "production"]
 
@@ -67,6 +70,9 @@ class Services:
     inference: Mapping[str, Inference]
     embedded: frozenset[str]
     registered_models: RegisteredModels
+    containers: Containers
+    completions: ChatCompletions
+    traces: Traces
     quota: Quota
     clock: Callable[[], float]
     random: Callable[[], float]

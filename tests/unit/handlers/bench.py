@@ -23,6 +23,7 @@ from handlers.wire.reply import EventStream, Last, Reply
 from providers.inference.interface import Inference
 from providers.inference.simulator import Simulator
 from storage.ledger_record import Record
+from storage.repositories.containers import Container
 from storage.repositories.models import RegisteredModel
 
 NOW = 1_790_000_000.0
@@ -101,6 +102,19 @@ class Registry:
         return self.rows.pop((project_id, identifier), None) is not None
 
 
+class NoContainers:
+    """Of a project that has none."""
+
+    async def find(self, project_id: str, label: str) -> None:
+        return None
+
+    async def get(self, project_id: str, container_id: str) -> None:
+        return None
+
+    async def list(self, project_id: str) -> Sequence[Container]:
+        return []
+
+
 @dataclass
 class Purse:
     """A quota that admits everything and remembers; `refuse` is raised instead."""
@@ -130,6 +144,9 @@ def make_services(*vendors: Inference, **changes: Any) -> Services:
         "inference": {vendor.name: vendor for vendor in (simulator, *vendors)},
         "embedded": frozenset({"local"}),
         "registered_models": Registry(),
+        "containers": NoContainers(),
+        "completions": None,
+        "traces": None,
         "quota": Purse(),
         "clock": lambda: NOW,
         "random": lambda: 0.5,
