@@ -30,10 +30,11 @@ def join(chunks: Iterable[Chunk]) -> dict[str, Any]:
         head = head or chunk.body
         for piece in chunk.body.get("choices") or []:
             index = piece.get("index", 0)
-            choice = choices.setdefault(
-                index, {"index": index, "message": {"role": "assistant", "content": None}, "finish_reason": None}
-            )
+            choice = choices.setdefault(index, _empty(index))
             _add_choice(choice, piece)
+    for choice in choices.values():
+        for call in choice["message"].get("tool_calls") or []:
+            del call["index"]
     return {
         "id": head.get("id"),
         "object": "chat.completion",
@@ -41,6 +42,11 @@ def join(chunks: Iterable[Chunk]) -> dict[str, Any]:
         "model": head.get("model"),
         "choices": [choices[index] for index in sorted(choices)],
     }
+
+
+def _empty(index: int) -> dict[str, Any]:
+    message = {"role": "assistant", "content": None, "refusal": None}
+    return {"index": index, "message": message, "logprobs": None, "finish_reason": None}
 
 
 def _add_choice(choice: dict[str, Any], piece: dict[str, Any]) -> None:
@@ -53,7 +59,7 @@ def _add_choice(choice: dict[str, Any], piece: dict[str, Any]) -> None:
             choice["message"][name] = _sum(choice["message"].get(name), value)
     choice["finish_reason"] = piece.get("finish_reason") or choice["finish_reason"]
     if piece.get("logprobs"):
-        known = choice.setdefault("logprobs", {})
+        known = choice["logprobs"] = choice["logprobs"] or {}
         for name, tokens in piece["logprobs"].items():
             known[name] = _sum(known.get(name), tokens)
 
