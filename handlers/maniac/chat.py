@@ -94,7 +94,8 @@ def _example(item: Mapping[str, Any]) -> Example:
     for part in told:
         metadata |= part.get("metadata") or {}
     tags = list(dict.fromkeys(tag for part in told for tag in part.get("tags") or []))
-    rest = {name: value for name, value in request.items() if name not in ("messages", *OURS)}
+    hidden = ("messages", *OURS)
+    rest = {name: value for name, value in request.items() if name not in hidden and value is not None}
     return Example(
         request={"messages": typed_messages(request["messages"]), **typed_options(rest)},
         answer=answer,

@@ -237,7 +237,7 @@ async def test_traces_add_up_the_requests_of_their_project(database: Database, l
     ]
     for entry, state in zip(entries, ["completed", "failed", "interrupted", "started", "completed"], strict=True):
         record = Record(entry.request_id, "maniac", "o", NOW.timestamp(), entry.project_id, cost_micros=3, trace=entry)
-        await ledger.finish(replace(record, state=state))
+        await ledger.finish(replace(record, state=state))  # type: ignore[arg-type]
     u, t = await traces.list(project_id, limit=9)
     assert (t.requests, t.containers, t.cost_micros, t.successes, t.errors) == (3, 1, 9, 1, 2)
     assert (t.name, t.source, t.first_seen, t.last_seen) == ("new", "app", entries[0].at, entries[2].at)
