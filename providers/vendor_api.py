@@ -31,6 +31,12 @@ class VendorApi:
             raise self._error(answer)
         return self._checked(answer.body)
 
+    async def get(self, path: str) -> Json:
+        answer = await self.http.get(self.vendor.url(path), {"accept": "application/json", **self._all_headers()})
+        if not 200 <= answer.status < 300:
+            raise self._error(answer)
+        return self._checked(answer.body)
+
     async def stream(self, path: str, body: Json) -> AsyncGenerator[tuple[bytes, Json], None]:
         """Each event as it came and as JSON. Errors of the vendor are raised, also in the middle of a stream."""
         async with self.http.stream(self.vendor.url(path), self._all_headers(), self._dump(body)) as answer:

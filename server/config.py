@@ -112,9 +112,18 @@ class Settings(BaseSettings):
         None, description="First keys, as `project=key,project=key`; set, none are made and printed on first start."
     )
     bootstrap_admin_token: SecretStr | None = Field(None, description="First admin token.")
+    secrets_key: SecretStr | None = Field(
+        None,
+        min_length=32,
+        description="Encrypts stored provider keys and signing keys, 32 characters or more; "
+        "empty is the file `secrets.key` in the data directory, made on first need.",
+    )
     proxy_headers: bool = Field(False, description="Believe `X-Forwarded-*` headers of the trusted proxies.")
     trusted_proxies: Names = Field(("127.0.0.1",), description="Addresses or networks of proxies to believe.")
     cors_origins: Names = Field((), description="Origins that browsers may call from, or `*`; empty is off.")
+    allow_private_outbound: bool = Field(
+        False, description="Let addresses that callers choose be on loopback and private networks, and plain http."
+    )
     max_json_bytes: int = Field(32 * 2**20, gt=0, description="Largest JSON body.")
     max_upload_bytes: int = Field(2 * 2**30, gt=0, description="Largest file or multipart body.")
     validate_responses: bool = Field(False, description="Hold every answer against its document. For tests.")

@@ -6,26 +6,31 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 
+from handlers.core.credentials import KeyedInference
 from providers.http import HttpClient, Timeouts
 from providers.inference.interface import Inference
 from providers.inference.limited import LimitedByModel
+from providers.outbound import Outbound
 from providers.vendor import Vendor
 from server import catalog
 from server.config import Settings
+from server.embedders import Embedders
 
 
 class Vendors(Mapping[str, Inference]):
-    """Inference by the vendor's name. `embedded` are vendors that answer other things than chats."""
+    """Inference by the vendor's name, and beside it `embeddings`. `embedded` are vendors that need no address."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._http = HttpClient(
-            Timeouts(
-                connect_seconds=settings.connect_timeout_seconds,
-                first_byte_seconds=settings.first_byte_timeout_seconds,
-                idle_seconds=settings.idle_timeout_seconds,
-            )
+        timeouts = Timeouts(
+            connect_seconds=settings.connect_timeout_seconds,
+            first_byte_seconds=settings.first_byte_timeout_seconds,
+            idle_seconds=settings.idle_timeout_seconds,
         )
+        self._http = HttpClient(timeouts)
+        self._outward = HttpClient(timeouts, outbound=Outbound(settings.allow_private_outbound))
+        self.embeddings = Embedders(self._http, settings)
+        self._rows: Mapping[str, catalog.VendorRow] = {}
         self._made: dict[str, tuple[catalog.Vendor, Inference]] = {}
         self._embedded: frozenset[str] = frozenset()
 
@@ -42,14 +47,27 @@ class Vendors(Mapping[str, Inference]):
             if inference is not None:
                 made[name] = (vendor, inference)
         self._made = made
+        self.embeddings.replace(usable)
+        self._rows = rows
         self._embedded = frozenset(name for name, vendor in usable.items() if vendor.row.kind == "local")
 
     @property
     def embedded(self) -> frozenset[str]:
         return self._embedded
 
+    def with_key(self, vendor: str, key: str, base_url: str | None = None) -> KeyedInference | None:
+        """The vendor under a caller's key; an address that a caller chose is held to the outbound rules."""
+        row = self._rows.get(vendor)
+        if row is None or row.embedded:
+            return None
+        address = base_url or self._settings.vendor_access(vendor, None).base_url or row.base_url
+        who = Vendor(row.name, address or "", key, row.headers if base_url is None else {})
+        return _speak(row, who, self._http if base_url is None else self._outward)
+
     async def close(self) -> None:
+        await self.embeddings.close()
         await self._http.close()
+        await self._outward.close()
 
     def __getitem__(self, name: str) -> Inference:
         return self._made[name][1]
@@ -73,10 +91,15 @@ class Vendors(Mapping[str, Inference]):
     def _client(self, vendor: catalog.Vendor) -> Inference:
         key = vendor.key.get_secret_value() if vendor.key else None
         who = Vendor(vendor.row.name, vendor.base_url or "", key, vendor.row.headers)
-        if vendor.row.kind == "anthropic":
-            from providers.inference.anthropic import Anthropic
+        return _speak(vendor.row, who, self._http)
 
-            return Anthropic(who, self._http)
-        from providers.inference.openai_compatible import OpenAICompatible
 
-        return OpenAICompatible(who, self._http)
+def _speak(row: catalog.VendorRow, who: Vendor, http: HttpClient) -> KeyedInference:
+    """The vendor's client, in its own dialect."""
+    if row.kind == "anthropic":
+        from providers.inference.anthropic import Anthropic
+
+        return Anthropic(who, http)
+    from providers.inference.openai_compatible import OpenAICompatible
+
+    return OpenAICompatible(who, http)

@@ -8,15 +8,19 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from handlers.core.catalog import CatalogHolder
+from handlers.core.credentials import Book
 from handlers.core.idempotency import Idempotency
 from handlers.core.keys import KeyRing, Tenancy, bootstrap
 from handlers.core.quota import Quota
 from handlers.core.registrations import Registrations
+from handlers.core.sealing import Seal
 from handlers.core.services import Route, Services
+from providers.outbound import Outbound
 from server import catalog, first_start
 from server.app import PREFIXES, DialectApp, Gate, Mounts, load_document, load_wording
 from server.auth.credentials import Authenticator
@@ -31,6 +35,7 @@ from server.openapi31.specification import Document
 from server.openapi31.validation import Limits
 from server.operational import operational_app
 from server.readiness import Readiness
+from server.secret_key import secret_key
 from server.vendors import Vendors
 from storage.database import Database
 from storage.errors import StorageUnavailable
@@ -39,6 +44,8 @@ from storage.presence import Presence
 from storage.repositories.completions import ChatCompletions
 from storage.repositories.containers import Containers
 from storage.repositories.models import RegisteredModels
+from storage.repositories.provider_credentials import ProviderCredentials
+from storage.repositories.responses import Responses
 from storage.repositories.traces import Traces
 
 ROOT_PREFIXES = {"ipop": "/v1"}
@@ -132,11 +139,13 @@ def _services(settings: Settings, stores: Stores, documents: Mapping[str, Docume
         version=_version(),
         catalog=models.holder,
         inference=models.vendors,
+        embeddings=models.vendors.embeddings,
         embedded=models.vendors.embedded,
         registered_models=Registrations(RegisteredModels(stores.database), time.monotonic),
         containers=Containers(stores.database),
         completions=ChatCompletions(stores.database),
         traces=Traces(stores.database),
+        responses=Responses(stores.database),
         quota=stores.quota,
         clock=time.time,
         random=random.random,
@@ -145,6 +154,10 @@ def _services(settings: Settings, stores: Stores, documents: Mapping[str, Docume
         documents={api: document.content for api, document in documents.items()},
         routes={api: _routes(api) for api in documents},
         base_paths=_prefixes(settings),
+        addresses=Outbound(settings.allow_private_outbound),
+        credentials=Book(
+            ProviderCredentials(stores.database), Seal(partial(secret_key, settings)), models.vendors, time.time
+        ),
     )
 
 

@@ -5,7 +5,10 @@ Every repository and the ledger stand on a `Database`. Its contexts raise only `
 
 from __future__ import annotations
 
+import asyncio
 import json
+import sqlite3
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +19,7 @@ from sqlalchemy import exc as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.sqlite import Insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.util import await_only
 
 from storage.errors import RowRefused, SchemaMismatch, StorageConflict, StorageUnavailable
 from storage.migrations import HEAD, REVISIONS
@@ -24,13 +28,13 @@ Transaction: TypeAlias = AsyncConnection
 """What a repository's write takes, so that several writes commit together."""
 
 BUSY_TIMEOUT_SECONDS = 5.0
+SWITCH_RETRY_SECONDS = 0.02
 CONNECT_TIMEOUT_SECONDS = 10.0
 MIGRATION_LOCK = 0x636F6E63
 """The key of the Postgres advisory lock under which one process at a time migrates."""
 
 # FULL, because keys and money live here: what was acknowledged must survive the power going
 PRAGMAS = (
-    "journal_mode=WAL",
     "synchronous=FULL",
     "foreign_keys=ON",
     f"busy_timeout={int(BUSY_TIMEOUT_SECONDS * 1000)}",
@@ -168,6 +172,7 @@ def _sqlite_engine(url: URL) -> AsyncEngine:
         # the driver's own BEGIN would be deferred: a reader that turns writer then fails at once instead of waiting
         connection.isolation_level = None
         cursor = connection.cursor()
+        _switch_to_wal(cursor)
         for pragma in PRAGMAS:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
@@ -178,6 +183,20 @@ def _sqlite_engine(url: URL) -> AsyncEngine:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
+
+
+def _switch_to_wal(cursor: Any) -> None:
+    """Of several processes that open a new file at once all but one are told at once that it is locked: for this
+    switch SQLite does not wait."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            await_only(asyncio.sleep(SWITCH_RETRY_SECONDS))
 
 
 def _postgres_engine(dsn: str) -> AsyncEngine:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from handlers.core.own_keys import KeyWish
 from providers.inference.interface import ChatRequest, Chunk, Message, TextRequest, Usage
 
 __all__ = ["AnyAsk", "Ask", "ChatAsk", "Chunk", "Message", "Request", "TextAsk", "Usage"]
@@ -22,6 +23,7 @@ class Ask:
     models: tuple[str, ...]
     options: Mapping[str, Any] = field(default_factory=dict)
     max_cost_usd: Decimal | None = None
+    keys: KeyWish = field(default_factory=KeyWish)
 
     @property
     def max_tokens(self) -> int | None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
 from handlers.core.asks import AnyAsk, ChatAsk, Request
 from handlers.core.call import Call
+from handlers.core.catalog import Deployment, Model
+from handlers.core.container_routes import Route
 from handlers.core.errors import Invalid
+from handlers.core.own_keys import OwnKey, note_key
 from handlers.core.pricing import cost_micros, pick_price
 from handlers.core.routing import Attempt
 from providers import tokens
@@ -25,6 +28,22 @@ ANSWER_TOKENS = 64
 TALLY_SECONDS = 1.0
 
 
+class Served(Protocol):
+    """A model and the place that answers for it, in whatever it is asked for."""
+
+    @property
+    def model(self) -> Model: ...
+
+    @property
+    def deployment(self) -> Deployment: ...
+
+    @property
+    def own(self) -> OwnKey | None: ...
+
+    @property
+    def route(self) -> Route | None: ...
+
+
 class Meter:
     """One admitted request. Its record is filled in as it goes; `settle` is awaited exactly once, at its end."""
 
@@ -35,7 +54,7 @@ class Meter:
         self._admission = admission
         self._service_tier = service_tier
 
-    def begin(self, attempt: Attempt) -> None:
+    def begin(self, attempt: Served) -> None:
         record = self._call.record
         record.model = attempt.model.id
         record.provider = attempt.deployment.vendor
@@ -43,26 +62,30 @@ class Meter:
         if record.trace is not None:
             container_id = attempt.route.container.id if attempt.route else None
             record.trace = replace(record.trace, container_id=container_id)
+        note_key(record, attempt.own)
 
     def note_first_byte(self) -> None:
         record = self._call.record
         if record.first_byte_us is None:
             record.first_byte_us = int((self._call.services.clock() - record.started_at) * 1_000_000)
 
-    def charge(self, attempt: Attempt, usage: Usage, finish_reason: str | None) -> None:
+    def charge(self, attempt: Served, usage: Usage, finish_reason: str | None) -> None:
         """Adds up: a request of several prompts is charged for each."""
         self.usage, self.cost_micros = self._with(attempt, usage)
         self._enter(self.usage, self.cost_micros)
         self._call.record.finish_reason = finish_reason
 
-    def note(self, attempt: Attempt, usage: Usage) -> None:
+    def note(self, attempt: Served, usage: Usage) -> None:
         """Enters what a stream has used so far, in case that nobody lives to charge it."""
         self._enter(*self._with(attempt, usage))
 
     def now(self) -> float:
         return self._call.services.clock()
 
-    def _with(self, attempt: Attempt, usage: Usage) -> tuple[Usage, int]:
+    def _with(self, attempt: Served, usage: Usage) -> tuple[Usage, int]:
+        """What a vendor bills to a key that is not ours costs nothing here."""
+        if attempt.own is not None:
+            return _sum(self.usage, usage), self.cost_micros
         price = pick_price(attempt.model, attempt.deployment.vendor, usage.prompt_tokens, self._service_tier)
         return _sum(self.usage, usage), self.cost_micros + cost_micros(price, usage)
 
@@ -113,6 +136,8 @@ async def admit(ask: AnyAsk, attempt: Attempt, call: Call) -> Meter:
         message = f"the prompt does not fit into the {context} tokens of {attempt.model.id}"
         raise Invalid(message, code="context_length_exceeded", param="messages")
     answer = ask.max_tokens or estimate + ANSWER_TOKENS
+    if attempt.own is not None and attempt.own.credential is not None:
+        await call.services.credentials.note_use(attempt.own.credential)
     admission = await call.services.quota.admit(call.caller, estimate + answer * ask.choices)
     return Meter(call, admission, ask.options.get("service_tier"))
 

@@ -168,7 +168,7 @@ def _deployment_for(wish: Wish, services: Services) -> Deployment:
 def _vendors(services: Services) -> set[str]:
     """Every vendor that is configured or that the catalog names."""
     named = {place.vendor for model in services.catalog.current.models.values() for place in model.deployments}
-    return named | set(services.inference) | services.embedded
+    return named | set(services.inference) | set(services.embeddings)
 
 
 def _known_model(deployment: Deployment, services: Services) -> Model | None:
@@ -239,7 +239,7 @@ def _offer(model: Model, services: Services) -> Offer:
 
 
 def _configured(kind: Kind, services: Services) -> set[str]:
-    return set(services.inference) | (services.embedded if kind == "embedding" else set())
+    return set(services.embeddings if kind == "embedding" else services.inference)
 
 
 def _scripted(wanted: str, services: Services) -> Model | None:

@@ -25,15 +25,20 @@ def pick_price(model: Model, vendor: str, prompt_tokens: int, service_tier: obje
 
 def cost_micros(price: Price | None, usage: Usage) -> int:
     """Micro-dollars, rounded half up. Cached prompt tokens have their own rate where the card names one."""
+    return int((cost_usd(price, usage) * 1_000_000).quantize(Decimal(1), rounding=ROUND_HALF_UP))
+
+
+def cost_usd(price: Price | None, usage: Usage) -> Decimal:
+    """Exact, and 0 where nobody names a price."""
     if price is None:
-        return 0
+        return Decimal(0)
     cached_rate = price.input_usd if price.cached_input_usd is None else price.cached_input_usd
     exact = (
         (usage.prompt_tokens - usage.cached_tokens) * price.input_usd
         + usage.cached_tokens * cached_rate
         + usage.completion_tokens * price.output_usd
     )
-    return int(exact.quantize(Decimal(1), rounding=ROUND_HALF_UP))
+    return exact / 1_000_000
 
 
 def _threshold(card: Price) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from handlers.core import capabilities
-from handlers.core.asks import AnyAsk
+from handlers.core.asks import AnyAsk, ChatAsk
 from handlers.core.call import Call
 from handlers.core.catalog import Deployment, Model
 from handlers.core.container_routes import Route
@@ -23,7 +23,9 @@ from handlers.core.errors import (
     Unavailable,
     UpstreamFailed,
 )
+from handlers.core.messages import content_parts
 from handlers.core.models import Offer, find_model, may_use
+from handlers.core.own_keys import OwnKey, find_own_keys
 from handlers.core.services import SIMULATOR
 from providers import errors as provider_errors
 from providers.inference.interface import Inference
@@ -34,7 +36,7 @@ Result = TypeVar("Result")
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """`number` counts from 0: how many attempts came before. `ask` is what the client asked, with the defaults of the
-    container that `route` leads through."""
+    container that `route` leads through. `own` is the key it is made with when that is not the server's."""
 
     ask: AnyAsk
     model: Model
@@ -42,6 +44,7 @@ class Attempt:
     inference: Inference
     number: int
     route: Route | None = None
+    own: OwnKey | None = None
 
     @property
     def simulated(self) -> bool:
@@ -51,7 +54,8 @@ class Attempt:
 async def plan(ask: AnyAsk, call: Call) -> list[Attempt]:
     """At least one attempt. Raises `NotFound`, `Forbidden`, `Invalid` for any of the models, `Unavailable` when no
     vendor is configured for them."""
-    places: list[tuple[Offer, AnyAsk, Deployment]] = []
+    places: list[tuple[Offer, AnyAsk, Deployment, OwnKey | None]] = []
+    keys = await find_own_keys(ask.keys, call)
     for model_id in dict.fromkeys(ask.models):
         offer = await find_model(model_id, call)
         if offer is None:
@@ -60,14 +64,20 @@ async def plan(ask: AnyAsk, call: Call) -> list[Attempt]:
             raise Forbidden(f"this key may not use {model_id}", code="model_not_allowed", param="model")
         variant = offer.route.apply(ask) if offer.route else ask
         capabilities.check(variant, offer.served)
-        places += [(offer, variant, place) for place in _order(offer.deployments, call.services.random)]
+        own = keys.places(offer.served)
+        hosted = order(keys.hosted(offer, has_own=bool(own)), call.services.random)
+        places += [(offer, variant, place, key) for place, key in [*own, *((place, None) for place in hosted)]]
+    for variant in {id(variant): variant for _, variant, _, _ in places}.values():
+        await check_pictures(variant, call)
     if not places:
         message = f"no provider of {ask.models[0]} is configured"
-        raise Unavailable(message, code="model_unavailable", param="model")
+        raise keys.complain(ask.models[0]) or Unavailable(message, code="model_unavailable", param="model")
     inference = call.services.inference
     return [
-        Attempt(variant, offer.served, place, inference[place.vendor], number, offer.route)
-        for number, (offer, variant, place) in enumerate(places)
+        Attempt(
+            variant, offer.served, place, key.inference if key else inference[place.vendor], number, offer.route, key
+        )
+        for number, (offer, variant, place, key) in enumerate(places)
     ]
 
 
@@ -79,8 +89,29 @@ async def try_each(attempts: Sequence[Attempt], act: Callable[[Attempt], Awaitab
         except provider_errors.ProviderError as error:
             refused = isinstance(error, provider_errors.Refused) and error.status != 404
             if refused or attempt is attempts[-1]:
-                raise translate(error) from error
+                raise _blame(attempt, error) from error
     raise ValueError("there is no attempt to make")
+
+
+async def check_pictures(ask: AnyAsk, call: Call) -> None:
+    """A vendor may stand in our own network and would fetch what it is told to. Raises `Invalid`."""
+    if not isinstance(ask, ChatAsk):
+        return
+    for part in content_parts(ask.messages):
+        image = part.get("image_url")
+        url = image["url"] if isinstance(image, dict) and isinstance(image.get("url"), str) else ""
+        if url and not url.startswith("data:"):
+            try:
+                await call.services.addresses.look(url)
+            except provider_errors.Refused as error:
+                raise Invalid(error.message, code=error.code, param="messages") from error
+
+
+def _blame(attempt: Attempt, error: provider_errors.ProviderError) -> CoreError:
+    """A key of the caller's own that its vendor refuses is the caller's to mend."""
+    if attempt.own is not None and isinstance(error, provider_errors.Unauthorized):
+        return Forbidden(f"{attempt.deployment.vendor} refused the key of your own", code="provider_key_refused")
+    return translate(error)
 
 
 def translate(error: provider_errors.ProviderError) -> CoreError:
@@ -103,7 +134,7 @@ def translate(error: provider_errors.ProviderError) -> CoreError:
     return UpstreamFailed(error.message)
 
 
-def _order(deployments: Iterable[Deployment], random: Callable[[], float]) -> list[Deployment]:
+def order(deployments: Iterable[Deployment], random: Callable[[], float]) -> list[Deployment]:
     """By chance, as the weights have it (Efraimidis and Spirakis, "Weighted random sampling with a reservoir", 2006);
     one of weight 0 only when all others fail."""
     drawn = [(random() ** (1 / place.weight) if place.weight > 0 else -1.0, place) for place in deployments]

@@ -11,10 +11,13 @@ from typing import Any, Literal, Protocol
 
 from handlers.core.call import Caller
 from handlers.core.catalog import CatalogHolder
+from handlers.core.credentials import Book
+from providers.embeddings.interface import Embedder
 from providers.inference.interface import Inference
 from storage.repositories.completions import ChatCompletions
 from storage.repositories.containers import Containers
 from storage.repositories.models import RegisteredModel
+from storage.repositories.responses import Responses
 from storage.repositories.traces import Traces
 
 Profile = Literal["local", "production"]
@@ -54,10 +57,20 @@ class Quota(Protocol):
     async def settle(self, admission: Any, *, tokens: int, cost_micros: int) -> None: ...
 
 
+class Addresses(Protocol):
+    """Judges addresses that callers choose. Both raise `providers.errors.Refused`: `check` by what is written, `look`
+    also by what the host resolves to."""
+
+    def check(self, url: str, *, only_https: bool = False) -> None: ...
+
+    async def look(self, url: str) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """`inference` holds every vendor that has a key (and the simulator, outside production or when asked for) by its
-    name; `embedded` names the vendors that need none, such as `local`.
+    name, `embeddings` likewise those that make embeddings; `embedded` names the vendors that need no key, such as
+    `local`.
 
     `clock` is unix seconds, `random` is in [0, 1), `new_id("chatcmpl")` is `chatcmpl-...`; `ready` tells whether
     storage answers. By API: `documents` are the overlaid documents as JSON text, `routes` their operations,
@@ -68,11 +81,13 @@ class Services:
     version: str
     catalog: CatalogHolder
     inference: Mapping[str, Inference]
+    embeddings: Mapping[str, Embedder]
     embedded: frozenset[str]
     registered_models: RegisteredModels
     containers: Containers
     completions: ChatCompletions
     traces: Traces
+    responses: Responses
     quota: Quota
     clock: Callable[[], float]
     random: Callable[[], float]
@@ -81,3 +96,5 @@ class Services:
     documents: Mapping[str, bytes]
     routes: Mapping[str, Sequence[Route]]
     base_paths: Mapping[str, str]
+    addresses: Addresses
+    credentials: Book

@@ -8,14 +8,14 @@ from codegen.generated.ipop.routes import ChatCompletionsCreateBody
 from handlers.core import chat
 from handlers.core.asks import ChatAsk
 from handlers.core.call import Call
-from handlers.core.errors import Forbidden, Invalid, NotFound, NotImplementedYet
+from handlers.core.errors import Invalid, NotFound, NotImplementedYet
+from handlers.core.own_keys import DEFAULT, KeyWish, describe
 from handlers.core.routing import Attempt
 from handlers.wire import openai_chat
 from handlers.wire.openai_chat import Style
 from handlers.wire.reply import EventStream, Reply
 
 _OURS = ("metadata", "store")
-_BYOK = ("byok_only", "fail_closed_on_byok_error")
 
 
 async def chat_completions_create(body: ChatCompletionsCreateBody, call: Call) -> Reply | EventStream:
@@ -44,6 +44,7 @@ def _parse(data: Mapping[str, Any]) -> ChatAsk:
         messages=data["messages"],
         options=_options(data, wishes),
         max_cost_usd=None if budget is None else Decimal(str(budget)),
+        keys=KeyWish(wishes.get("byok_fallback_policy") or DEFAULT),
     )
 
 
@@ -52,9 +53,6 @@ def _refuse_unsupported(data: Mapping[str, Any], wishes: Mapping[str, Any]) -> N
     recorded."""
     if any(tool.get("type") == "file_search" for tool in data.get("tools") or []) or data.get("tool_resources"):
         raise NotImplementedYet("the file_search tool is not available on this server", param="tools")
-    if wishes.get("byok_fallback_policy") in _BYOK:
-        message = "the project has no provider keys of its own, and its policy allows no others"
-        raise Forbidden(message, code="policy_violation", param="metadata.byok_fallback_policy")
     if wishes.get("tool_schema_policy") == "hash_reference" and not data.get("tools"):
         message = f"there are no tools stored under the hash {wishes.get('tool_schema_hash')}"
         raise NotFound(message, code="tool_schema_not_found", param="metadata.tool_schema_hash")
@@ -80,7 +78,7 @@ def _options(data: Mapping[str, Any], wishes: Mapping[str, Any]) -> dict[str, An
 
 def _ipop(attempt: Attempt, cost_micros: int, call: Call) -> dict[str, Any]:
     elapsed = call.services.clock() - call.record.started_at
-    return {
+    content = {
         "request_id": call.request_id,
         "latency_ms": max(0, int(elapsed * 1000)),
         "cost_usd": cost_micros / 1_000_000,
@@ -89,3 +87,4 @@ def _ipop(attempt: Attempt, cost_micros: int, call: Call) -> dict[str, Any]:
         "fallback_count": attempt.number,
         "route_class": "ipop_network" if attempt.simulated else "external_capacity",
     }
+    return content | ({"provider_key": describe(attempt.own)} if attempt.own else {})

@@ -1,14 +1,21 @@
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
-from codegen.generated.ipop.routes import ModelsGetParams, ModelsListParams
+from codegen.generated.ipop.routes import ModelRecommendationsCreateBody, ModelsGetParams, ModelsListParams
 from handlers.core.call import Call
-from handlers.core.catalog import Price
+from handlers.core.catalog import Capability, Price
 from handlers.core.errors import NotFound, Unavailable
 from handlers.core.models import Offer, find_model, list_models, may_use
+from handlers.core.recommendations import Recommendation, Wanted, recommend
 from handlers.wire import model_list
 
+_NEEDS: dict[str, Capability] = {
+    "require_json_schema": "json_schema",
+    "require_tools": "tools",
+    "require_vision": "vision",
+}
 _GROUPS = {"recommended": "Recommended", "tier_1": "Tier 1", "tier_2": "Tier 2", "embeddings": "Embeddings"}
 
 
@@ -26,6 +33,22 @@ async def models_get(params: ModelsGetParams, call: Call) -> dict[str, Any]:
     if not usable([offer], params.include_unavailable, params.ready):
         raise Unavailable(f"no provider of {model_id} is configured", code="model_unavailable", param="model_id")
     return _render(offer)
+
+
+async def model_recommendations_create(body: ModelRecommendationsCreateBody, call: Call) -> dict[str, Any]:
+    data: dict[str, Any] = body.data
+    limit = data.get("max_cost_per_million_output_usd")
+    wanted = Wanted(
+        task=data.get("task", ""),
+        needs=frozenset(need for name, need in _NEEDS.items() if data.get(name)),
+        max_input_tokens=data.get("max_input_tokens"),
+        max_output_usd=None if limit is None else Decimal(str(limit)),
+        quality=data.get("quality_tier"),
+        low_latency=data.get("prefer_low_latency", False),
+        include_unavailable=data.get("include_unavailable", False),
+    )
+    found = await recommend(wanted, call)
+    return {"object": "model.recommendations", "recommendations": [_render_recommendation(one) for one in found]}
 
 
 def usable(offers: list[Offer], include_unavailable: bool, ready: bool) -> list[Offer]:
@@ -81,6 +104,21 @@ def _render(offer: Offer) -> dict[str, Any]:
     if model.max_output_tokens:
         content["max_output_tokens"] = model.max_output_tokens
     return content
+
+
+def _render_recommendation(found: Recommendation) -> dict[str, Any]:
+    offer, price = found.offer, found.price
+    return {
+        "model": offer.model.id,
+        "display_name": offer.model.display_name,
+        "reason": found.reason,
+        "score": found.score,
+        "available": offer.available,
+        "status": status_of(offer),
+        "latency_class": offer.model.latency_class,
+        "input_token_rate": float(model_list.per_token(price.input_usd)) if price else 0.0,
+        "output_token_rate": float(model_list.per_token(price.output_usd)) if price else 0.0,
+    }
 
 
 def _price_card(card: Price, offer: Offer) -> dict[str, Any]:

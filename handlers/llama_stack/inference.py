@@ -2,12 +2,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from codegen.generated.llama_stack.routes import ChatCompletionsCreateBody, CompletionsCreateBody
-from handlers.core import chat
+from codegen.generated.llama_stack.routes import ChatCompletionsCreateBody, CompletionsCreateBody, EmbeddingsCreateBody
+from handlers.core import chat, embeddings
 from handlers.core.asks import ChatAsk, TextAsk
 from handlers.core.call import Call
+from handlers.core.embeddings import EmbedAsk
 from handlers.wire import openai_chat
 from handlers.wire.llama import answers, events, messages, params
+from handlers.wire.llama.provider_data import key_wish
 from handlers.wire.reply import EventStream, Reply
 
 
@@ -17,6 +19,7 @@ async def chat_completions_create(body: ChatCompletionsCreateBody, call: Call) -
         models=(data["model_id"],),
         messages=messages.chat_messages(data["messages"]),
         options=params.chat_options(data),
+        keys=key_wish(call),
     )
     if data.get("stream"):
         return events.chat_stream(await chat.stream(ask, call))
@@ -28,13 +31,22 @@ async def completions_create(body: CompletionsCreateBody, call: Call) -> Reply |
     data: dict[str, Any] = body.data
     ask = TextAsk(
         models=(data["model_id"],),
-        prompts=(messages.prompt_text(data["content"]),),
+        prompts=(messages.plain_text(data["content"], "content", "a text completion takes"),),
         options=params.text_options(data),
+        keys=key_wish(call),
     )
     if data.get("stream"):
         return events.text_stream(await chat.stream(ask, call))
     answer = await chat.complete(ask, call)
     return _whole(answers.text_answer(answer.body), answer)
+
+
+async def embeddings_create(body: EmbeddingsCreateBody, call: Call) -> dict[str, Any]:
+    """A text that is too long for the embedded model is read as far as it goes: the API has no word for its length."""
+    texts = tuple(messages.plain_text(content, "contents", "embeddings take") for content in body.data["contents"])
+    ask = EmbedAsk(model=body.data["model_id"], texts=texts, truncate=True, param="contents")
+    embedded = await embeddings.embed(ask, call)
+    return {"embeddings": [list(vector) for vector in embedded.vectors]}
 
 
 def _whole(content: dict[str, Any], answer: chat.Answer) -> Reply:

@@ -8,8 +8,9 @@ from codegen.generated.llama_stack_deprecated.routes import (
     ChatCompletionsGetParams,
     ChatCompletionsListParams,
     CompletionsCreateBody,
+    EmbeddingsCreateBody,
 )
-from handlers.core import chat, completions
+from handlers.core import chat, completions, embeddings
 from handlers.core.asks import ChatAsk, TextAsk
 from handlers.core.call import Call
 from handlers.core.chat import Answer
@@ -17,11 +18,13 @@ from handlers.core.completions import Wanted
 from handlers.core.errors import Invalid
 from handlers.llama_stack_deprecated import stored
 from handlers.llama_stack_deprecated.choices import HEAD, chat_choice, chat_chunk
-from handlers.wire import openai_chat
+from handlers.wire import openai_chat, openai_embeddings
 from handlers.wire.openai_chat import Style, pick
 from handlers.wire.reply import EventStream, Reply
 
 DEFAULT_LIMIT = 20
+MOST_PROMPTS = 128
+"""Each is a call of the vendor, one after another."""
 
 
 async def chat_completions_create(body: ChatCompletionsCreateBody, call: Call) -> Reply | EventStream:
@@ -70,6 +73,17 @@ async def completions_create(body: CompletionsCreateBody, call: Call) -> Reply |
     return Reply(content, headers=openai_chat.marks(answer.attempt))
 
 
+async def embeddings_create(body: EmbeddingsCreateBody, call: Call) -> dict[str, Any]:
+    data: dict[str, Any] = body.data
+    embedded = await embeddings.embed(openai_embeddings.ask_of(data), call)
+    return {
+        "object": "list",
+        "model": embedded.attempt.model.id,
+        "data": openai_embeddings.data_of(embedded, data),
+        "usage": pick(openai_chat.usage_body(embedded.usage), ("prompt_tokens", "total_tokens")),
+    }
+
+
 def _head(answer: Answer) -> dict[str, Any]:
     return pick(answer.body, HEAD) | {"usage": openai_chat.usage_body(answer.usage)}
 
@@ -97,6 +111,8 @@ def _prompts(prompt: Any) -> tuple[str, ...]:
     prompts = (prompt,) if isinstance(prompt, str) else tuple(prompt)
     if not prompts:
         raise Invalid("prompt must not be empty", param="prompt")
+    if len(prompts) > MOST_PROMPTS:
+        raise Invalid(f"one request completes at most {MOST_PROMPTS} prompts", param="prompt")
     if not all(isinstance(text, str) for text in prompts):
         message = "prompts of token ids are not taken: models differ in their vocabularies"
         raise Invalid(message, code="token_prompts_not_supported", param="prompt")

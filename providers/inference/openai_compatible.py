@@ -40,6 +40,10 @@ class OpenAICompatible:
     def stream_complete(self, request: TextRequest) -> AsyncGenerator[Chunk, None]:
         return self._relay("/completions", _text_body(request))
 
+    async def check_key(self) -> None:
+        """Lists the models, which costs nothing and needs a key."""
+        await self._api().get("/models")
+
     async def close(self) -> None:
         """The connections are the owner's of `http`."""
 

@@ -71,7 +71,7 @@ class Recording:
         self._headers: dict[str, str] = {}
         self._start: dict[str, Any] | None = None
         self._body = bytearray()
-        self._stored = False
+        self._settled = False
 
     async def send(self, message: dict[str, Any]) -> None:
         if message["type"] == "http.response.start":
@@ -81,23 +81,34 @@ class Recording:
             return
         if len(self._body) <= MAX_KEPT_BYTES:
             self._body += message.get("body", b"")
-        if _is_end(message) and not self._stored and self._worth_keeping():
-            headers = {name: value for name, value in self._headers.items() if name not in DROPPED_HEADERS}
-            await self._idempotency.complete(self._claim, Replay(self._status, headers, bytes(self._body)))
-            self._stored = True
+        if _is_end(message):
+            await self._settle()
         if self._start is not None:
             start, self._start = self._start, None
             await self._send(start)
         await self._send(message)
 
+    async def close(self) -> None:
+        """For a request that ended without an answer."""
+        if not self._settled:
+            self._settled = True
+            await self._idempotency.release(self._claim)
+
+    async def _settle(self) -> None:
+        """Keeps the answer, or frees the key, before the client sees the end and may ask again."""
+        if self._settled:
+            return
+        if not self._worth_keeping():
+            await self.close()
+            return
+        headers = {name: value for name, value in self._headers.items() if name not in DROPPED_HEADERS}
+        await self._idempotency.complete(self._claim, Replay(self._status, headers, bytes(self._body)))
+        self._settled = True
+
     def _worth_keeping(self) -> bool:
         record = self._request.record
         done = record is not None and record.state == "completed"
         return done and self._status < 500 and self._status != 429
-
-    async def close(self) -> None:
-        if not self._stored:
-            await self._idempotency.release(self._claim)
 
 
 def _is_end(message: dict[str, Any]) -> bool:

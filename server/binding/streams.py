@@ -11,7 +11,7 @@ from server.binding.boundary import Wording, as_core_error
 from server.binding.recorder import Recorder
 from server.binding.watch import Interrupted, Reason, Watch
 from server.request import Request
-from storage.ledger_record import Record
+from storage.ledger_record import Record, State
 
 KEEP_ALIVE = b": keep-alive\n\n"
 NOTED_US = 1_000_000
@@ -58,10 +58,11 @@ class StreamSender:
             await self._recorder.close(record, request, "completed", 200)
 
     async def _forward(self, frame: bytes, request: Request, send: Any) -> bool:
-        """Sends one frame, and says whether it closed the record."""
+        """Sends one frame, and says whether it closed the record: as failed where the stream itself told of it."""
         last = type(frame) is Last
         if last and request.record is not None:
-            await self._recorder.close(request.record, request, "completed", 200)
+            state: State = "failed" if request.record.error_code else "completed"
+            await self._recorder.close(request.record, request, state, 200)
         await _body(send, frame)
         return last
 
@@ -78,7 +79,7 @@ class StreamSender:
         """Records a request that was cut off. On shutdown its client is told, by 503 where no header is out yet."""
         record = request.record
         shutdown = interrupted.reason is Reason.SHUTDOWN
-        if record is None or record.state == "completed":
+        if record is None or record.state != "started":
             return
         farewell = Unavailable("the server is shutting down", headers={"Retry-After": "1"})
         if shutdown and not request.streaming:

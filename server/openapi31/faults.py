@@ -12,6 +12,8 @@ from handlers.core.errors import Invalid
 
 MAX_FAULTS = 10
 MAX_MESSAGE = 300
+SECRETS = frozenset({"api_key"})
+"""Fields whose faults are told without repeating what was sent."""
 
 
 def describe(
@@ -41,7 +43,7 @@ def _first(validator: jsonschema_rs.Draft202012Validator, instance: Any) -> Iter
 
 def _fault(error: jsonschema_rs.ValidationError, locations: Collection[str]) -> dict[str, Any]:
     path = list(error.instance_path)
-    message = error.message
+    message = "is not valid" if SECRETS.intersection(map(str, path)) else error.message
     if locations:
         place, _, name = str(path[0] if path else _missing(message)).partition(".")
         loc = [place, name, *path[1:]] if name else [place]

@@ -19,7 +19,7 @@ class TooDeep(ValueError):
 def load_json(text: bytes | str) -> Any:
     """Raises `orjson.JSONDecodeError` and `TooDeep`, both of which are `ValueError`."""
     value = orjson.loads(text)
-    if _is_deeper(value, MAX_DEPTH):
+    if _opened(text) > MAX_DEPTH and _is_deeper(value, MAX_DEPTH):
         raise TooDeep(f"nested deeper than {MAX_DEPTH} levels")
     return value
 
@@ -33,6 +33,13 @@ def parse_literal(text: str) -> Any:
             return load_json(orjson.dumps(ast.literal_eval(text)))
         except (SyntaxError, TypeError, MemoryError, RecursionError) as error:
             raise ValueError(str(error)) from None
+
+
+def _opened(text: bytes | str) -> int:
+    """Brackets and braces that open anything, those in strings included: the nesting is no deeper."""
+    if isinstance(text, str):
+        return text.count("[") + text.count("{")
+    return text.count(b"[") + text.count(b"{")
 
 
 def _is_deeper(value: Any, levels: int) -> bool:

@@ -1,6 +1,8 @@
 """Every table of the schema; importing this fills `METADATA`."""
 
 from storage.tables.chats import ChatCompletionRow, ContainerRow, SubmodelRow, TraceEntryRow
+from storage.tables.responses import ResponseRow
+from storage.tables.secrets import ProviderCredentialRow, RegionKeyRow
 from storage.tables.spending import CreditAccountRow, CreditEntryRow, LimitRow, LimitWindowRow
 from storage.tables.tenancy import AdminTokenRow, AuditRow, ChangeRow, KeyRow, OrganisationRow, ProjectRow
 from storage.tables.traffic import IdempotencyRow, ProcessRow, RegisteredModelRow, RequestRow
@@ -24,8 +26,11 @@ __all__ = [
     "OrganisationRow",
     "ProcessRow",
     "ProjectRow",
+    "ProviderCredentialRow",
+    "RegionKeyRow",
     "RegisteredModelRow",
     "RequestRow",
+    "ResponseRow",
     "SubmodelRow",
     "TraceEntryRow",
 ]

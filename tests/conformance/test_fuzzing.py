@@ -24,7 +24,7 @@ SEED = os.environ.get("CONCORDAT_FUZZ_SEED", "1")
 
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 HOOKS = Path(__file__).with_name("hooks.py")
-STREAMING = {"chat_completions_create", "completions_create"}
+STREAMING = {"chat_completions_create", "completions_create", "responses_create"}
 
 
 def bound(api: str) -> list[str]:

@@ -208,3 +208,12 @@ def test_configuration_is_shown_without_its_secrets(tmp_path: Path) -> None:
         assert "CONCORDAT_BOOTSTRAP_ADMIN_TOKEN" in shown.stdout
         for secret in ("hunter", server.key, server.admin_token):
             assert secret not in shown.stdout + shown.stderr
+
+
+def test_only_a_trusted_proxy_says_how_it_was_asked(stranger: httpx.Client, tmp_path: Path) -> None:
+    forwarded = {"X-Forwarded-Proto": "https", "Host": "ai.example.org"}
+    setup = stranger.get("/ipop/v1/ready", headers=forwarded).json()["setup"]
+    assert "http://ai.example.org/ipop/v1" in setup["env"]
+    with running(tmp_path, "--proxy-headers") as server, client_of(server) as client:
+        setup = client.get("/ipop/v1/ready", headers=forwarded).json()["setup"]
+        assert "https://ai.example.org/ipop/v1" in setup["env"]

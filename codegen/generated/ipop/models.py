@@ -1004,6 +1004,14 @@ class InferenceTokenUsageDetails(View):
     total_tokens: int | None = None
 
 
+class ProviderKey(View):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    source: Literal['byok', 'request']
+    credential_id: str | None = None
+
+
 class IpopMetadata(View):
     model_config = ConfigDict(
         extra='forbid',
@@ -1025,6 +1033,7 @@ class IpopMetadata(View):
     region: str | None = None
     request_id: str
     route_class: Literal['cache', 'ipop_network', 'regional_capacity', 'external_capacity'] | None = None
+    provider_key: ProviderKey | None = None
 
 
 class KvFreeTier(View):
@@ -1791,6 +1800,7 @@ class PublicRequestMetadata(View):
     tool_schema_policy: Literal['inline', 'hash_reference'] | None = None
     transport_streaming_profile: Literal['default', 'flush'] | None = None
     ttft_target_ms: int | None = None
+    require_region: str | None = None
 
 
 class PublicStatus(View):
@@ -1894,7 +1904,8 @@ class ResponseContentPart(View):
     filename: str | None = None
     image_url: str | None = None
     text: str | None = None
-    type: Literal['input_text', 'output_text', 'text', 'input_image', 'image_url', 'input_file', 'file']
+    type: Literal['input_text', 'output_text', 'text', 'input_image', 'image_url', 'input_file', 'file', 'refusal']
+    refusal: str | None = None
 
 
 class ResponseDeleted(View):
@@ -1919,7 +1930,7 @@ class ResponseInputItem(View):
     content: str | list[ResponseContentPart] | None = None
     id: str | None = None
     role: Literal['system', 'developer', 'user', 'assistant', 'tool'] | None = None
-    type: Literal['message', 'input_message', 'function_call_output'] | None = None
+    type: Literal['message', 'input_message', 'function_call_output', 'function_call', 'reasoning'] | None = None
 
 
 class InputTokensDetails(View):
@@ -1954,7 +1965,9 @@ class ResponseItem(View):
     name: str | None = None
     role: str | None = None
     status: str | None = None
-    type: Literal['message', 'function_call', 'function_call_output']
+    type: Literal['message', 'function_call', 'function_call_output', 'reasoning']
+    output: str | None = None
+    summary: list[dict[str, Any]] | None = None
 
 
 class ResponseTool(View):

@@ -667,7 +667,7 @@ class OpenAIResponseInputMessageContentImage(View):
     model_config = ConfigDict(
         extra='forbid',
     )
-    detail: Literal['low', 'high', 'auto']
+    detail: Literal['low', 'high', 'auto'] | None = 'auto'
     type: Literal['input_image']
     image_url: str | None = None
 
@@ -708,7 +708,7 @@ class OpenAIResponseOutputMessageContent(View):
     )
     text: str
     type: Literal['output_text']
-    annotations: list[OpenAIResponseAnnotations]
+    annotations: list[OpenAIResponseAnnotations] | None = None
 
 
 class Result(View):
@@ -875,6 +875,7 @@ class OpenAIResponseContentPartOutputText(View):
     )
     type: Literal['output_text']
     text: str
+    annotations: list[OpenAIResponseAnnotations] | None = None
 
 
 class OpenAIResponseContentPartRefusal(View):
@@ -894,6 +895,8 @@ class OpenAIResponseObjectStreamResponseContentPartAdded(View):
     part: OpenAIResponseContentPartOutputText | OpenAIResponseContentPartRefusal
     sequence_number: int
     type: Literal['response.content_part.added']
+    output_index: int | None = None
+    content_index: int | None = None
 
 
 class OpenAIResponseObjectStreamResponseContentPartDone(View):
@@ -905,6 +908,8 @@ class OpenAIResponseObjectStreamResponseContentPartDone(View):
     part: OpenAIResponseContentPartOutputText | OpenAIResponseContentPartRefusal
     sequence_number: int
     type: Literal['response.content_part.done']
+    output_index: int | None = None
+    content_index: int | None = None
 
 
 class OpenAIResponseObjectStreamResponseFunctionCallArgumentsDelta(View):
@@ -1011,6 +1016,7 @@ class OpenAIResponseObjectStreamResponseOutputTextDelta(View):
     output_index: int
     sequence_number: int
     type: Literal['response.output_text.delta']
+    logprobs: list[dict[str, Any]] | None = None
 
 
 class OpenAIResponseObjectStreamResponseOutputTextDone(View):
@@ -1023,6 +1029,7 @@ class OpenAIResponseObjectStreamResponseOutputTextDone(View):
     output_index: int
     sequence_number: int
     type: Literal['response.output_text.done']
+    logprobs: list[dict[str, Any]] | None = None
 
 
 class OpenAIResponseObjectStreamResponseWebSearchCallCompleted(View):
@@ -1563,6 +1570,40 @@ class ListToolsResponse(View):
     data: list[dict[str, Any]]
 
 
+class OpenAIResponseInputMessageContentFile(View):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    type: Literal['input_file']
+    file_data: str | None = None
+    file_id: str | None = None
+    filename: str | None = None
+
+
+class OpenAIResponseObjectStreamResponseRefusalDelta(View):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    content_index: int
+    delta: str
+    item_id: str
+    output_index: int
+    sequence_number: int
+    type: Literal['response.refusal.delta']
+
+
+class OpenAIResponseObjectStreamResponseRefusalDone(View):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    content_index: int
+    item_id: str
+    output_index: int
+    refusal: str
+    sequence_number: int
+    type: Literal['response.refusal.done']
+
+
 class OpenAIUsage(View):
     prompt_tokens: int
     completion_tokens: int
@@ -1748,9 +1789,9 @@ class OpenAIResponseMessage(View):
     model_config = ConfigDict(
         extra='forbid',
     )
-    content: str | list[OpenAIResponseInputMessageContent] | list[OpenAIResponseOutputMessageContent]
+    content: str | list[OpenAIResponseInputMessageContent] | list[OpenAIResponseOutputMessageContent] | list[OpenAIResponseInputMessageContentText | OpenAIResponseInputMessageContentImage | OpenAIResponseInputMessageContentFile | OpenAIResponseOutputMessageContent | OpenAIResponseContentPartRefusal]
     role: Literal['system', 'developer', 'user', 'assistant']
-    type: Literal['message']
+    type: Literal['message'] | None = 'message'
     id: str | None = None
     status: str | None = None
 
@@ -1805,6 +1846,7 @@ class OpenAIResponseObjectStreamResponseCompleted(View):
     )
     response: OpenAIResponseObject
     type: Literal['response.completed']
+    sequence_number: int | None = None
 
 
 class OpenAIResponseObjectStreamResponseCreated(View):
@@ -1813,6 +1855,7 @@ class OpenAIResponseObjectStreamResponseCreated(View):
     )
     response: OpenAIResponseObject
     type: Literal['response.created']
+    sequence_number: int | None = None
 
 
 class OpenAIResponseObjectStreamResponseOutputItemAdded(View):
@@ -1941,6 +1984,21 @@ class SupervisedFineTuneRequest(View):
     model: str | None = None
     checkpoint_dir: str | None = None
     algorithm_config: AlgorithmConfig | None = None
+
+
+class OpenAIResponseObjectStreamResponseFailed(View):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    response: OpenAIResponseObject
+    sequence_number: int | None = None
+    type: Literal['response.failed']
+
+
+class OpenAIResponseObjectStreamResponseIncomplete(View):
+    response: OpenAIResponseObject | None = None
+    sequence_number: int | None = None
+    type: Literal['response.incomplete'] | None = None
 
 
 class AgentConfig(View):
@@ -2161,6 +2219,12 @@ class CreateOpenaiResponseRequest(View):
     tools: list[OpenAIResponseInputTool] | None = None
     include: list[str] | None = None
     max_infer_iters: int | None = None
+    max_output_tokens: int | None = None
+    metadata: dict[str, Any] | None = None
+    parallel_tool_calls: bool | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    top_p: float | None = None
+    truncation: Literal['auto', 'disabled'] | None = None
 
 
 class OpenAIResponseObjectStream(
@@ -2186,9 +2250,13 @@ class OpenAIResponseObjectStream(
         | OpenAIResponseObjectStreamResponseContentPartAdded
         | OpenAIResponseObjectStreamResponseContentPartDone
         | OpenAIResponseObjectStreamResponseCompleted
+        | OpenAIResponseObjectStreamResponseFailed
+        | OpenAIResponseObjectStreamResponseIncomplete
+        | OpenAIResponseObjectStreamResponseRefusalDelta
+        | OpenAIResponseObjectStreamResponseRefusalDone
     ]
 ):
-    root: OpenAIResponseObjectStreamResponseCreated | OpenAIResponseObjectStreamResponseOutputItemAdded | OpenAIResponseObjectStreamResponseOutputItemDone | OpenAIResponseObjectStreamResponseOutputTextDelta | OpenAIResponseObjectStreamResponseOutputTextDone | OpenAIResponseObjectStreamResponseFunctionCallArgumentsDelta | OpenAIResponseObjectStreamResponseFunctionCallArgumentsDone | OpenAIResponseObjectStreamResponseWebSearchCallInProgress | OpenAIResponseObjectStreamResponseWebSearchCallSearching | OpenAIResponseObjectStreamResponseWebSearchCallCompleted | OpenAIResponseObjectStreamResponseMcpListToolsInProgress | OpenAIResponseObjectStreamResponseMcpListToolsFailed | OpenAIResponseObjectStreamResponseMcpListToolsCompleted | OpenAIResponseObjectStreamResponseMcpCallArgumentsDelta | OpenAIResponseObjectStreamResponseMcpCallArgumentsDone | OpenAIResponseObjectStreamResponseMcpCallInProgress | OpenAIResponseObjectStreamResponseMcpCallFailed | OpenAIResponseObjectStreamResponseMcpCallCompleted | OpenAIResponseObjectStreamResponseContentPartAdded | OpenAIResponseObjectStreamResponseContentPartDone | OpenAIResponseObjectStreamResponseCompleted
+    root: OpenAIResponseObjectStreamResponseCreated | OpenAIResponseObjectStreamResponseOutputItemAdded | OpenAIResponseObjectStreamResponseOutputItemDone | OpenAIResponseObjectStreamResponseOutputTextDelta | OpenAIResponseObjectStreamResponseOutputTextDone | OpenAIResponseObjectStreamResponseFunctionCallArgumentsDelta | OpenAIResponseObjectStreamResponseFunctionCallArgumentsDone | OpenAIResponseObjectStreamResponseWebSearchCallInProgress | OpenAIResponseObjectStreamResponseWebSearchCallSearching | OpenAIResponseObjectStreamResponseWebSearchCallCompleted | OpenAIResponseObjectStreamResponseMcpListToolsInProgress | OpenAIResponseObjectStreamResponseMcpListToolsFailed | OpenAIResponseObjectStreamResponseMcpListToolsCompleted | OpenAIResponseObjectStreamResponseMcpCallArgumentsDelta | OpenAIResponseObjectStreamResponseMcpCallArgumentsDone | OpenAIResponseObjectStreamResponseMcpCallInProgress | OpenAIResponseObjectStreamResponseMcpCallFailed | OpenAIResponseObjectStreamResponseMcpCallCompleted | OpenAIResponseObjectStreamResponseContentPartAdded | OpenAIResponseObjectStreamResponseContentPartDone | OpenAIResponseObjectStreamResponseCompleted | OpenAIResponseObjectStreamResponseFailed | OpenAIResponseObjectStreamResponseIncomplete | OpenAIResponseObjectStreamResponseRefusalDelta | OpenAIResponseObjectStreamResponseRefusalDone
 
 
 class ListOpenAIResponseInputItem(View):

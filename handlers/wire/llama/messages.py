@@ -15,13 +15,13 @@ def chat_messages(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]
     return [_message(message) for message in messages]
 
 
-def prompt_text(content: Any) -> str:
-    """Interleaved content as one prompt. Raises `Invalid` for images: a text completion has no place for them."""
+def plain_text(content: Any, param: str, taker: str) -> str:
+    """Interleaved content as one text. Raises `Invalid` for images: `taker` ("a text completion takes") none."""
     parts = chat_content(content)
     if isinstance(parts, str):
         return parts
     if any(part["type"] != "text" for part in parts):
-        raise Invalid("a text completion takes no images", code="images_not_supported", param="content")
+        raise Invalid(f"{taker} no images", code="images_not_supported", param=param)
     return "\n".join(part["text"] for part in parts)
 
 

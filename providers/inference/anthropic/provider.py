@@ -62,6 +62,10 @@ class Anthropic:
                 if translated is not None:
                     yield translated
 
+    async def check_key(self) -> None:
+        """Lists the models, which costs nothing and needs a key."""
+        await self._api().get(self._path("models?limit=1"))
+
     async def close(self) -> None:
         """The connections are the owner's of `http`."""
 
@@ -71,5 +75,5 @@ class Anthropic:
             headers["x-api-key"] = self.vendor.api_key
         return VendorApi(self.vendor, self.http, headers, self.clock)
 
-    def _path(self) -> str:
-        return "/messages" if self.vendor.base_url.rstrip("/").endswith("/v1") else "/v1/messages"
+    def _path(self, what: str = "messages") -> str:
+        return f"/{what}" if self.vendor.base_url.rstrip("/").endswith("/v1") else f"/v1/{what}"

@@ -88,7 +88,12 @@ def _check_known(names: list[str], tools: Mapping[str, Any]) -> None:
 
 
 def _named_in(message: Mapping[str, Any], tools: Mapping[str, Any]) -> list[str]:
+    """The text is read once for all names that are words, and for each of the others."""
     if message.get("role") != "user":
         return []
     text = text_of(message.get("content"))
-    return [name for name in tools if re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text)]
+    words = set(_WORD.findall(text))
+    return [name for name in tools if (name in words if _WORD.fullmatch(name) else name in text)]
+
+
+_WORD = re.compile(r"[\w-]+")

@@ -34,7 +34,7 @@ async def test_without_a_vendor_the_simulator_stands_in_locally_but_not_in_produ
 
 
 async def test_the_simulator_never_stands_in_for_embeddings() -> None:
-    offer = await offer_of("local/all-minilm-l6-v2", make_services(embedded=frozenset()))
+    offer = await offer_of("local/all-minilm-l6-v2", make_services(embeddings={}))
     assert not offer.available
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -18,13 +19,18 @@ import codegen.generated
 from codegen.operation import Body
 from handlers.core.call import Call, Caller
 from handlers.core.catalog import Catalog, CatalogHolder, Deployment, Model, Price
+from handlers.core.credentials import Book
+from handlers.core.sealing import Seal
 from handlers.core.services import Route, Services
 from handlers.wire.reply import EventStream, Last, Reply
+from providers.embeddings.local import Local
 from providers.inference.interface import Inference
 from providers.inference.simulator import Simulator
+from providers.outbound import Outbound
 from storage.ledger_record import Record
 from storage.repositories.containers import Container
 from storage.repositories.models import RegisteredModel
+from storage.repositories.provider_credentials import ProviderCredential
 
 NOW = 1_790_000_000.0
 
@@ -115,6 +121,47 @@ class NoContainers:
         return []
 
 
+class Drawer:
+    """Provider credentials in memory."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, str], ProviderCredential] = {}
+
+    async def insert(self, credential: ProviderCredential) -> None:
+        self.rows[credential.project_id, credential.id] = credential
+
+    async def get(self, project_id: str, credential_id: str) -> ProviderCredential | None:
+        return self.rows.get((project_id, credential_id))
+
+    async def list(self, project_id: str) -> Sequence[ProviderCredential]:
+        return [row for (owner, _), row in reversed(self.rows.items()) if owner == project_id]
+
+    async def change(self, credential: ProviderCredential) -> bool:
+        here = (credential.project_id, credential.id) in self.rows
+        if here:
+            self.rows[credential.project_id, credential.id] = credential
+        return here
+
+    async def touch(self, project_id: str, credential_id: str, at: datetime) -> None:
+        row = self.rows[project_id, credential_id]
+        self.rows[project_id, credential_id] = replace(row, last_used_at=at)
+
+    async def delete(self, project_id: str, credential_id: str) -> bool:
+        return self.rows.pop((project_id, credential_id), None) is not None
+
+
+@dataclass
+class KeyedBy:
+    """Vendors for callers' keys: `make` answers one for `(vendor, key, base_url)`; `made` remembers what was asked."""
+
+    make: Callable[[str, str, str | None], Any] = lambda vendor, key, base_url: None
+    made: list[tuple[str, str, str | None]] = field(default_factory=list)
+
+    def with_key(self, vendor: str, key: str, base_url: str | None = None) -> Any:
+        self.made.append((vendor, key, base_url))
+        return self.make(vendor, key, base_url)
+
+
 @dataclass
 class Purse:
     """A quota that admits everything and remembers; `refuse` is raised instead."""
@@ -142,11 +189,13 @@ def make_services(*vendors: Inference, **changes: Any) -> Services:
         "version": "0.1.0",
         "catalog": CatalogHolder(Catalog([FULL, PLAIN, SIMULATED, EMBEDDER])),
         "inference": {vendor.name: vendor for vendor in (simulator, *vendors)},
+        "embeddings": {"local": Local()},
         "embedded": frozenset({"local"}),
         "registered_models": Registry(),
         "containers": NoContainers(),
         "completions": None,
         "traces": None,
+        "responses": None,
         "quota": Purse(),
         "clock": lambda: NOW,
         "random": lambda: 0.5,
@@ -157,8 +206,17 @@ def make_services(*vendors: Inference, **changes: Any) -> Services:
             "llama_stack": [Route("GET", "/v1/health", "health_get", True), Route("GET", "/v1/tools", "t", False)]
         },
         "base_paths": {"ipop": "/ipop/v1"},
+        "addresses": Outbound(resolve=resolves_to("8.8.8.8")),
+        "credentials": Book(Drawer(), Seal(lambda: "s" * 32), KeyedBy(), lambda: NOW),
     }
     return Services(**(values | changes))
+
+
+def resolves_to(*addresses: str) -> Any:
+    async def resolve(host: str, port: int) -> Sequence[str]:
+        return addresses
+
+    return resolve
 
 
 def always(answer: bool) -> Any:

@@ -14,6 +14,7 @@ from handlers.ipop.chat import chat_completions_create
 from handlers.ipop.document import openapi_get
 from handlers.ipop.models import models_get, models_list
 from handlers.ipop.status import ready_get, status_get
+from providers.outbound import Outbound
 from tests.unit.core.vendors import Vendor
 from tests.unit.handlers.bench import (
     FULL,
@@ -24,6 +25,7 @@ from tests.unit.handlers.bench import (
     frames_of,
     make_call,
     make_services,
+    resolves_to,
     said,
     streamed_message,
 )
@@ -154,6 +156,22 @@ async def test_what_the_document_leaves_open_is_still_refused_when_it_makes_no_s
     assert caught.value.param == param
 
 
+@pytest.mark.parametrize(
+    "url", ["http://169.254.169.254/latest", "https://2130706433/x.png", "http://[::1]/x", "file:///etc/passwd"]
+)
+async def test_a_picture_inside_our_network_is_nobodys_to_fetch(url: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        await ask(messages=[{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}])
+    assert caught.value.code == "address_not_allowed"
+
+
+async def test_a_picture_whose_host_resolves_into_our_network_is_refused() -> None:
+    services = make_services(addresses=Outbound(resolve=resolves_to("8.8.8.8", "10.0.0.1")))
+    parts = [{"type": "image_url", "image_url": {"url": "https://inside.example/x.png"}}]
+    with pytest.raises(Invalid, match="public internet"):
+        await ask(make_call("ipop", services), messages=[{"role": "user", "content": parts}])
+
+
 async def test_an_image_is_passed_to_a_model_that_sees() -> None:
     parts = [{"type": "text", "text": "what?"}, {"type": "image_url", "image_url": {"url": "https://x/y.png"}}]
     content = check_answer("ipop", CREATE, await ask(messages=[{"role": "user", "content": parts}]))
@@ -223,7 +241,10 @@ async def test_status_is_computed_from_the_catalog_and_storage() -> None:
     assert await overall(make_services()) == "available"
     assert await overall(make_services(ready=always(False))) == "degraded"
     assert await overall(keyless()) == "degraded"
-    assert await overall(make_services(profile="production", inference={}, embedded=frozenset())) == "not_enabled"
+    assert (
+        await overall(make_services(profile="production", inference={}, embedded=frozenset(), embeddings={}))
+        == "not_enabled"
+    )
 
 
 async def test_readiness_recommends_a_model_and_says_how_to_check() -> None:

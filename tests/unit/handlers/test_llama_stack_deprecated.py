@@ -128,3 +128,8 @@ async def test_models_are_listed() -> None:
         "simulator/chat",
         "local/all-minilm-l6-v2",
     ]
+
+
+async def test_a_request_cannot_ask_for_endless_prompts() -> None:
+    with pytest.raises(Invalid, match="at most 128 prompts"):
+        await complete(prompt=["x"] * 129)

@@ -152,6 +152,13 @@ async def test_several_tools_are_called_in_parallel_unless_forbidden() -> None:
     assert called(await chat(text, tools=TOOLS, parallel_tool_calls=False)) == ["find_address"]
 
 
+async def test_a_tool_is_named_by_its_whole_name() -> None:
+    tools = [tool("find", {}), tool("find-it", {}), tool("web.find", {})]
+    assert called(await chat("use find-it", tools=tools)) == ["find-it"]
+    assert called(await chat("refind it, finder", tools=tools)) == []
+    assert called(await chat("(web.find)", tools=tools)) == ["find", "web.find"]
+
+
 @pytest.mark.parametrize(
     ("choice", "name"),
     [

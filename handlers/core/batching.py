@@ -1,0 +1,63 @@
+"""Several asks answered together, as one request: all of them or none."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+from handlers.core import chat
+from handlers.core.asks import AnyAsk
+from handlers.core.call import Call
+from handlers.core.chat import Answer
+from handlers.core.errors import CoreError
+from storage.ledger_record import Record
+
+AT_ONCE = 8
+_SUMMED = (
+    "prompt_tokens",
+    "completion_tokens",
+    "cached_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+    "cost_micros",
+)
+_SHARED = ("model", "provider", "upstream_model", "first_byte_us", "finish_reason", "metadata")
+
+
+async def complete_all(asks: Sequence[AnyAsk], param: str, call: Call) -> list[Answer]:
+    """In the order of `asks`, `AT_ONCE` at the same time. The first that fails ends the others; its error names it as
+    `param[number]`. The request's record holds the sums of what was used, also then."""
+    records = [replace(call.record) for _ in asks]
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def one(number: int) -> Answer:
+        async with gate:
+            try:
+                return await chat.complete(asks[number], replace(call, record=records[number]))
+            except CoreError as error:
+                error.message = f"{param}[{number}]: {error.message}"
+                error.args = (error.message,)
+                raise
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(number)) for number in range(len(asks))]
+    except* CoreError as failed:
+        raise _first(failed) from failed
+    finally:
+        _sum_up(records, call.record)
+    return [task.result() for task in tasks]
+
+
+def _first(failed: ExceptionGroup[CoreError]) -> CoreError:
+    error = failed.exceptions[0]
+    return _first(error) if isinstance(error, ExceptionGroup) else error
+
+
+def _sum_up(records: Sequence[Record], whole: Record) -> None:
+    for name in _SUMMED:
+        setattr(whole, name, sum(getattr(record, name) for record in records))
+    used = next((record for record in records if record.model is not None), None)
+    for name in _SHARED if used else ():
+        setattr(whole, name, getattr(used, name))

@@ -1,0 +1,101 @@
+"""With whose keys a request is answered: the server's, those that the project stored, or those it came with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from handlers.core.call import Call
+from handlers.core.catalog import Deployment, Model
+from handlers.core.errors import Forbidden
+from handlers.core.services import SIMULATOR
+from providers.inference.interface import Inference
+from storage.repositories.provider_credentials import ProviderCredential
+
+if TYPE_CHECKING:
+    from handlers.core.models import Offer
+    from storage.ledger_record import Record
+
+Policy = Literal["byok_first_with_hosted_fallback", "byok_only", "hosted_only", "fail_closed_on_byok_error"]
+DEFAULT: Policy = "byok_first_with_hosted_fallback"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyWish:
+    """`given` are keys by vendor that came with the request: they go before stored ones and are kept nowhere."""
+
+    policy: Policy = DEFAULT
+    given: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnKey:
+    """A vendor under a key that is not the server's. `credential` is None for one that came with the request."""
+
+    vendor: str
+    inference: Inference
+    credential: ProviderCredential | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OwnKeys:
+    """What a request may use besides the server's own keys; `keys` in the order to try them."""
+
+    policy: Policy
+    keys: Sequence[OwnKey] = ()
+
+    def places(self, model: Model) -> list[tuple[Deployment, OwnKey]]:
+        """Where the model is served by a vendor that there is a key for, configured on this server or not."""
+        return [(place, key) for place in model.deployments for key in self.keys if key.vendor == place.vendor]
+
+    def hosted(self, offer: Offer, has_own: bool) -> Sequence[Deployment]:
+        """Where the server's own keys may answer. A simulated stand-in is none for a vendor that failed."""
+        if self.policy == "byok_only" or (self.policy == "fail_closed_on_byok_error" and has_own):
+            return ()
+        if not has_own:
+            return offer.deployments
+        return [place for place in offer.deployments if place.vendor != SIMULATOR or place in offer.model.deployments]
+
+    def complain(self, model_id: str) -> Forbidden | None:
+        """The error for a request that its policy leaves nobody to answer."""
+        if self.policy != "byok_only":
+            return None
+        message = f"the policy allows only provider keys of your own, and there is none for {model_id}"
+        return Forbidden(message, code="policy_violation", param="metadata.byok_fallback_policy")
+
+
+async def find_own_keys(wish: KeyWish, call: Call) -> OwnKeys:
+    """Raises `Unavailable` for a stored key that cannot be opened."""
+    if wish.policy == "hosted_only":
+        return OwnKeys(wish.policy)
+    book = call.services.credentials
+    keys = list(_given(wish, call))
+    for credential in await book.list(call.caller.project_id):
+        if not credential.enabled or credential.provider in wish.given:
+            continue
+        inference = await book.inference(credential)
+        if inference is not None:
+            keys.append(OwnKey(credential.provider, inference, credential))
+    return OwnKeys(wish.policy, tuple(keys))
+
+
+def _given(wish: KeyWish, call: Call) -> Iterator[OwnKey]:
+    for vendor, key in wish.given.items():
+        inference = call.services.credentials.vendors.with_key(vendor, key)
+        if inference is not None:
+            yield OwnKey(vendor, inference)
+
+
+def note_key(record: Record, key: OwnKey | None) -> None:
+    """Which key the record's request is answered with: never the key itself."""
+    kept = {name: value for name, value in (record.metadata or {}).items() if name != "provider_key"}
+    if key is not None:
+        kept["provider_key"] = describe(key)
+    record.metadata = kept or None
+
+
+def describe(key: OwnKey) -> dict[str, str]:
+    if key.credential is None:
+        return {"source": "request"}
+    return {"source": "byok", "credential_id": key.credential.id}

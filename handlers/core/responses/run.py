@@ -1,0 +1,194 @@
+"""Making a response: one chat, its answer as items, kept unless the caller wants it forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+from handlers.core import chat, metering
+from handlers.core.asks import Chunk
+from handlers.core.call import Call
+from handlers.core.errors import CoreError, Forbidden, NotFound, NotImplementedYet
+from handlers.core.models import find_model, may_use
+from handlers.core.responses.conversation import chat_of
+from handlers.core.responses.output import Assembler, Step
+from handlers.core.responses.response import Response, ResponseAsk, new_id, to_stored
+from handlers.core.routing import Attempt
+
+CANCELLATION_SECONDS = 1.0
+"""How often a stream looks whether its response was cancelled."""
+
+_INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
+"""Why an answer is not whole, by the chat's `finish_reason`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    attempt: Attempt
+    response: Response
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    response: Response
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The last event; what it says is stored."""
+
+    response: Response
+
+
+Event = Begun | Step | Ended
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    attempt: Attempt
+    events: AsyncIterator[Event]
+
+
+async def create(ask: ResponseAsk, call: Call) -> Created:
+    """Raises what `chat_of` and `chat.complete` say; then nothing is kept."""
+    _refuse_background(ask)
+    answer = await chat.complete(await chat_of(ask, call), call)
+    choice = answer.body["choices"][0]
+    assembler = _assembler(ask, call)
+    for _ in assembler.feed(choice["message"]):
+        pass
+    reason = _INCOMPLETE.get(choice.get("finish_reason"))
+    for _ in assembler.finish(cut=reason is not None):
+        pass
+    response = replace(
+        _draft(ask, answer.attempt, call),
+        status="incomplete" if reason else "completed",
+        incomplete_reason=reason,
+        output=assembler.output,
+        usage=answer.usage,
+    )
+    if ask.store:
+        await call.services.responses.insert(to_stored(response, call))
+    return Created(answer.attempt, response)
+
+
+async def stream(ask: ResponseAsk, call: Call) -> Running:
+    """Raises as `create` does, up to the first event. What happens later is told by the last event and kept: a
+    vendor's failure as `failed`, a reader that left as `cancelled`."""
+    _refuse_background(ask)
+    opened = await chat.stream(await chat_of(ask, call), call)
+    return Running(opened.attempt, _Relay(ask, opened, call).events())
+
+
+async def count_input(ask: ResponseAsk, call: Call) -> int:
+    """Tokens of the whole prompt, without asking a model; `ask.model` may be empty, and is then not looked at."""
+    if ask.model:
+        offer = await find_model(ask.model, call)
+        if offer is None:
+            raise NotFound(f"there is no model {ask.model}", code="model_not_found", param="model")
+        if not may_use(offer.model.id, call):
+            raise Forbidden(f"this key may not use {ask.model}", code="model_not_allowed", param="model")
+    return await metering.count_prompts(await chat_of(ask, call))
+
+
+def _refuse_background(ask: ResponseAsk) -> None:
+    if ask.background:
+        raise NotImplementedYet("background responses are not available on this server", param="background")
+
+
+def _assembler(ask: ResponseAsk, call: Call) -> Assembler:
+    return Assembler(lambda noun: new_id(noun, call), ask.show_reasoning)
+
+
+def _draft(ask: ResponseAsk, attempt: Attempt, call: Call) -> Response:
+    return Response(
+        id=new_id("resp", call),
+        created_at=call.record.started_at,
+        model=attempt.model.id,
+        status="in_progress",
+        input=ask.items,
+        previous_response_id=ask.previous_response_id,
+        shown=ask.shown,
+    )
+
+
+class _Relay:
+    """One stream. Its response is kept as running before the first event, and as it ended before the last."""
+
+    def __init__(self, ask: ResponseAsk, opened: chat.Stream, call: Call) -> None:
+        self._ask = ask
+        self._opened = opened
+        self._call = call
+        self._draft = _draft(ask, opened.attempt, call)
+        self._assembler = _assembler(ask, call)
+        self._finish_reason: str | None = None
+        self._looked_at = call.services.clock()
+        self._begun = self._ended = False
+
+    async def events(self) -> AsyncIterator[Event]:
+        try:
+            async with aclosing(cast(AsyncGenerator[Chunk, None], self._opened.chunks)) as chunks:
+                chunk = await anext(chunks, None)  # begins the stream, so that closing it settles what it cost
+                await self._begin()
+                yield Begun(self._draft)
+                while chunk is not None and not await self._is_cancelled():
+                    for step in self._take(chunk):
+                        yield step
+                    chunk = await anext(chunks, None)
+            reason = _INCOMPLETE.get(self._finish_reason or "")
+            for step in self._assembler.finish(cut=chunk is not None or reason is not None):
+                yield step
+            status = "cancelled" if chunk is not None else "incomplete" if reason else "completed"
+            response = await self._end(status, incomplete_reason=reason)
+        except CoreError as error:
+            if not self._begun:
+                raise
+            self._call.record.error_code = error.code
+            response = await self._end("failed", error={"code": error.code, "message": error.message})
+        finally:
+            if self._begun and not self._ended:
+                await self._end("cancelled")
+        yield Ended(response)
+
+    async def _begin(self) -> None:
+        if self._ask.store:
+            await self._call.services.responses.insert(to_stored(self._draft, self._call))
+        self._begun = True
+
+    def _take(self, chunk: Chunk) -> list[Step]:
+        steps: list[Step] = []
+        for choice in chunk.body.get("choices") or []:
+            steps += self._assembler.feed(choice.get("delta") or {})
+            self._finish_reason = choice.get("finish_reason") or self._finish_reason
+        return steps
+
+    async def _is_cancelled(self) -> bool:
+        """By whoever has the response's id, in this process or another."""
+        now = self._call.services.clock()
+        if not self._ask.store or now - self._looked_at < CANCELLATION_SECONDS:
+            return False
+        self._looked_at = now
+        found = await self._call.services.responses.status(self._call.caller.project_id, self._draft.id)
+        return found == "cancelled"
+
+    async def _end(
+        self, status: str, *, incomplete_reason: str | None = None, error: Mapping[str, Any] | None = None
+    ) -> Response:
+        self._ended = True
+        for _ in self._assembler.finish(cut=True):
+            pass
+        response = replace(
+            self._draft,
+            status=status,
+            output=self._assembler.output,
+            usage=self._opened.meter.usage,
+            incomplete_reason=incomplete_reason,
+            error=error,
+        )
+        if self._ask.store:
+            kept = await self._call.services.responses.finish(to_stored(response, self._call))
+            if kept == "cancelled":
+                response = replace(response, status=kept)
+        return response

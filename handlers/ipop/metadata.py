@@ -1,0 +1,29 @@
+"""IPOP's `metadata` of a request, and the `ipop` object of its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from handlers.core.call import Call
+from handlers.core.errors import Forbidden
+
+_OWN_KEYS_ONLY = ("byok_only", "fail_closed_on_byok_error")
+
+
+def check_key_policy(wishes: Mapping[str, Any]) -> None:
+    """Raises `Forbidden` for a request that may only be answered with keys of the project's own."""
+    if wishes.get("byok_fallback_policy") in _OWN_KEYS_ONLY:
+        message = "the project has no provider keys of its own, and its policy allows no others"
+        raise Forbidden(message, code="policy_violation", param="metadata.byok_fallback_policy")
+
+
+def answered(call: Call, cost_micros: int) -> dict[str, Any]:
+    """What every answer tells of itself."""
+    elapsed = call.services.clock() - call.record.started_at
+    return {
+        "request_id": call.request_id,
+        "latency_ms": max(0, int(elapsed * 1000)),
+        "cost_usd": cost_micros / 1_000_000,
+        "cache_hit": False,
+    }
