@@ -132,6 +132,19 @@ class Settings(BaseSettings):
     idle_timeout_seconds: Seconds = Field(120.0, description="Vendors: between two pieces of an answer.")
     max_concurrent: int = Field(256, gt=0, description="Calls at the same time to one deployment of a model.")
     max_queued: int = Field(1024, ge=0, description="Calls that wait for one deployment; more are refused.")
+    retries: int = Field(2, ge=0, description="Times that a vendor's call is tried again which failed in passing.")
+    retry_budget_seconds: float = Field(
+        5.0,
+        ge=0,
+        description="Time from a request's first call in which calls are tried again, `Retry-After` included.",
+    )
+    breaker_failures: int = Field(
+        5, ge=0, description="Failures in a row after which a deployment is left alone for a while; 0 is never."
+    )
+    breaker_rest_seconds: Seconds = Field(10.0, description="How long it is left alone before it is tried again.")
+    cache_by_default: bool = Field(False, description="Give kept answers to requests that do not say they want them.")
+    cache_seconds: Seconds = Field(300.0, description="How long an answer is kept for requests that are the same.")
+    cache_bytes: int = Field(64 * 2**20, ge=0, description="Memory for kept answers; 0 keeps none.")
     keep_alive_seconds: Seconds = Field(15.0, description="Silence on an event stream until a comment is sent.")
     shutdown_grace_seconds: float = Field(30.0, ge=0, description="Time that running requests get to finish.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")

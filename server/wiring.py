@@ -12,10 +12,13 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from handlers.core.answer_cache import AnswerCache, AnswersInMemory
+from handlers.core.breakers import Breakers, Rule
 from handlers.core.catalog import CatalogHolder
 from handlers.core.credentials import Book
 from handlers.core.idempotency import Idempotency
 from handlers.core.keys import KeyRing, Tenancy, bootstrap
+from handlers.core.patience import Patience
 from handlers.core.quota import Quota
 from handlers.core.registrations import Registrations
 from handlers.core.sealing import Seal
@@ -141,6 +144,9 @@ def _services(settings: Settings, stores: Stores, documents: Mapping[str, Docume
         inference=models.vendors,
         embeddings=models.vendors.embeddings,
         embedded=models.vendors.embedded,
+        patience=Patience(settings.retries, settings.retry_budget_seconds),
+        answer_cache=_answer_cache(settings),
+        breakers=Breakers(Rule(settings.breaker_failures, rest_seconds=settings.breaker_rest_seconds)),
         registered_models=Registrations(RegisteredModels(stores.database), time.monotonic),
         containers=Containers(stores.database),
         completions=ChatCompletions(stores.database),
@@ -159,6 +165,11 @@ def _services(settings: Settings, stores: Stores, documents: Mapping[str, Docume
             ProviderCredentials(stores.database), Seal(partial(secret_key, settings)), models.vendors, time.time
         ),
     )
+
+
+def _answer_cache(settings: Settings) -> AnswerCache:
+    kept = AnswersInMemory(settings.cache_bytes, settings.cache_seconds, time.monotonic)
+    return AnswerCache(kept, settings.cache_by_default)
 
 
 async def _application(

@@ -5,14 +5,40 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
-from handlers.core.own_keys import KeyWish
 from providers.inference.interface import ChatRequest, Chunk, Message, TextRequest, Usage
 
 __all__ = ["AnyAsk", "Ask", "ChatAsk", "Chunk", "Message", "Request", "TextAsk", "Usage"]
 
 Request = ChatRequest | TextRequest
+CacheMode = Literal["default", "use", "bypass"]
+"""Whether an answer that was given before will do; `default` is as the operator says."""
+
+
+Policy = Literal["byok_first_with_hosted_fallback", "byok_only", "hosted_only", "fail_closed_on_byok_error"]
+DEFAULT_POLICY: Policy = "byok_first_with_hosted_fallback"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyWish:
+    """`given` are keys by vendor that came with the request: they go before stored ones and are kept nowhere."""
+
+    policy: Policy = DEFAULT_POLICY
+    given: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Steering:
+    """What a client wants of the way to its answer. Without an answer after `hedge_after_seconds` a second deployment
+    is asked as well; without `fallback` only the first choice may answer; `cheapest_first` orders each model's
+    deployments by price. `batch` is our own word for work that vendors charge less for."""
+
+    hedge_after_seconds: float | None = None
+    fallback: bool = True
+    cheapest_first: bool = False
+    cache: CacheMode = "default"
+    batch: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +50,7 @@ class Ask:
     options: Mapping[str, Any] = field(default_factory=dict)
     max_cost_usd: Decimal | None = None
     keys: KeyWish = field(default_factory=KeyWish)
+    steering: Steering = Steering()
 
     @property
     def max_tokens(self) -> int | None:

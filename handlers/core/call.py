@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,10 +25,15 @@ class Caller:
     apis: frozenset[str] | None = None
 
 
+def _outlive_nobody() -> None:
+    """For calls that no client waits for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """`headers` are lower-cased. `record` is the request's row of the ledger: core fills in model, tokens and cost.
-    `scheme` is that of the address which the caller used, as far as the connection or a trusted proxy tells."""
+    `outlive_client()` lets the request go on to its end also when its client hangs up. `scheme` is that of the address
+    which the caller used, as far as the connection or a trusted proxy tells."""
 
     services: Services
     api: str
@@ -38,6 +43,7 @@ class Call:
     record: Record
     who: Caller | None = None
     scheme: str = "http"
+    outlive_client: Callable[[], None] = _outlive_nobody
 
     @property
     def caller(self) -> Caller:

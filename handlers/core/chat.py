@@ -6,19 +6,23 @@ word are ordinary errors, and the caller knows who answers before it sends a hea
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
-from handlers.core import completions, metering, routing, transcript
+from handlers.core import completions, metering, replay, routing, structured, transcript, trials
 from handlers.core.asks import AnyAsk, ChatAsk, Request
 from handlers.core.call import Call
+from handlers.core.errors import Invalid
 from handlers.core.metering import Meter, Tally
 from handlers.core.routing import Attempt
+from handlers.core.trials import Hedge
 from providers.errors import BrokenAnswer, ProviderError
 from providers.inference.interface import ChatRequest, Chunk, Completion, Usage
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +31,15 @@ class Answer:
 
     attempt: Attempt
     body: dict[str, Any]
-    usage: Usage
-    cost_micros: int
+    meter: Meter
+
+    @property
+    def usage(self) -> Usage:
+        return self.meter.usage
+
+    @property
+    def cost_micros(self) -> int:
+        return self.meter.cost_micros
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,42 +52,108 @@ class Stream:
 
 
 async def complete(ask: AnyAsk, call: Call) -> Answer:
-    """Raises what `routing.plan`, `metering.admit` and `routing.translate` say."""
-    attempts = await metering.keep_budget(await routing.plan(ask, call))
-    meter = await metering.admit(attempts[0].ask, attempts[0], call)
-    bodies = []
-    try:
-        for number in range(ask.size):
-            attempt, completion = await routing.try_each(attempts, partial(_ask_whole, number, meter))
-            usage = completion.usage
-            if usage is None:
-                usage = await metering.count_whole(
-                    attempt.ask.request(number, attempt.deployment.model), completion.body
-                )
-            meter.charge(attempt, usage, _finish_reason(completion.body))
-            bodies.append(completion.body)
-    finally:
-        await meter.settle()
-    body = {**_merge(bodies, ask.choices), "model": attempt.model.id}
-    answer = Answer(attempt, body, meter.usage, meter.cost_micros)
+    """Raises what `routing.plan`, `metering.admit`, `trials.try_each` and `structured.mismatch` say."""
+    answer = await _recall_or_complete(await routing.plan(ask, call), call)
     completions.enter(ask, answer, call)
     return answer
 
 
 async def stream(ask: AnyAsk, call: Call) -> Stream:
-    """Raises as `complete` does, up to the first chunk; `chunks` raises `CoreError` when the vendor fails later."""
+    """Raises as `complete` does, up to the first chunk; `chunks` raises `CoreError` when the vendor fails later. What a
+    strict schema demands of the answer is left to the vendor: what was sent cannot be taken back."""
     call.record.streamed = True
-    attempts = await metering.keep_budget(await routing.plan(ask, call))
+    opened = await _recall_or_stream(await routing.plan(ask, call), call)
+    if isinstance(ask, ChatAsk) and ask.store:
+        return replace(opened, chunks=_store(opened, ask, call))
+    return opened
+
+
+async def _recall_or_complete(attempts: list[Attempt], call: Call) -> Answer:
+    cache = call.services.answer_cache
+    key = cache.key(attempts, call)
+    if key is None:
+        return await _complete(attempts, call)
+    if kept := await cache.find(key):
+        attempt, meter = await replay.admit(kept, attempts, call)
+        return Answer(attempt, replay.body(kept, attempt, call), meter)
+    kept = None
+    try:
+        answer = await _complete(attempts, call)
+        kept = replay.keep_body(answer.attempt, answer.body, answer.meter)
+        return answer
+    finally:
+        cache.settle(key, kept)
+
+
+async def _recall_or_stream(attempts: list[Attempt], call: Call) -> Stream:
+    cache = call.services.answer_cache
+    key = cache.key(attempts, call)
+    if key is None:
+        return await _stream(attempts, call)
+    if kept := await cache.find(key):
+        attempt, meter = await replay.admit(kept, attempts, call)
+        return Stream(attempt, replay.chunks(kept, call), meter)
+    try:
+        opened = await _stream(attempts, call)
+    except BaseException:
+        cache.settle(key, None)
+        raise
+    return replace(opened, chunks=replay.tape(opened, partial(cache.settle, key)))
+
+
+async def _complete(attempts: list[Attempt], call: Call) -> Answer:
+    attempts = await metering.keep_budget(attempts, attempts[0])
+    first = attempts[0]
+    meter = await metering.admit(first.ask, first, call)
+    bodies: list[tuple[dict[str, Any], int]] = []
+    try:
+        for number in range(first.ask.size):
+            attempt, body = await _answer(number, attempts, meter)
+            bodies.append((body, attempt.ask.choices))
+    finally:
+        await meter.settle()
+    return Answer(attempt, {**_merge(bodies), "model": attempt.model.id}, meter)
+
+
+async def _stream(attempts: list[Attempt], call: Call) -> Stream:
+    attempts = await metering.keep_budget(attempts, attempts[0])
     meter = await metering.admit(attempts[0].ask, attempts[0], call)
     try:
         opened = await _open(0, attempts, meter)
     except BaseException:
         await meter.settle()
         raise
-    chunks = _relay(ask, attempts, opened, meter)
-    if isinstance(ask, ChatAsk) and ask.store:
-        chunks = _keep(Stream(opened.attempt, chunks, meter), ask, call)
-    return Stream(opened.attempt, chunks, meter)
+    return Stream(opened.attempt, _relay(attempts, opened, meter), meter)
+
+
+async def _answer(number: int, attempts: list[Attempt], meter: Meter) -> tuple[Attempt, dict[str, Any]]:
+    """One answer, that fits the strict schema if one was given: the model gets a second chance."""
+    attempt, body = await _ask_each(number, attempts, meter)
+    fault = structured.find_fault(attempt.ask, body)
+    if fault is None:
+        return attempt, body
+    again = [
+        replace(one, ask=structured.ask_again(one.ask, body, fault)) for one in attempts if isinstance(one.ask, ChatAsk)
+    ]
+    try:
+        again = await metering.keep_budget(again, attempt, meter.cost_micros)
+    except Invalid:
+        raise structured.mismatch(fault) from None
+    attempt, body = await _ask_each(number, again, meter)
+    if fault := structured.find_fault(attempt.ask, body):
+        raise structured.mismatch(fault)
+    return attempt, body
+
+
+async def _ask_each(number: int, attempts: list[Attempt], meter: Meter) -> tuple[Attempt, dict[str, Any]]:
+    act = partial(_ask_whole, number, meter)
+    attempt, completion = await trials.try_each(attempts, act, meter.call, _hedge(attempts, _nothing))
+    meter.begin(attempt)
+    usage = completion.usage
+    if usage is None:
+        usage = await metering.count_whole(attempt.ask.request(number, attempt.deployment.model), completion.body)
+    meter.charge(attempt, usage, _finish_reason(completion.body))
+    return attempt, completion.body
 
 
 async def _ask_whole(number: int, meter: Meter, attempt: Attempt) -> Completion:
@@ -112,30 +189,46 @@ async def _open(number: int, attempts: list[Attempt], meter: Meter) -> _Opened:
         meter.note_first_byte()
         return _Opened(attempt, request, first, cast(AsyncGenerator[Chunk, None], chunks))
 
-    return (await routing.try_each(attempts, act))[1]
+    attempt, opened = await trials.try_each(attempts, act, meter.call, _hedge(attempts, _close))
+    meter.begin(attempt)
+    return opened
 
 
-async def _relay(ask: AnyAsk, attempts: list[Attempt], opened: _Opened, meter: Meter) -> AsyncIterator[Chunk]:
+async def _close(opened: _Opened) -> None:
+    await opened.rest.aclose()
+
+
+async def _nothing(_: Completion) -> None:
+    """A whole answer leaves nothing open."""
+
+
+def _hedge(attempts: list[Attempt], drop: Callable[[Result], Awaitable[object]]) -> Hedge[Result] | None:
+    after_seconds = attempts[0].ask.steering.hedge_after_seconds
+    return None if after_seconds is None else Hedge(after_seconds, drop)
+
+
+async def _relay(attempts: list[Attempt], opened: _Opened, meter: Meter) -> AsyncIterator[Chunk]:
+    offset = 0
     try:
-        for number in range(ask.size):
+        for number in range(opened.attempt.ask.size):
             if number:
                 opened = await _open(number, attempts, meter)
             async with aclosing(_drain(opened, meter)) as chunks:
                 async for chunk in chunks:
-                    yield _shift(chunk, number * ask.choices)
+                    yield _shift(chunk, offset)
+            offset += opened.attempt.ask.choices
     finally:
         await meter.settle()
 
 
-async def _keep(stream: Stream, ask: ChatAsk, call: Call) -> AsyncIterator[Chunk]:
+async def _store(stream: Stream, ask: ChatAsk, call: Call) -> AsyncIterator[Chunk]:
     """Has the chat stored when the stream has ended, and not when it was cut."""
-    kept = []
+    sent = []
     async with aclosing(cast(AsyncGenerator[Chunk, None], stream.chunks)) as chunks:
         async for chunk in chunks:
-            kept.append(chunk)
+            sent.append(chunk)
             yield chunk
-    answer = Answer(stream.attempt, transcript.join(kept), stream.meter.usage, stream.meter.cost_micros)
-    completions.enter(ask, answer, call)
+    completions.enter(ask, Answer(stream.attempt, transcript.join(sent), stream.meter), call)
 
 
 async def _drain(opened: _Opened, meter: Meter) -> AsyncGenerator[Chunk, None]:
@@ -151,6 +244,8 @@ async def _drain(opened: _Opened, meter: Meter) -> AsyncGenerator[Chunk, None]:
                 if kept:
                     yield kept
     except ProviderError as error:
+        if trials.is_failure(error):
+            meter.call.services.breakers.fail(opened.attempt.deployment)
         raise routing.translate(error) from error
     finally:
         usage = sent.usage or await metering.count_sent(opened.request, sent.chunks)
@@ -191,15 +286,15 @@ def _shift(chunk: Chunk, offset: int) -> Chunk:
     return Chunk(body={**chunk.body, "choices": choices})
 
 
-def _merge(bodies: list[dict[str, Any]], choices_each: int) -> dict[str, Any]:
-    if len(bodies) == 1:
-        return bodies[0]
-    choices = [
-        {**choice, "index": choice.get("index", 0) + number * choices_each}
-        for number, body in enumerate(bodies)
-        for choice in body["choices"]
-    ]
-    return {**bodies[0], "choices": choices}
+def _merge(bodies: list[tuple[dict[str, Any], int]]) -> dict[str, Any]:
+    """Each body goes with how many choices it was asked for."""
+    choices: list[dict[str, Any]] = []
+    offset = 0
+    for body, size in bodies:
+        choices += [{**choice, "index": choice.get("index", 0) + offset} for choice in body["choices"]]
+        offset += size
+    first, _ = bodies[0]
+    return first if len(bodies) == 1 else {**first, "choices": choices}
 
 
 def _finish_reason(body: dict[str, Any]) -> str | None:

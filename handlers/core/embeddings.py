@@ -66,7 +66,7 @@ async def embed(ask: EmbedAsk, call: Call) -> Embedded:
     is to the caller."""
     attempts = await _plan(ask, call)
     await _keep_budget(ask, attempts[0])
-    meter = Meter(call, await call.services.quota.admit(call.caller, _estimate(ask)), None)
+    meter = Meter(call, await call.services.quota.admit(call.caller, _estimate(ask)), "standard")
     try:
         attempt, answer = await _try_each(ask, attempts, meter)
         meter.charge(attempt, await _usage(ask, attempt, answer), None)

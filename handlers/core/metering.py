@@ -47,15 +47,16 @@ class Served(Protocol):
 class Meter:
     """One admitted request. Its record is filled in as it goes; `settle` is awaited exactly once, at its end."""
 
-    def __init__(self, call: Call, admission: Any, service_tier: object) -> None:
+    def __init__(self, call: Call, admission: Any, service_tier: str) -> None:
         self.usage = Usage(0, 0)
         self.cost_micros = 0
-        self._call = call
+        self.cached = False
+        self.call = call
         self._admission = admission
         self._service_tier = service_tier
 
     def begin(self, attempt: Served) -> None:
-        record = self._call.record
+        record = self.call.record
         record.model = attempt.model.id
         record.provider = attempt.deployment.vendor
         record.upstream_model = attempt.deployment.model
@@ -65,22 +66,31 @@ class Meter:
         note_key(record, attempt.own)
 
     def note_first_byte(self) -> None:
-        record = self._call.record
+        record = self.call.record
         if record.first_byte_us is None:
-            record.first_byte_us = int((self._call.services.clock() - record.started_at) * 1_000_000)
+            record.first_byte_us = int((self.call.services.clock() - record.started_at) * 1_000_000)
 
     def charge(self, attempt: Served, usage: Usage, finish_reason: str | None) -> None:
         """Adds up: a request of several prompts is charged for each."""
         self.usage, self.cost_micros = self._with(attempt, usage)
         self._enter(self.usage, self.cost_micros)
-        self._call.record.finish_reason = finish_reason
+        self.call.record.finish_reason = finish_reason
 
     def note(self, attempt: Served, usage: Usage) -> None:
         """Enters what a stream has used so far, in case that nobody lives to charge it."""
         self._enter(*self._with(attempt, usage))
 
+    def replay(self, attempt: Served, usage: Usage, finish_reason: str | None) -> None:
+        """For an answer that was kept: it shows what it took when it was given, and costs nothing."""
+        self.cached = True
+        self.begin(attempt)
+        self.note_first_byte()
+        self.usage = usage
+        self._enter(usage, 0)
+        self.call.record.finish_reason = finish_reason
+
     def now(self) -> float:
-        return self._call.services.clock()
+        return self.call.services.clock()
 
     def _with(self, attempt: Served, usage: Usage) -> tuple[Usage, int]:
         """What a vendor bills to a key that is not ours costs nothing here."""
@@ -90,7 +100,7 @@ class Meter:
         return _sum(self.usage, usage), self.cost_micros + cost_micros(price, usage)
 
     def _enter(self, usage: Usage, cost: int) -> None:
-        record = self._call.record
+        record = self.call.record
         record.prompt_tokens = usage.prompt_tokens
         record.completion_tokens = usage.completion_tokens
         record.cached_tokens = usage.cached_tokens
@@ -99,7 +109,7 @@ class Meter:
         record.cost_micros = cost
 
     async def settle(self) -> None:
-        quota = self._call.services.quota
+        quota = self.call.services.quota
         await quota.settle(self._admission, tokens=self.usage.total_tokens, cost_micros=self.cost_micros)
 
 
@@ -139,28 +149,47 @@ async def admit(ask: AnyAsk, attempt: Attempt, call: Call) -> Meter:
     if attempt.own is not None and attempt.own.credential is not None:
         await call.services.credentials.note_use(attempt.own.credential)
     admission = await call.services.quota.admit(call.caller, estimate + answer * ask.choices)
-    return Meter(call, admission, ask.options.get("service_tier"))
+    return Meter(call, admission, price_tier(ask))
 
 
-async def keep_budget(attempts: Sequence[Attempt]) -> list[Attempt]:
-    """What is asked of each, held to the budget at the price of the first. Raises as `_keep_budget`."""
-    if attempts[0].ask.max_cost_usd is None:
-        return list(attempts)
-    return [replace(attempt, ask=await _keep_budget(attempt.ask, attempts[0])) for attempt in attempts]
+def price_tier(ask: AnyAsk) -> str:
+    """What it is charged by. A client may ask for a tier of the vendor's; that work is a batch is only ours to say."""
+    tier = ask.options.get("service_tier")
+    if ask.steering.batch:
+        return "batch"
+    return tier if tier in ("priority", "flex") else "standard"
 
 
-async def _keep_budget(ask: AnyAsk, attempt: Attempt) -> AnyAsk:
-    """The request held to `max_cost_usd`: an answer without a limit gets the one that the money is good for.
+async def admit_hit(call: Call) -> Meter:
+    """For an answer that takes no vendor: it counts as one request of no tokens. The meter is settled."""
+    admission = await call.services.quota.admit(call.caller, 0)
+    meter = Meter(call, admission, "standard")
+    await meter.settle()
+    return meter
+
+
+async def keep_budget(attempts: Sequence[Attempt], priced: Attempt, spent_micros: int = 0) -> list[Attempt]:
+    """What is asked of each, held to the budget at the price of `priced`. Raises as `_keep_budget`."""
+    held: dict[int, AnyAsk] = {}
+    for attempt in attempts:
+        if id(attempt.ask) not in held:  # most attempts share one
+            held[id(attempt.ask)] = await _keep_budget(attempt.ask, priced, spent_micros)
+    return [replace(attempt, ask=held[id(attempt.ask)]) for attempt in attempts]
+
+
+async def _keep_budget(ask: AnyAsk, attempt: Attempt, spent_micros: int) -> AnyAsk:
+    """The request held to what is left of `max_cost_usd`: an answer without a limit gets the one that the money is good
+    for.
 
     Raises `Invalid` (`max_cost_exceeded`) when the prompt, or the limit that was asked for, costs more.
     """
     if ask.max_cost_usd is None:
         return ask
     prompt_tokens = await count_prompts(ask)
-    price = pick_price(attempt.model, attempt.deployment.vendor, prompt_tokens, ask.options.get("service_tier"))
+    price = pick_price(attempt.model, attempt.deployment.vendor, prompt_tokens, price_tier(ask))
     if price is None:
         return ask
-    left = ask.max_cost_usd * 1_000_000 - prompt_tokens * price.input_usd
+    left = ask.max_cost_usd * 1_000_000 - spent_micros - prompt_tokens * price.input_usd
     needed = (ask.max_tokens or 1) * ask.choices * price.output_usd
     if left < needed:
         raise Invalid("the request may cost more than max_cost_usd", code="max_cost_exceeded", param="max_cost_usd")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from handlers.core.asks import KeyWish, Policy
 from handlers.core.call import Call
 from handlers.core.catalog import Deployment, Model
 from handlers.core.errors import Forbidden
@@ -16,17 +17,6 @@ from storage.repositories.provider_credentials import ProviderCredential
 if TYPE_CHECKING:
     from handlers.core.models import Offer
     from storage.ledger_record import Record
-
-Policy = Literal["byok_first_with_hosted_fallback", "byok_only", "hosted_only", "fail_closed_on_byok_error"]
-DEFAULT: Policy = "byok_first_with_hosted_fallback"
-
-
-@dataclass(frozen=True, slots=True)
-class KeyWish:
-    """`given` are keys by vendor that came with the request: they go before stored ones and are kept nowhere."""
-
-    policy: Policy = DEFAULT
-    given: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

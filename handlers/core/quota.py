@@ -251,4 +251,16 @@ class Quota:
             message = f"this request may use {amount} tokens, more than {limit}"
         else:
             message = f"{limit} is reached"
-        return RateLimited(message, retry_after_seconds=bucket.seconds_left(self._clock()))
+        now = self._clock()
+        return RateLimited(message, retry_after_seconds=bucket.seconds_left(now), headers=_headers(bucket, now))
+
+
+def _headers(bucket: Bucket, now: float) -> dict[str, str]:
+    """A limit on requests, of which none is left, as clients know it (maniac.json: the responses 429)."""
+    if bucket.metric != "requests_per_minute":
+        return {}
+    return {
+        "X-RateLimit-Limit": str(bucket.ceiling),
+        "X-RateLimit-Remaining": "0",
+        "X-RateLimit-Reset": str(int(now) + bucket.seconds_left(now)),
+    }

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TypeVar
+from decimal import Decimal
 
 from handlers.core import capabilities
 from handlers.core.asks import AnyAsk, ChatAsk
@@ -25,18 +25,18 @@ from handlers.core.errors import (
 )
 from handlers.core.messages import content_parts
 from handlers.core.models import Offer, find_model, may_use
-from handlers.core.own_keys import OwnKey, find_own_keys
+from handlers.core.own_keys import OwnKey, OwnKeys, find_own_keys
+from handlers.core.pricing import pick_price
 from handlers.core.services import SIMULATOR
 from providers import errors as provider_errors
 from providers.inference.interface import Inference
 
-Result = TypeVar("Result")
-
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """`number` counts from 0: how many attempts came before. `ask` is what the client asked, with the defaults of the
-    container that `route` leads through. `own` is the key it is made with when that is not the server's."""
+    """`number` counts from 0: how many deployments would rather have been asked. `ask` is what the client asked, with
+    the defaults of the container that `route` leads through. `own` is the key it is made with when that is not the
+    server's."""
 
     ask: AnyAsk
     model: Model
@@ -47,14 +47,25 @@ class Attempt:
     own: OwnKey | None = None
 
     @property
+    def route_id(self) -> str | None:
+        """What the client asked for when that is a container."""
+        return self.route.id if self.route else None
+
+    @property
     def simulated(self) -> bool:
         return self.deployment.vendor == SIMULATOR
+
+    @property
+    def shared(self) -> bool:
+        """Whether it tells others how the deployment does: one's own key and a scripted fault do not."""
+        return self.own is None and not self.simulated
 
 
 async def plan(ask: AnyAsk, call: Call) -> list[Attempt]:
     """At least one attempt. Raises `NotFound`, `Forbidden`, `Invalid` for any of the models, `Unavailable` when no
     vendor is configured for them."""
-    places: list[tuple[Offer, AnyAsk, Deployment, OwnKey | None]] = []
+    plans: list[tuple[Offer, AnyAsk, Deployment, OwnKey | None]] = []
+    variants: dict[int, AnyAsk] = {}
     keys = await find_own_keys(ask.keys, call)
     for model_id in dict.fromkeys(ask.models):
         offer = await find_model(model_id, call)
@@ -64,33 +75,29 @@ async def plan(ask: AnyAsk, call: Call) -> list[Attempt]:
             raise Forbidden(f"this key may not use {model_id}", code="model_not_allowed", param="model")
         variant = offer.route.apply(ask) if offer.route else ask
         capabilities.check(variant, offer.served)
-        own = keys.places(offer.served)
-        hosted = order(keys.hosted(offer, has_own=bool(own)), call.services.random)
-        places += [(offer, variant, place, key) for place, key in [*own, *((place, None) for place in hosted)]]
-    for variant in {id(variant): variant for _, variant, _, _ in places}.values():
+        variants[id(variant)] = variant
+        plans += [(offer, variant, place, key) for place, key in _places(variant, offer, keys, call)]
+    for variant in variants.values():
         await check_pictures(variant, call)
-    if not places:
+    if not plans:
         message = f"no provider of {ask.models[0]} is configured"
         raise keys.complain(ask.models[0]) or Unavailable(message, code="model_unavailable", param="model")
+    if not ask.steering.fallback:
+        del plans[1:]
     inference = call.services.inference
     return [
-        Attempt(
-            variant, offer.served, place, key.inference if key else inference[place.vendor], number, offer.route, key
-        )
-        for number, (offer, variant, place, key) in enumerate(places)
+        Attempt(variant, offer.served, place, key.inference if key else inference[place.vendor], n, offer.route, key)
+        for n, (offer, variant, place, key) in enumerate(plans)
     ]
 
 
-async def try_each(attempts: Sequence[Attempt], act: Callable[[Attempt], Awaitable[Result]]) -> tuple[Attempt, Result]:
-    """The first success. A request that a vendor refuses is not sent to another, but for a model it does not know."""
-    for attempt in attempts:
-        try:
-            return attempt, await act(attempt)
-        except provider_errors.ProviderError as error:
-            refused = isinstance(error, provider_errors.Refused) and error.status != 404
-            if refused or attempt is attempts[-1]:
-                raise _blame(attempt, error) from error
-    raise ValueError("there is no attempt to make")
+def _places(ask: AnyAsk, offer: Offer, keys: OwnKeys, call: Call) -> list[tuple[Deployment, OwnKey | None]]:
+    """Where one model may be asked, and with whose key: the caller's own go first."""
+    own = keys.places(offer.served)
+    hosted = order(keys.hosted(offer, has_own=bool(own)), call.services.random)
+    if ask.steering.cheapest_first:
+        hosted.sort(key=lambda place: _price(offer.served, place))
+    return [*own, *((place, None) for place in hosted)]
 
 
 async def check_pictures(ask: AnyAsk, call: Call) -> None:
@@ -107,7 +114,7 @@ async def check_pictures(ask: AnyAsk, call: Call) -> None:
                 raise Invalid(error.message, code=error.code, param="messages") from error
 
 
-def _blame(attempt: Attempt, error: provider_errors.ProviderError) -> CoreError:
+def blame(attempt: Attempt, error: provider_errors.ProviderError) -> CoreError:
     """A key of the caller's own that its vendor refuses is the caller's to mend."""
     if attempt.own is not None and isinstance(error, provider_errors.Unauthorized):
         return Forbidden(f"{attempt.deployment.vendor} refused the key of your own", code="provider_key_refused")
@@ -132,6 +139,12 @@ def translate(error: provider_errors.ProviderError) -> CoreError:
         case provider_errors.Unavailable():
             return Unavailable(error.message, code="upstream_unavailable")
     return UpstreamFailed(error.message)
+
+
+def _price(model: Model, place: Deployment) -> Decimal:
+    """A token in and a token out; what nobody priced comes last."""
+    price = pick_price(model, place.vendor, prompt_tokens=0)
+    return price.input_usd + price.output_usd if price else Decimal("Infinity")
 
 
 def order(deployments: Iterable[Deployment], random: Callable[[], float]) -> list[Deployment]:

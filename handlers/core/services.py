@@ -9,9 +9,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from handlers.core.answer_cache import AnswerCache
+from handlers.core.breakers import Breakers
 from handlers.core.call import Caller
 from handlers.core.catalog import CatalogHolder
 from handlers.core.credentials import Book
+from handlers.core.patience import Patience
 from providers.embeddings.interface import Embedder
 from providers.inference.interface import Inference
 from storage.repositories.completions import ChatCompletions
@@ -83,6 +86,9 @@ class Services:
     inference: Mapping[str, Inference]
     embeddings: Mapping[str, Embedder]
     embedded: frozenset[str]
+    patience: Patience
+    breakers: Breakers
+    answer_cache: AnswerCache
     registered_models: RegisteredModels
     containers: Containers
     completions: ChatCompletions

@@ -1,16 +1,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
 from codegen.generated.ipop.routes import ChatCompletionsCreateBody
 from handlers.core import chat
-from handlers.core.asks import ChatAsk
+from handlers.core.asks import DEFAULT_POLICY, ChatAsk, KeyWish
 from handlers.core.call import Call
 from handlers.core.errors import Invalid, NotFound, NotImplementedYet
-from handlers.core.own_keys import DEFAULT, KeyWish, describe
+from handlers.core.metering import Meter
+from handlers.core.own_keys import describe
 from handlers.core.routing import Attempt
+from handlers.ipop import wishes
 from handlers.wire import openai_chat
 from handlers.wire.openai_chat import Style
 from handlers.wire.reply import EventStream, Reply
@@ -21,30 +22,31 @@ _OURS = ("metadata", "store")
 async def chat_completions_create(body: ChatCompletionsCreateBody, call: Call) -> Reply | EventStream:
     data: dict[str, Any] = body.data
     openai_chat.note_metadata(data, _OURS, call)
-    ask = _parse(data)
+    ask = _parse(data, call)
+    metadata = data.get("metadata") or {}
     if data.get("stream"):
         stream = await chat.stream(ask, call)
         style = Style(
-            openai_chat.wants_usage(data),
-            closing=lambda: {"ipop": _ipop(stream.attempt, stream.meter.cost_micros, call)},
+            openai_chat.wants_usage(data) or metadata.get("include_route_metadata") is True,
+            closing=lambda: {"ipop": _ipop(metadata, stream.attempt, stream.meter, call)},
         )
         return openai_chat.event_stream(stream, style)
     answer = await chat.complete(ask, call)
     whole = openai_chat.pick(openai_chat.whole(answer), ("id", "object", "created", "model", "choices", "usage"))
-    content = {**whole, "ipop": _ipop(answer.attempt, answer.cost_micros, call)}
+    content = {**whole, "ipop": _ipop(metadata, answer.attempt, answer.meter, call)}
     return Reply(content, headers=openai_chat.marks(answer.attempt))
 
 
-def _parse(data: Mapping[str, Any]) -> ChatAsk:
-    wishes = data.get("metadata") or {}
-    _refuse_unsupported(data, wishes)
-    budget = wishes.get("max_cost_usd")
+def _parse(data: Mapping[str, Any], call: Call) -> ChatAsk:
+    metadata = data.get("metadata") or {}
+    _refuse_unsupported(data, metadata)
     return ChatAsk(
         models=(data["model"],),
         messages=data["messages"],
-        options=_options(data, wishes),
-        max_cost_usd=None if budget is None else Decimal(str(budget)),
-        keys=KeyWish(wishes.get("byok_fallback_policy") or DEFAULT),
+        options=_options(data, metadata),
+        max_cost_usd=wishes.read_budget(metadata),
+        keys=KeyWish(metadata.get("byok_fallback_policy") or DEFAULT_POLICY),
+        steering=wishes.steer(metadata, call),
     )
 
 
@@ -76,15 +78,26 @@ def _options(data: Mapping[str, Any], wishes: Mapping[str, Any]) -> dict[str, An
     return options
 
 
-def _ipop(attempt: Attempt, cost_micros: int, call: Call) -> dict[str, Any]:
+def _ipop(metadata: Mapping[str, Any], attempt: Attempt, meter: Meter, call: Call) -> dict[str, Any]:
+    """How the request was answered. Its way is left out for `include_route_metadata: false`."""
     elapsed = call.services.clock() - call.record.started_at
-    content = {
+    account: dict[str, Any] = {
         "request_id": call.request_id,
         "latency_ms": max(0, int(elapsed * 1000)),
-        "cost_usd": cost_micros / 1_000_000,
-        "cache_hit": False,
+        "cost_usd": meter.cost_micros / 1_000_000,
+        "cache_hit": meter.cached,
+    }
+    if metadata.get("include_route_metadata") is False:
+        return account
+    account |= {
         "fallback_used": attempt.number > 0,
         "fallback_count": attempt.number,
-        "route_class": "ipop_network" if attempt.simulated else "external_capacity",
+        "route_class": _route_class(attempt, meter),
     }
-    return content | ({"provider_key": describe(attempt.own)} if attempt.own else {})
+    return account | ({"provider_key": describe(attempt.own)} if attempt.own else {})
+
+
+def _route_class(attempt: Attempt, meter: Meter) -> str:
+    if meter.cached:
+        return "cache"
+    return "ipop_network" if attempt.simulated else "external_capacity"

@@ -12,9 +12,9 @@ _OWN_KEYS_ONLY = ("byok_only", "fail_closed_on_byok_error")
 
 
 def check_key_policy(wishes: Mapping[str, Any]) -> None:
-    """Raises `Forbidden` for a request that may only be answered with keys of the project's own."""
+    """For what is only done with the server's keys: raises `Forbidden` where the policy wants the project's own."""
     if wishes.get("byok_fallback_policy") in _OWN_KEYS_ONLY:
-        message = "the project has no provider keys of its own, and its policy allows no others"
+        message = "this is done with the server's own provider keys, which the policy does not allow"
         raise Forbidden(message, code="policy_violation", param="metadata.byok_fallback_policy")
 
 

@@ -9,6 +9,7 @@ import orjson
 from codegen.generated.ipop.routes import ReadyGetParams, StatusGetParams
 from handlers.core.call import Call
 from handlers.core.models import Offer
+from handlers.core.services import Services
 from handlers.core.status import Status, read_status
 from handlers.ipop.models import status_of, supports, usable
 
@@ -23,14 +24,15 @@ _HOST = re.compile(r"(?:[\w.-]+|\[[\da-fA-F:.]+\])(?::\d+)?", re.ASCII)
 
 
 async def status_get(params: StatusGetParams, call: Call) -> dict[str, Any]:
-    """`degraded` when some models of the catalog cannot answer, or storage does not."""
+    """`degraded` when some models of the catalog cannot answer, now or at all, or storage does not. A model is
+    `degraded` while the breaker of one of its deployments is not closed."""
     status = await read_status(call)
     shown = usable(list(status.offers), params.include_unavailable, params.ready)
     return {
         "object": "ipop.status",
-        "status": _overall(status),
+        "status": _overall(status, call.services),
         "generated_at_unix": int(status.at),
-        "models": [_render(offer) for offer in shown],
+        "models": [_render(offer, call.services) for offer in shown],
     }
 
 
@@ -50,19 +52,24 @@ async def ready_get(params: ReadyGetParams, call: Call) -> dict[str, Any]:
     return content | ({"recommended_model_id": recommended} if recommended else {})
 
 
-def _overall(status: Status) -> str:
+def _overall(status: Status, services: Services) -> str:
     available = [offer.available for offer in status.offers]
     if not any(available):
         return "not_enabled"
-    return "available" if status.ready and all(available) else "degraded"
+    well = status.ready and all(available) and not any(_is_failing(offer, services) for offer in status.offers)
+    return "available" if well else "degraded"
 
 
-def _render(offer: Offer) -> dict[str, Any]:
+def _is_failing(offer: Offer, services: Services) -> bool:
+    return any(services.breakers.state(place) != "closed" for place in offer.deployments)
+
+
+def _render(offer: Offer, services: Services) -> dict[str, Any]:
     return {
         "id": offer.model.id,
         "display_name": offer.model.display_name,
         "available": offer.available,
-        "status": status_of(offer),
+        "status": "degraded" if _is_failing(offer, services) else status_of(offer),
         "catalog_tier": offer.model.tier,
         "latency_class": offer.model.latency_class,
         **supports(offer),

@@ -60,6 +60,7 @@ class Endpoint:
 
     async def __call__(self, request: Request, receive: Any, send: Any) -> None:
         record = request.record = self._serving.recorder.open(request)
+        watch = Watch(None if _is_raw(request) else receive, self._serving.streams)
         call = Call(
             services=self._serving.services,
             api=self._serving.api,
@@ -69,10 +70,10 @@ class Endpoint:
             record=record,
             who=request.who,
             scheme=request.scheme,
+            outlive_client=watch.outlive_client,
         )
-        receive = None if _is_raw(request) else receive
         try:
-            async with Watch(receive, self._serving.streams) as watch:
+            async with watch:
                 answer = await self._handle(request, call)
                 if isinstance(answer, EventStream):
                     await self._sender.send(answer, request, watch, send)

@@ -67,6 +67,7 @@ class Watch:
         self._seconds: float | None = None
         self._alarm: asyncio.Timeout | None = None
         self._idle = True
+        self._outlives = False
 
     async def __aenter__(self) -> Watch:
         loop = asyncio.get_running_loop()
@@ -84,6 +85,10 @@ class Watch:
 
     def touch(self) -> None:
         self._idle = False
+
+    def outlive_client(self) -> None:
+        """From now on a client that hangs up is nobody's business: what is sent to it goes nowhere."""
+        self._outlives = True
 
     def interrupt(self, reason: Reason) -> None:
         if self._reason is None and self._task is not None:
@@ -104,6 +109,8 @@ class Watch:
                 self._idle = True
                 continue
             if message["type"] == "http.disconnect":
+                if self._outlives:
+                    return
                 self.interrupt(Reason.HUNG_UP)
                 return
 

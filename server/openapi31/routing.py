@@ -67,7 +67,8 @@ class Router:
         node.routes[operation.method] = (operation, tuple(names))
 
     def find(self, method: str, path: str) -> tuple[Operation, dict[str, str]]:
-        """Raises `NotFound`, or `MethodNotAllowed` when only other methods have the path."""
+        """Raises `NotFound`, or `MethodNotAllowed` when only other methods have the path; it names those of the path
+        that fits best, as the document does."""
         allowed: set[str] = set()
         for candidate in self._spellings(path):
             segments = candidate[1:].split("/")
@@ -77,7 +78,7 @@ class Router:
                     operation, names = route
                     values = ("/".join(segments[start:end]) for start, end in spans)
                     return operation, dict(zip(names, values, strict=True))
-                allowed.update(node.routes)
+                allowed = allowed or set(node.routes)
         if allowed:
             allow = ", ".join(sorted(allowed))
             raise MethodNotAllowed(f"{method} is not allowed here, only {allow}", headers={"Allow": allow})

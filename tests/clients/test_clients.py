@@ -146,3 +146,22 @@ def test_llama_stack_deprecated_lists_models_in_both_places(llama_stack_deprecat
     assert set(llama_stack_deprecated["models"]) >= ALWAYS
     assert set(llama_stack_deprecated["openai_models"]) == set(llama_stack_deprecated["models"])
     assert llama_stack_deprecated["wrong_key"] == 401
+
+
+@pytest.mark.parametrize("prefix", ["/ipop/v1", "/llama-stack-deprecated/v1/openai/v1"])
+def test_openai_reads_embeddings_as_it_asks_for_them(run_client: RunClient, prefix: str) -> None:
+    answers = run_client("openai", "openai_embeddings.py", prefix)
+    assert answers["usual"] == answers["floats"]
+    assert answers["indices"] == [0, 1, 2]
+    assert {len(vector) for vector in answers["usual"]} == {384}
+    assert answers["model"] == "local/all-minilm-l6-v2"
+    assert answers["tokens"] > 15
+    assert (answers["chat_model"], answers["dimensions"]) == (400, 400)
+
+
+@pytest.mark.parametrize("client", ["llama_stack", "llama_stack_deprecated"])
+def test_llama_clients_embed_texts(request: pytest.FixtureRequest, client: str) -> None:
+    first, same, other = request.getfixturevalue(client)["embeddings"]
+    assert len(first) == 384
+    assert first == same
+    assert first != other

@@ -11,6 +11,13 @@ from dataclasses import dataclass
 from tests.contract.providers import wires
 from tests.contract.providers.fake_vendor import FakeVendor, Reply, sse_reply
 
+IMPATIENT = {
+    "CONCORDAT_FIRST_BYTE_TIMEOUT_SECONDS": "0.4",
+    "CONCORDAT_IDLE_TIMEOUT_SECONDS": "0.4",
+    "CONCORDAT_RETRIES": "0",
+    "CONCORDAT_BREAKER_FAILURES": "0",
+}
+"""For servers that are to tell every fault at once."""
 KEYS = {"openai": "sk-openai-0123456789abcdef", "anthropic": "sk-ant-0123456789abcdef"}
 
 

@@ -120,6 +120,8 @@ def test_requests_beyond_the_limit_are_told_when_to_come_back(
     for answer in refused:
         check(dialect, answer, 429)
         assert 1 <= int(answer.headers["retry-after"]) <= 60
+        assert (answer.headers["x-ratelimit-limit"], answer.headers["x-ratelimit-remaining"]) == ("3", "0")
+        assert int(answer.headers["x-ratelimit-reset"]) % 60 == 0
 
 
 def test_tokens_beyond_the_limit_of_a_project_are_refused(server: LiveServer, admin: Admin) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from array import array
+from base64 import b64encode
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 
 from tests.contract.providers.fake_vendor import Reply, sse_reply
 from tests.contract.providers.wires import WEATHER
 from tests.journeys.dialects import DEPRECATED, DIALECTS, IPOP, LLAMA, MANIAC, Dialect, events, payloads
 from tests.journeys.ledger import LedgerReader
-from tests.journeys.loopback_vendors import LoopbackVendor, settings_for, vendors
+from tests.journeys.loopback_vendors import IMPATIENT, LoopbackVendor, settings_for, vendors
 from tests.journeys.test_errors import check
 from tests.journeys.waiting import eventually
 from tests.live import LiveServer, running
@@ -40,8 +43,7 @@ def vendor(request: pytest.FixtureRequest, served: dict[str, LoopbackVendor]) ->
 
 @pytest.fixture(scope="module")
 def vendor_server(served: dict[str, LoopbackVendor], tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    impatient = {"CONCORDAT_FIRST_BYTE_TIMEOUT_SECONDS": "0.4", "CONCORDAT_IDLE_TIMEOUT_SECONDS": "0.4"}
-    with running(tmp_path_factory.mktemp("vendors"), **settings_for(served), **impatient) as server:
+    with running(tmp_path_factory.mktemp("vendors"), **settings_for(served), **IMPATIENT) as server:
         yield server
         assert '"level":"error"' not in server.log_text()
 
@@ -195,3 +197,31 @@ def test_vendors_keys_are_written_nowhere(vendor_server: LiveServer, vendor: Loo
     files = [file for file in vendor_server.data_dir.rglob("*") if file.is_file()]
     assert vendor_server.log_file in files
     assert [file.name for file in files if vendor.key.encode() in file.read_bytes()] == []
+
+
+@pytest.mark.parametrize("encoding", ["float", "base64"])
+def test_embeddings_of_a_vendor_are_passed_on(
+    client: httpx.Client, served: dict[str, LoopbackVendor], vendor_server: LiveServer, encoding: str
+) -> None:
+    openai, packed = served["openai"], b64encode(array("f", [0.6, 0.8]).tobytes()).decode()
+    data = [{"object": "embedding", "index": 0, "embedding": packed if encoding == "base64" else [0.6, 0.8]}]
+    openai.answers(Reply([orjson.dumps({"object": "list", "data": data, "usage": {"prompt_tokens": 9}})]))
+    wanted = {"model_id": "near/embedder", "provider_id": "openai", "provider_model_id": "text-embedding-9"}
+    assert client.post("/llama-stack/v1/models", json={**wanted, "model_type": "embedding"}).status_code == 200
+    answer = client.post("/ipop/v1/embeddings", json={"model": "near/embedder", "input": "hello", "dimensions": 2})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["data"][0]["embedding"] == pytest.approx([0.6, 0.8])
+    assert openai.presented_key() == openai.key
+    assert openai.fake.last.path == "/v1/embeddings"
+    assert (openai.fake.last.body["model"], openai.fake.last.body["dimensions"]) == ("text-embedding-9", 2)
+    record = LedgerReader.of(vendor_server).settled("default", answer.headers["x-request-id"])
+    assert (record.provider, record.upstream_model, record.prompt_tokens) == ("openai", "text-embedding-9", 9)
+
+
+def test_a_vendor_that_refuses_to_embed_is_quoted(client: httpx.Client, served: dict[str, LoopbackVendor]) -> None:
+    served["openai"].refuses(400, "this model does not embed")
+    wanted = {"model_id": "near/embedder", "provider_id": "openai", "provider_model_id": "text-embedding-9"}
+    client.post("/llama-stack/v1/models", json={**wanted, "model_type": "embedding"})
+    answer = client.post("/ipop/v1/embeddings", json={"model": "near/embedder", "input": "hello"})
+    check(IPOP, answer, 400)
+    assert "this model does not embed" in answer.text

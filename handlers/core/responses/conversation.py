@@ -118,7 +118,7 @@ def _tool_call(item: Item) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class _Turn:
-    """What can only be let go of together: a message, or calls with their outputs."""
+    """What can only be let go of together: what a user said and all that followed, or instructions, which stay."""
 
     messages: list[Message]
     tokens: int
@@ -126,7 +126,7 @@ class _Turn:
 
 
 async def _fit(messages: Sequence[Message], ask: ResponseAsk, call: Call) -> list[Message]:
-    """Without the oldest turns that the model cannot hold beside the answer. Instructions stay, and the last turn."""
+    """Without the oldest turns that the model cannot hold beside the answer. The last turn stays."""
     offer = await find_model(ask.model, call)
     if offer is None or not offer.model.context_tokens:
         return list(messages)
@@ -144,9 +144,10 @@ async def _turns(messages: Sequence[Message]) -> list[_Turn]:
     turns: list[_Turn] = []
     for message in messages:
         counted = await tokens.count_chat([message]) - tokens.REPLY_TOKENS
-        if message["role"] == "tool" and turns:
+        kept = message["role"] in ("system", "developer")
+        if turns and not kept and message["role"] != "user" and not turns[-1].kept:
             turns[-1].messages.append(message)
             turns[-1].tokens += counted
         else:
-            turns.append(_Turn([message], counted, message["role"] in ("system", "developer")))
+            turns.append(_Turn([message], counted, kept))
     return turns

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import orjson
 
+from handlers.core.asks import KeyWish
 from handlers.core.call import Call
 from handlers.core.credentials import check_key_text
 from handlers.core.errors import Invalid
-from handlers.core.own_keys import KeyWish
 
 HEADER = "x-llamastack-provider-data"
 SUFFIX = "_api_key"

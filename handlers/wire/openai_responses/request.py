@@ -56,7 +56,7 @@ def _instructions(given: Any, call: Call) -> list[dict[str, Any]]:
 def _truncation(given: Mapping[str, Any]) -> str:
     """`auto` or `disabled`, said as such or as the `type` of an object."""
     truncation = given.get("truncation", "disabled")
-    kind = truncation.get("type") if isinstance(truncation, dict) else truncation
+    kind = truncation.get("type", "disabled") if isinstance(truncation, dict) else truncation
     if kind not in ("auto", "disabled"):
         raise Invalid("truncation must be auto or disabled", param="truncation")
     return str(kind)

@@ -34,6 +34,9 @@ try:
 except llama_stack_client.AuthenticationError as error:
     wrong_key = error.status_code
 
+embedded = client.inference.embeddings(
+    model_id="local/all-minilm-l6-v2", contents=["hello", {"type": "text", "text": "hello"}, "goodbye"]
+)
 events = [chunk.event for chunk in chat("What is a concordat?", stream=True)]
 print(
     json.dumps(
@@ -48,6 +51,7 @@ print(
             "stop_reason": events[-1].stop_reason,
             "completed": complete().content,
             "completed_streamed": "".join(chunk.delta for chunk in complete(stream=True)),
+            "embeddings": embedded.embeddings,
             "health": client.inspect.health().status,
             "version": client.inspect.version().version,
             "wrong_key": wrong_key,

@@ -27,6 +27,7 @@ def native_models():
         return [f"answered {error.status_code}"]
 
 
+embedded = client.embeddings.create(model="local/all-minilm-l6-v2", input=["hello", "hello", "goodbye"])
 chunks = list(chat("What is a concordat?", stream=True))
 try:
     LlamaStackClient(base_url=base_url, api_key="wrong", max_retries=0).models.openai.list()
@@ -45,6 +46,7 @@ print(
             "finish_reason": [choice.finish_reason for chunk in chunks for choice in chunk.choices][-1],
             "completed": complete().choices[0].text,
             "completed_streamed": "".join(choice.text for chunk in complete(stream=True) for choice in chunk.choices),
+            "embeddings": [entry.embedding for entry in embedded.data],
             "wrong_key": wrong_key,
         }
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -32,7 +33,8 @@ class Seen:
 
 
 class FakeVendor:
-    """Answers a body with `"stream": true` with `streamed_reply` if there is one, and everything else with `reply`.
+    """Answers with the replies of `first`, one by one; then a body with `"stream": true` with `streamed_reply` if there
+    is one, and everything else with `reply`. What follows an answer's first portion waits for `released`.
 
     `asked` is set by a request, `gone` when a client breaks a connection on which an answer is under way, `empty` when
     the last connection has ended."""
@@ -40,6 +42,9 @@ class FakeVendor:
     def __init__(self) -> None:
         self.reply = Reply()
         self.streamed_reply: Reply | None = None
+        self.first: list[Reply] = []
+        self.released = threading.Event()
+        self.released.set()
         self.seen: list[Seen] = []
         self.gone = asyncio.Event()
         self.connections = 0
@@ -96,7 +101,7 @@ class FakeVendor:
         self.seen.append(Seen(head[0].split(" ")[1], headers, orjson.loads(body) if body else None))
         self.asked.set()
         streamed = isinstance(self.last.body, dict) and self.last.body.get("stream")
-        reply = (self.streamed_reply if streamed else None) or self.reply
+        reply = self.first.pop(0) if self.first else (self.streamed_reply if streamed else None) or self.reply
         if reply.before == "stall":
             return await self._stall(reader)
         lines = {"content-type": reply.content_type, "transfer-encoding": "chunked", **reply.headers}
@@ -105,6 +110,7 @@ class FakeVendor:
         for portion in reply.portions:
             writer.write(f"{len(portion):x}\r\n".encode() + portion + b"\r\n")
             await writer.drain()
+            await asyncio.to_thread(self.released.wait)
         if reply.after == "stall":
             return await self._stall(reader)
         if reply.after == "cut":

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from array import array
 from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -21,6 +23,7 @@ from providers.http import HttpClient
 from providers.vendor import Vendor
 from tests.contract.providers.fake_vendor import FakeVendor, Reply, json_reply
 from tests.contract.providers.rigs import KEY, NOW, TIMEOUTS
+from tests.live import ROOT
 
 TEXTS = ["The cat sits outside.", "A kitten is in the garden.", "Interest rates rose again."]
 """The first two are near each other, the third is far from both."""
@@ -263,3 +266,12 @@ async def test_a_vendors_faults_are_told_as_they_are(remote: Rig, reply: Reply, 
     remote.vendor.reply = reply
     with pytest.raises(error):
         await remote.embed(TEXTS)
+
+
+def test_nothing_of_the_embedded_model_is_imported_before_it_is_needed() -> None:
+    heavy = "{'numpy', 'tokenizers', 'threadpoolctl'}"
+    code = f"import sys, server.embedders, handlers.core.embeddings; print({heavy} & sys.modules.keys())"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True, cwd=ROOT
+    )
+    assert done.stdout.strip() == "set()"

@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 
 from handlers.core import chat
-from handlers.core.asks import ChatAsk
+from handlers.core.asks import ChatAsk, KeyWish, Policy
 from handlers.core.call import Call
 from handlers.core.credentials import Book, Credential, Draft, check_credential, create_credential
 from handlers.core.errors import Forbidden, Invalid, Unavailable
-from handlers.core.own_keys import KeyWish, Policy
 from handlers.core.sealing import Seal
 from providers.errors import ProviderError, Throttled, Unauthorized
 from tests.unit.core.vendors import Vendor

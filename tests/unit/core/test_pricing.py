@@ -5,7 +5,9 @@ from decimal import Decimal
 
 import pytest
 
+from handlers.core.asks import ChatAsk, Steering
 from handlers.core.catalog import Price
+from handlers.core.metering import price_tier
 from handlers.core.pricing import cost_micros, pick_price
 from providers.inference.interface import Usage
 from tests.unit.handlers.bench import FULL
@@ -46,6 +48,21 @@ def test_the_card_fits_vendor_band_and_tier(vendor: str, prompt_tokens: int, tie
 )
 def test_money_is_exact_and_rounded_half_up(usage: Usage, micros: int) -> None:
     assert cost_micros(SHORT, usage) == micros
+
+
+@pytest.mark.parametrize(
+    ("asked", "steering", "tier"),
+    [
+        ("priority", Steering(), "priority"),
+        ("flex", Steering(), "flex"),
+        ("batch", Steering(), "standard"),
+        ("default", Steering(), "standard"),
+        ("priority", Steering(batch=True), "batch"),
+    ],
+)
+def test_a_client_picks_a_tier_but_not_that_its_work_is_a_batch(asked: str, steering: Steering, tier: str) -> None:
+    ask = ChatAsk(models=("m",), messages=[], options={"service_tier": asked}, steering=steering)
+    assert price_tier(ask) == tier
 
 
 def test_a_model_without_cards_is_free() -> None:

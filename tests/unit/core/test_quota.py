@@ -65,7 +65,12 @@ async def test_a_limit_starts_anew_with_the_minute_and_says_when(
     with pytest.raises(RateLimited) as refused:
         await quota.admit(caller)
     assert refused.value.retry_after_seconds == 43
-    assert refused.value.headers["Retry-After"] == "43"
+    assert refused.value.headers == {
+        "Retry-After": "43",
+        "X-RateLimit-Limit": "3",
+        "X-RateLimit-Remaining": "0",
+        "X-RateLimit-Reset": str(int(clock.now + 42.5)),
+    }
     clock.now += refused.value.retry_after_seconds
     assert await admitted(quota, caller) == 3
 

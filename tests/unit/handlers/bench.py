@@ -17,9 +17,12 @@ import orjson
 
 import codegen.generated
 from codegen.operation import Body
+from handlers.core.answer_cache import AnswerCache, AnswersInMemory
+from handlers.core.breakers import Breakers
 from handlers.core.call import Call, Caller
 from handlers.core.catalog import Catalog, CatalogHolder, Deployment, Model, Price
 from handlers.core.credentials import Book
+from handlers.core.patience import Patience
 from handlers.core.sealing import Seal
 from handlers.core.services import Route, Services
 from handlers.wire.reply import EventStream, Last, Reply
@@ -191,6 +194,9 @@ def make_services(*vendors: Inference, **changes: Any) -> Services:
         "inference": {vendor.name: vendor for vendor in (simulator, *vendors)},
         "embeddings": {"local": Local()},
         "embedded": frozenset({"local"}),
+        "patience": Patience(sleep=at_once),
+        "breakers": Breakers(),
+        "answer_cache": AnswerCache(AnswersInMemory(2**20, 60, lambda: NOW)),
         "registered_models": Registry(),
         "containers": NoContainers(),
         "completions": None,
@@ -217,6 +223,10 @@ def resolves_to(*addresses: str) -> Any:
         return addresses
 
     return resolve
+
+
+async def at_once(seconds: float) -> None:
+    """A sleep that is over before it begins."""
 
 
 def always(answer: bool) -> Any:

@@ -1,19 +1,23 @@
 from __future__ import annotations
 
-from dataclasses import replace
+import asyncio
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from codegen.generated.ipop.routes import ModelsGetParams, ModelsListParams, ReadyGetParams, StatusGetParams
 from handlers.core.call import Call
-from handlers.core.catalog import Catalog, CatalogHolder
+from handlers.core.catalog import Catalog, CatalogHolder, Price
 from handlers.core.errors import Forbidden, Invalid, NotFound, NotImplementedYet, Unavailable
 from handlers.core.services import Services
 from handlers.ipop.chat import chat_completions_create
 from handlers.ipop.document import openapi_get
 from handlers.ipop.models import models_get, models_list
 from handlers.ipop.status import ready_get, status_get
+from providers import errors as vendor_errors
+from providers.inference.interface import ChatRequest, Completion
 from providers.outbound import Outbound
 from tests.unit.core.vendors import Vendor
 from tests.unit.handlers.bench import (
@@ -275,3 +279,118 @@ async def test_the_document_is_served_as_it_is_mounted() -> None:
     reply = await openapi_get(make_call("ipop"))
     assert reply.content == b'{"openapi": "3.1.0"}'
     assert reply.media_type == "application/json"
+
+
+async def test_a_model_is_degraded_while_a_deployment_of_it_keeps_failing() -> None:
+    services = make_services(Vendor("openai"), Vendor("openrouter"))
+    for _ in range(5):
+        services.breakers.fail(FULL.deployments[0])
+    content = check_answer("ipop", "GET /status", await status_get(StatusGetParams(), make_call("ipop", services)))
+    assert content["status"] == "degraded"
+    states = {model["id"]: model["status"] for model in content["models"]}
+    assert (states[FULL.id], states["simulator/chat"]) == ("degraded", "available")
+
+
+def two() -> tuple[Vendor, Vendor]:
+    return Vendor("openai"), Vendor("openrouter")
+
+
+async def ask_with(metadata: dict[str, Any], *vendors: Vendor, **changes: Any) -> Any:
+    call = make_call("ipop", make_services(*vendors, random=lambda: 0.5, **changes))
+    return check_answer("ipop", CREATE, await ask(call, metadata=metadata))["ipop"]
+
+
+async def test_a_fallback_shows_in_the_account() -> None:
+    first, second = two()
+    first.failure = vendor_errors.Unavailable("down")
+    account = await ask_with({}, first, second)
+    assert (account["fallback_used"], account["fallback_count"]) == (True, 1)
+    assert account["route_class"] == "external_capacity"
+
+
+async def test_without_external_fallback_only_the_first_choice_is_asked() -> None:
+    first, second = two()
+    first.failure = vendor_errors.Unavailable("down")
+    with pytest.raises(Unavailable):
+        await ask_with({"disable_external_fallback": True}, first, second)
+    assert second.asked == []
+
+
+async def test_cost_first_asks_the_cheapest_deployment() -> None:
+    first, second = two()
+    dear = Price("openai", Decimal(5), Decimal(30))
+    cheap = Price("openrouter", Decimal(4), Decimal(20))
+    model = replace(FULL, prices=(dear, cheap))
+    catalog = CatalogHolder(Catalog([model]))
+    await ask_with({"fallback_profile": "cost_first"}, first, second, catalog=catalog)
+    await ask_with({"fallback_profile": "network_first"}, first, second, catalog=catalog)
+    assert (len(first.asked), len(second.asked)) == (1, 1)
+
+
+async def test_a_hedged_request_is_answered_by_whoever_is_quicker_and_billed_once() -> None:
+    first, second = Silent("openai"), Vendor("openrouter")
+    account = await ask_with({"hedge_after_ms": 50}, first, second)
+    assert (account["fallback_used"], account["fallback_count"]) == (True, 1)
+    assert account["cost_usd"] == (6 * 5 + 4 * 0.5 + 20 * 30) / 1_000_000
+    assert first.cancelled
+
+
+@dataclass
+class Silent(Vendor):
+    cancelled: bool = False
+
+    async def chat(self, request: ChatRequest) -> Completion:
+        try:
+            return await asyncio.Future()
+        finally:
+            self.cancelled = True
+
+
+async def test_hedging_before_the_request_is_refused() -> None:
+    with pytest.raises(Invalid):
+        await ask(metadata={"hedge_after_ms": -1})
+
+
+@pytest.mark.parametrize(
+    ("metadata", "hit"),
+    [
+        ({"cache_mode": "aggressive"}, True),
+        ({"cache_mode": "aggressive", "contains_pii": True}, False),
+        ({"cache_mode": "aggressive", "sensitive": True}, False),
+        ({"cache_mode": "default"}, False),
+        ({"cache_mode": "bypass"}, False),
+    ],
+)
+async def test_a_hit_of_the_cache_shows_in_the_account(metadata: dict[str, Any], hit: bool) -> None:
+    services = make_services(Vendor("openai"))
+    for _ in range(2):
+        reply = await ask(make_call("ipop", services), metadata=metadata)
+    account = check_answer("ipop", CREATE, reply)["ipop"]
+    assert account["cache_hit"] is hit
+    assert account["route_class"] == ("cache" if hit else "external_capacity")
+    assert (account["cost_usd"] == 0) is hit
+
+
+async def test_the_way_of_a_request_is_left_out_of_its_account_on_request() -> None:
+    account = await ask_with({"include_route_metadata": False})
+    assert account.keys() == {"request_id", "latency_ms", "cost_usd", "cache_hit"}
+
+
+async def test_a_stream_ends_with_its_account_on_request() -> None:
+    *_, closing, done = events_of(await frames_of(await ask(stream=True, metadata={"include_route_metadata": True})))
+    assert done == "[DONE]"
+    assert closing["ipop"]["route_class"] == "ipop_network"
+
+
+@pytest.mark.parametrize(("wish", "outlived"), [({}, 0), ({"client_disconnect_cancel": True}, 0), (
+    {"client_disconnect_cancel": False}, 1)])  # fmt: skip
+async def test_a_request_may_go_on_without_its_client(wish: dict[str, Any], outlived: int) -> None:
+    told: list[bool] = []
+    await ask(replace(make_call("ipop"), outlive_client=lambda: told.append(True)), metadata=wish)
+    assert len(told) == outlived
+
+
+async def test_the_service_tier_picks_the_price() -> None:
+    usage = 6 * 10 + 4 * 10 + 20 * 60
+    account = await ask_with({"service_tier": "priority"}, Vendor("openai"))
+    assert account["cost_usd"] == usage / 1_000_000

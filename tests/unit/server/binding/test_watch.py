@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from server.binding.watch import Interrupted, OpenStreams, Reason, Watch
+from server.binding.watch import GRACE_SECONDS, Interrupted, OpenStreams, Reason, Watch
 
 
 class Client:
@@ -39,6 +39,15 @@ async def test_client_that_hangs_up_cancels_the_block() -> None:
         await forever(client)
     assert interrupted.value.reason is Reason.HUNG_UP
     await asyncio.sleep(0)  # the task itself goes on
+
+
+async def test_block_may_outlive_its_client() -> None:
+    client, done = Client(), asyncio.Event()
+    client.hang_up()
+    async with Watch(client.receive) as watch:
+        watch.outlive_client()
+        asyncio.get_running_loop().call_later(2 * GRACE_SECONDS, done.set)
+        await done.wait()
 
 
 async def test_cleanup_of_the_block_runs_before() -> None:

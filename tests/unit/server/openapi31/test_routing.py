@@ -95,3 +95,10 @@ def test_alias_leads_to_the_original() -> None:
 def test_two_operations_on_one_route_are_refused() -> None:
     with pytest.raises(ValueError, match="two operations"):
         Router([operation("GET", "/a/{x}"), operation("GET", "/a/{y}")])
+
+
+def test_wrong_method_names_those_of_the_literal_and_not_of_the_template_that_also_fits() -> None:
+    router = Router([operation("POST", "/answers/count"), operation("GET", "/answers/{id}")])
+    with pytest.raises(MethodNotAllowed) as error:
+        router.find("PUT", "/answers/count")
+    assert error.value.headers["Allow"] == "POST"

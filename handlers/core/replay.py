@@ -1,0 +1,82 @@
+"""Giving an answer again that was kept: under an id of its own, and for nothing."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
+from typing import Any, Protocol, cast
+
+import orjson
+
+from handlers.core import metering
+from handlers.core.answer_cache import Kept
+from handlers.core.asks import Chunk
+from handlers.core.call import Call
+from handlers.core.metering import Meter
+from handlers.core.routing import Attempt
+
+MOST_TAPED_BYTES = 4 * 2**20
+"""A stream that is longer is not kept."""
+
+
+class Stream(Protocol):
+    @property
+    def attempt(self) -> Attempt: ...
+
+    @property
+    def chunks(self) -> AsyncIterator[Chunk]: ...
+
+    @property
+    def meter(self) -> Meter: ...
+
+
+async def admit(kept: Kept, attempts: Sequence[Attempt], call: Call) -> tuple[Attempt, Meter]:
+    """Who gave the answer, and a meter that shows its tokens and no cost. It counts as a request, and its record says
+    `cache_hit`. Raises `RateLimited` and `PaymentRequired`."""
+    gave = (kept.deployment, kept.route_id)
+    attempt = next(attempt for attempt in attempts if (attempt.deployment, attempt.route_id) == gave)
+    meter = await metering.admit_hit(call)
+    meter.replay(attempt, kept.usage, kept.finish_reason)
+    call.record.metadata = {**(call.record.metadata or {}), "cache_hit": True}
+    return attempt, meter
+
+
+def keep_body(attempt: Attempt, body: dict[str, Any], meter: Meter) -> Kept:
+    return _keep(attempt, (orjson.dumps(body),), meter)
+
+
+def body(kept: Kept, attempt: Attempt, call: Call) -> dict[str, Any]:
+    parsed = orjson.loads(kept.pieces[0])
+    return {**parsed, "id": _new_id(parsed, call), "model": attempt.model.id}
+
+
+async def chunks(kept: Kept, call: Call) -> AsyncIterator[Chunk]:
+    head = orjson.loads(kept.pieces[0])
+    old, new = (b'"id":' + orjson.dumps(name) for name in (head.get("id"), _new_id(head, call)))
+    for piece in kept.pieces:
+        yield Chunk(raw=piece.replace(old, new, 1))
+
+
+async def tape(stream: Stream, settle: Callable[[Kept | None], None]) -> AsyncIterator[Chunk]:
+    """The stream's chunks, kept when it has come to its end; `settle` is called in any case."""
+    pieces: list[bytes] = []
+    left, kept = MOST_TAPED_BYTES, None
+    try:
+        async with aclosing(cast(AsyncGenerator[Chunk, None], stream.chunks)) as relayed:
+            async for chunk in relayed:
+                left -= len(chunk.raw)
+                if left >= 0:
+                    pieces.append(chunk.raw)
+                yield chunk
+        if left >= 0:
+            kept = _keep(stream.attempt, tuple(pieces), stream.meter)
+    finally:
+        settle(kept)
+
+
+def _keep(attempt: Attempt, pieces: tuple[bytes, ...], meter: Meter) -> Kept:
+    return Kept(attempt.deployment, pieces, meter.usage, meter.call.record.finish_reason, attempt.route_id)
+
+
+def _new_id(head: dict[str, Any], call: Call) -> str:
+    return call.services.new_id("cmpl" if head.get("object") == "text_completion" else "chatcmpl")
