@@ -51,11 +51,14 @@ from storage.database import Database
 from storage.errors import StorageUnavailable
 from storage.ledger import Ledger
 from storage.presence import Presence
+from storage.repositories.completions import ChatCompletions
+from storage.repositories.containers import Containers
 from storage.repositories.models import RegisteredModels
 from storage.repositories.provider_credentials import ProviderCredentials
 from storage.repositories.region_keys import RegionKeys
 from storage.repositories.requests import Requests
 from storage.repositories.responses import Responses
+from storage.repositories.traces import Traces
 
 ROOT_PREFIXES = {"ipop": "/v1"}
 """The server path of a document's own `servers`, where it has one: what `--root` mounts it under."""
@@ -185,6 +188,9 @@ def _services(settings: Settings, stores: Stores, documents: Mapping[str, Docume
         answer_cache=_answer_cache(settings),
         breakers=Breakers(Rule(settings.breaker_failures, rest_seconds=settings.breaker_rest_seconds)),
         registered_models=Registrations(RegisteredModels(stores.database), time.monotonic),
+        containers=Containers(stores.database),
+        completions=ChatCompletions(stores.database),
+        traces=Traces(stores.database),
         responses=Responses(stores.database),
         quota=stores.quota,
         jobs=Jobs(stores.database, time.time, _new_id),

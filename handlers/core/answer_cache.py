@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import orjson
 
-from handlers.core.asks import AnyAsk, ChatAsk, Usage
+from handlers.core.asks import ChatAsk, Usage
 from handlers.core.call import Call
 from handlers.core.catalog import Deployment
+
+if TYPE_CHECKING:
+    from handlers.core.routing import Attempt
 
 PIECE_BYTES = 100
 """What keeping a piece takes besides its text."""
@@ -28,12 +31,14 @@ LARGEST_SHARE = 8
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """`pieces` is JSON: the body of a whole answer, or each chunk of a stream."""
+    """`pieces` is JSON: the body of a whole answer, or each chunk of a stream. `route_id` names the container that it
+    was asked through."""
 
     deployment: Deployment
     pieces: tuple[bytes, ...]
     usage: Usage
     finish_reason: str | None
+    route_id: str | None = None
 
     @property
     def size_bytes(self) -> int:
@@ -91,20 +96,23 @@ class AnswerCache:
     by_default: bool = False
     _running: dict[bytes, asyncio.Future[Kept | None]] = field(default_factory=dict)
 
-    def key(self, ask: AnyAsk, places: Iterable[Deployment], call: Call) -> bytes | None:
+    def key(self, attempts: Sequence[Attempt], call: Call) -> bytes | None:
         """None for a request that is to be answered anew, as one that brings its own keys is. Everything that may
-        change the answer is in the key: the project first, and the `places` that may give it."""
+        change the answer is in the key: the project first, and what each place that may give it would be asked, with
+        a container's defaults."""
+        ask = attempts[0].ask
         mode = ask.steering.cache
         if mode == "bypass" or (mode == "default" and not self.by_default) or ask.keys.given:
             return None
+        variants = list({id(attempt.ask): attempt.ask for attempt in attempts}.values())
+        numbers = {id(variant): number for number, variant in enumerate(variants)}
         asked = [
             call.caller.project_id,
             call.record.streamed,
             ask.models,
-            sorted((place.vendor, place.model) for place in places),
-            ask.messages if isinstance(ask, ChatAsk) else ask.prompts,
+            sorted((one.deployment.vendor, one.deployment.model, numbers[id(one.ask)]) for one in attempts),
+            [[one.messages if isinstance(one, ChatAsk) else one.prompts, one.options] for one in variants],
             isinstance(ask, ChatAsk),
-            ask.options,
             ask.keys.policy,
             str(ask.max_cost_usd),
         ]

@@ -12,7 +12,7 @@ import orjson
 from handlers.core.regions import RegionWish
 from providers.inference.interface import ChatRequest, Chunk, Message, TextRequest, Usage
 
-__all__ = ["AnyAsk", "Ask", "ChatAsk", "Chunk", "Request", "TextAsk", "Usage"]
+__all__ = ["AnyAsk", "Ask", "ChatAsk", "Chunk", "Message", "Request", "TextAsk", "Usage"]
 
 Request = ChatRequest | TextRequest
 CacheMode = Literal["default", "use", "bypass"]
@@ -70,7 +70,10 @@ class Ask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatAsk(Ask):
+    """`store` asks for the chat to be kept once it is answered."""
+
     messages: Sequence[Message]
+    store: bool = False
 
     @property
     def size(self) -> int:

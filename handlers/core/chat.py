@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar, cast
 
-from handlers.core import metering, replay, routing, structured, trials
+from handlers.core import completions, metering, replay, routing, structured, transcript, trials
 from handlers.core.asks import AnyAsk, ChatAsk, Request
 from handlers.core.call import Call
 from handlers.core.errors import Invalid
@@ -53,98 +53,112 @@ class Stream:
 
 async def complete(ask: AnyAsk, call: Call) -> Answer:
     """Raises what `routing.plan`, `metering.admit`, `trials.try_each` and `structured.mismatch` say."""
-    attempts = await routing.plan(ask, call)
-    cache = call.services.answer_cache
-    key = cache.key(ask, (attempt.deployment for attempt in attempts), call)
-    if key is None:
-        return await _complete(ask, attempts, call)
-    if kept := await cache.find(key):
-        attempt, meter = await replay.admit(kept, attempts, call)
-        return Answer(attempt, replay.body(kept, attempt, call), meter)
-    kept = None
-    try:
-        answer = await _complete(ask, attempts, call)
-        kept = replay.keep_body(answer.attempt, answer.body, answer.meter)
-        return answer
-    finally:
-        cache.settle(key, kept)
+    answer = await _recall_or_complete(await routing.plan(ask, call), call)
+    completions.enter(ask, answer, call)
+    return answer
 
 
 async def stream(ask: AnyAsk, call: Call) -> Stream:
     """Raises as `complete` does, up to the first chunk; `chunks` raises `CoreError` when the vendor fails later. What a
     strict schema demands of the answer is left to the vendor: what was sent cannot be taken back."""
     call.record.streamed = True
-    attempts = await routing.plan(ask, call)
+    opened = await _recall_or_stream(await routing.plan(ask, call), call)
+    if isinstance(ask, ChatAsk) and ask.store:
+        return replace(opened, chunks=_store(opened, ask, call))
+    return opened
+
+
+async def _recall_or_complete(attempts: list[Attempt], call: Call) -> Answer:
     cache = call.services.answer_cache
-    key = cache.key(ask, (attempt.deployment for attempt in attempts), call)
+    key = cache.key(attempts, call)
     if key is None:
-        return await _stream(ask, attempts, call)
+        return await _complete(attempts, call)
+    if kept := await cache.find(key):
+        attempt, meter = await replay.admit(kept, attempts, call)
+        return Answer(attempt, replay.body(kept, attempt, call), meter)
+    kept = None
+    try:
+        answer = await _complete(attempts, call)
+        kept = replay.keep_body(answer.attempt, answer.body, answer.meter)
+        return answer
+    finally:
+        cache.settle(key, kept)
+
+
+async def _recall_or_stream(attempts: list[Attempt], call: Call) -> Stream:
+    cache = call.services.answer_cache
+    key = cache.key(attempts, call)
+    if key is None:
+        return await _stream(attempts, call)
     if kept := await cache.find(key):
         attempt, meter = await replay.admit(kept, attempts, call)
         return Stream(attempt, replay.chunks(kept, call), meter)
     try:
-        opened = await _stream(ask, attempts, call)
+        opened = await _stream(attempts, call)
     except BaseException:
         cache.settle(key, None)
         raise
     return replace(opened, chunks=replay.tape(opened, partial(cache.settle, key)))
 
 
-async def _complete(ask: AnyAsk, attempts: list[Attempt], call: Call) -> Answer:
-    ask = await metering.keep_budget(ask, attempts[0])
-    meter = await metering.admit(ask, attempts[0], call)
-    bodies = []
+async def _complete(attempts: list[Attempt], call: Call) -> Answer:
+    attempts = await metering.keep_budget(attempts, attempts[0])
+    first = attempts[0]
+    meter = await metering.admit(first.ask, first, call)
+    bodies: list[tuple[dict[str, Any], int]] = []
     try:
-        for number in range(ask.size):
-            attempt, body = await _answer(ask, number, attempts, meter)
-            bodies.append(body)
+        for number in range(first.ask.size):
+            attempt, body = await _answer(number, attempts, meter)
+            bodies.append((body, attempt.ask.choices))
     finally:
         await meter.settle()
-    body = {**_merge(bodies, ask.choices), "model": attempt.model.id}
-    return Answer(attempt, body, meter)
+    return Answer(attempt, {**_merge(bodies), "model": attempt.model.id}, meter)
 
 
-async def _stream(ask: AnyAsk, attempts: list[Attempt], call: Call) -> Stream:
-    ask = await metering.keep_budget(ask, attempts[0])
-    meter = await metering.admit(ask, attempts[0], call)
+async def _stream(attempts: list[Attempt], call: Call) -> Stream:
+    attempts = await metering.keep_budget(attempts, attempts[0])
+    meter = await metering.admit(attempts[0].ask, attempts[0], call)
     try:
-        opened = await _open(ask, 0, attempts, meter)
+        opened = await _open(0, attempts, meter)
     except BaseException:
         await meter.settle()
         raise
-    return Stream(opened.attempt, _relay(ask, attempts, opened, meter), meter)
+    return Stream(opened.attempt, _relay(attempts, opened, meter), meter)
 
 
-async def _answer(ask: AnyAsk, number: int, attempts: list[Attempt], meter: Meter) -> tuple[Attempt, dict[str, Any]]:
+async def _answer(number: int, attempts: list[Attempt], meter: Meter) -> tuple[Attempt, dict[str, Any]]:
     """One answer, that fits the strict schema if one was given: the model gets a second chance."""
-    attempt, body = await _ask_each(ask, number, attempts, meter)
-    fault = structured.find_fault(ask, body)
-    if fault is None or not isinstance(ask, ChatAsk):
+    attempt, body = await _ask_each(number, attempts, meter)
+    fault = structured.find_fault(attempt.ask, body)
+    if fault is None:
         return attempt, body
+    again = [
+        replace(one, ask=structured.ask_again(one.ask, body, fault)) for one in attempts if isinstance(one.ask, ChatAsk)
+    ]
     try:
-        again = await metering.keep_budget(structured.ask_again(ask, body, fault), attempt, meter.cost_micros)
+        again = await metering.keep_budget(again, attempt, meter.cost_micros)
     except Invalid:
         raise structured.mismatch(fault) from None
-    attempt, body = await _ask_each(again, number, attempts, meter)
-    if fault := structured.find_fault(ask, body):
+    attempt, body = await _ask_each(number, again, meter)
+    if fault := structured.find_fault(attempt.ask, body):
         raise structured.mismatch(fault)
     return attempt, body
 
 
-async def _ask_each(ask: AnyAsk, number: int, attempts: list[Attempt], meter: Meter) -> tuple[Attempt, dict[str, Any]]:
-    act = partial(_ask_whole, ask, number, meter)
-    attempt, completion = await trials.try_each(attempts, act, meter.call, _hedge(ask, _nothing))
+async def _ask_each(number: int, attempts: list[Attempt], meter: Meter) -> tuple[Attempt, dict[str, Any]]:
+    act = partial(_ask_whole, number, meter)
+    attempt, completion = await trials.try_each(attempts, act, meter.call, _hedge(attempts, _nothing))
     meter.begin(attempt)
     usage = completion.usage
     if usage is None:
-        usage = await metering.count_whole(ask.request(number, attempt.deployment.model), completion.body)
+        usage = await metering.count_whole(attempt.ask.request(number, attempt.deployment.model), completion.body)
     meter.charge(attempt, usage, _finish_reason(completion.body))
     return attempt, completion.body
 
 
-async def _ask_whole(ask: AnyAsk, number: int, meter: Meter, attempt: Attempt) -> Completion:
+async def _ask_whole(number: int, meter: Meter, attempt: Attempt) -> Completion:
     meter.begin(attempt)
-    request = ask.request(number, attempt.deployment.model)
+    request = attempt.ask.request(number, attempt.deployment.model)
     if isinstance(request, ChatRequest):
         completion = await attempt.inference.chat(request)
     else:
@@ -161,10 +175,10 @@ class _Opened:
     rest: AsyncGenerator[Chunk, None]
 
 
-async def _open(ask: AnyAsk, number: int, attempts: list[Attempt], meter: Meter) -> _Opened:
+async def _open(number: int, attempts: list[Attempt], meter: Meter) -> _Opened:
     async def act(attempt: Attempt) -> _Opened:
         meter.begin(attempt)
-        request = ask.request(number, attempt.deployment.model)
+        request = attempt.ask.request(number, attempt.deployment.model)
         if isinstance(request, ChatRequest):
             chunks = attempt.inference.stream_chat(request)
         else:
@@ -175,7 +189,7 @@ async def _open(ask: AnyAsk, number: int, attempts: list[Attempt], meter: Meter)
         meter.note_first_byte()
         return _Opened(attempt, request, first, cast(AsyncGenerator[Chunk, None], chunks))
 
-    attempt, opened = await trials.try_each(attempts, act, meter.call, _hedge(ask, _close))
+    attempt, opened = await trials.try_each(attempts, act, meter.call, _hedge(attempts, _close))
     meter.begin(attempt)
     return opened
 
@@ -188,21 +202,33 @@ async def _nothing(_: Completion) -> None:
     """A whole answer leaves nothing open."""
 
 
-def _hedge(ask: AnyAsk, drop: Callable[[Result], Awaitable[object]]) -> Hedge[Result] | None:
-    after_seconds = ask.steering.hedge_after_seconds
+def _hedge(attempts: list[Attempt], drop: Callable[[Result], Awaitable[object]]) -> Hedge[Result] | None:
+    after_seconds = attempts[0].ask.steering.hedge_after_seconds
     return None if after_seconds is None else Hedge(after_seconds, drop)
 
 
-async def _relay(ask: AnyAsk, attempts: list[Attempt], opened: _Opened, meter: Meter) -> AsyncIterator[Chunk]:
+async def _relay(attempts: list[Attempt], opened: _Opened, meter: Meter) -> AsyncIterator[Chunk]:
+    offset = 0
     try:
-        for number in range(ask.size):
+        for number in range(opened.attempt.ask.size):
             if number:
-                opened = await _open(ask, number, attempts, meter)
+                opened = await _open(number, attempts, meter)
             async with aclosing(_drain(opened, meter)) as chunks:
                 async for chunk in chunks:
-                    yield _shift(chunk, number * ask.choices)
+                    yield _shift(chunk, offset)
+            offset += opened.attempt.ask.choices
     finally:
         await meter.settle()
+
+
+async def _store(stream: Stream, ask: ChatAsk, call: Call) -> AsyncIterator[Chunk]:
+    """Has the chat stored when the stream has ended, and not when it was cut."""
+    sent = []
+    async with aclosing(cast(AsyncGenerator[Chunk, None], stream.chunks)) as chunks:
+        async for chunk in chunks:
+            sent.append(chunk)
+            yield chunk
+    completions.enter(ask, Answer(stream.attempt, transcript.join(sent), stream.meter), call)
 
 
 async def _drain(opened: _Opened, meter: Meter) -> AsyncGenerator[Chunk, None]:
@@ -260,15 +286,15 @@ def _shift(chunk: Chunk, offset: int) -> Chunk:
     return Chunk(body={**chunk.body, "choices": choices})
 
 
-def _merge(bodies: list[dict[str, Any]], choices_each: int) -> dict[str, Any]:
-    if len(bodies) == 1:
-        return bodies[0]
-    choices = [
-        {**choice, "index": choice.get("index", 0) + number * choices_each}
-        for number, body in enumerate(bodies)
-        for choice in body["choices"]
-    ]
-    return {**bodies[0], "choices": choices}
+def _merge(bodies: list[tuple[dict[str, Any], int]]) -> dict[str, Any]:
+    """Each body goes with how many choices it was asked for."""
+    choices: list[dict[str, Any]] = []
+    offset = 0
+    for body, size in bodies:
+        choices += [{**choice, "index": choice.get("index", 0) + offset} for choice in body["choices"]]
+        offset += size
+    first, _ = bodies[0]
+    return first if len(bodies) == 1 else {**first, "choices": choices}
 
 
 def _finish_reason(body: dict[str, Any]) -> str | None:

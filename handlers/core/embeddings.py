@@ -47,6 +47,8 @@ class Attempt:
     number: int
     own: None = None
     """Vectors are made under the server's keys alone."""
+    route: None = None
+    """Containers are for chats and texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,8 @@ async def _plan(ask: EmbedAsk, call: Call) -> list[Attempt]:
     offer = await find_model(ask.model, call)
     if offer is None:
         raise NotFound(f"there is no model {ask.model}", code="model_not_found", param="model")
+    if offer.route is not None:
+        raise Invalid(f"{ask.model} is a container, and no embedding model", code="wrong_container_api", param="model")
     if not may_use(offer.model.id, call):
         raise Forbidden(f"this key may not use {ask.model}", code="model_not_allowed", param="model")
     _check(ask, offer.model)

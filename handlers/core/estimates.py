@@ -47,7 +47,7 @@ async def estimate(ask: EstimateAsk, call: Call) -> Estimate:
     offer = await find_model(ask.model, call)
     if offer is None:
         raise NotFound(f"there is no model {ask.model}", code="model_not_found", param="model")
-    if not may_use(offer.model.id, call):
+    if not may_use(offer.served.id, call):
         raise Forbidden(f"this key may not use {ask.model}", code="model_not_allowed", param="model")
     if offer.model.kind == "embedding":
         usage, longest = await _embedding(ask, offer, call)

@@ -12,6 +12,7 @@ import orjson
 from handlers.core.asks import AnyAsk, ChatAsk, Request
 from handlers.core.call import Call
 from handlers.core.catalog import Deployment, Model
+from handlers.core.container_routes import Route
 from handlers.core.errors import Invalid
 from handlers.core.own_keys import OwnKey, note_key
 from handlers.core.pricing import cost_micros, pick_price
@@ -39,6 +40,9 @@ class Served(Protocol):
     @property
     def own(self) -> OwnKey | None: ...
 
+    @property
+    def route(self) -> Route | None: ...
+
 
 class Meter:
     """One admitted request. Its record is filled in as it goes; `settle` is awaited exactly once, at its end."""
@@ -56,6 +60,9 @@ class Meter:
         record.model = attempt.model.id
         record.provider = attempt.deployment.vendor
         record.upstream_model = attempt.deployment.model
+        if record.trace is not None:
+            container_id = attempt.route.container.id if attempt.route else None
+            record.trace = replace(record.trace, container_id=container_id)
         note_key(record, attempt.own)
 
     def note_first_byte(self) -> None:
@@ -161,7 +168,16 @@ async def admit_hit(call: Call) -> Meter:
     return meter
 
 
-async def keep_budget(ask: AnyAsk, attempt: Attempt, spent_micros: int = 0) -> AnyAsk:
+async def keep_budget(attempts: Sequence[Attempt], priced: Attempt, spent_micros: int = 0) -> list[Attempt]:
+    """What is asked of each, held to the budget at the price of `priced`. Raises as `_keep_budget`."""
+    held: dict[int, AnyAsk] = {}
+    for attempt in attempts:
+        if id(attempt.ask) not in held:  # most attempts share one
+            held[id(attempt.ask)] = await _keep_budget(attempt.ask, priced, spent_micros)
+    return [replace(attempt, ask=held[id(attempt.ask)]) for attempt in attempts]
+
+
+async def _keep_budget(ask: AnyAsk, attempt: Attempt, spent_micros: int) -> AnyAsk:
     """The request held to what is left of `max_cost_usd`: an answer without a limit gets the one that the money is good
     for.
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from handlers.core.call import Call
 from handlers.core.catalog import Capability, Deployment, Kind, Model, fold
+from handlers.core.container_routes import Route, find_route
 from handlers.core.errors import Invalid, NotFound
 from handlers.core.services import SIMULATOR, Services
 from storage.repositories.models import RegisteredModel
@@ -27,12 +28,20 @@ _MODEL_TYPES: Mapping[Kind, str] = {"chat": "llm", "embedding": "embedding"}
 @dataclass(frozen=True, slots=True)
 class Offer:
     """A model as a project sees it. `deployments` are those that can answer now, a simulated one included; none
-    means that the model is unavailable. `metadata` is what the project registered it with."""
+    means that the model is unavailable. `metadata` is what the project registered it with. A container is offered as a
+    model of its own: `route` leads to the one that answers."""
 
     model: Model
     deployments: tuple[Deployment, ...]
     registered: bool = False
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    route: Route | None = None
+    base: Model | None = None
+
+    @property
+    def served(self) -> Model:
+        """The model that answers: a container's, or this one."""
+        return self.base or self.model
 
     @property
     def available(self) -> bool:
@@ -51,14 +60,19 @@ class Offer:
 
 
 async def list_models(call: Call) -> list[Offer]:
-    """In the catalog's order, registrations that are new at the end. A key that is limited to models sees only those;
-    nobody in particular sees the catalog."""
+    """In the catalog's order, registrations that are new at the end, then containers. A key that is limited to models
+    sees only those; nobody in particular sees the catalog."""
     services = call.services
     offers = {fold(model.id): _offer(model, services) for model in services.catalog.current.models.values()}
     if call.who is not None:
         for registered in await services.registered_models.list(call.who.project_id):
             offers[fold(registered.identifier)] = _registered_offer(registered, services)
-    return [offer for offer in offers.values() if may_use(offer.model.id, call)]
+        for container in await services.containers.list(call.who.project_id):
+            base = offers.get(fold(container.model))
+            if base is not None:
+                route = Route(container)
+                offers[fold(route.id)] = _routed(base, route)
+    return [offer for offer in offers.values() if may_use(offer.served.id, call)]
 
 
 async def list_agent_models(call: Call) -> list[Offer]:
@@ -74,6 +88,10 @@ async def find_model(model_id: str, call: Call) -> Offer | None:
     services = call.services
     if "\0" in model_id:
         return None
+    route = await find_route(model_id, call)
+    if route is not None:
+        base = await find_model(route.model, call)
+        return None if base is None else _routed(base, route)
     model = services.catalog.current.find(model_id) or _scripted(fold(model_id), services)
     if call.who is not None:
         for spelling in dict.fromkeys((model_id, model.id if model else model_id)):
@@ -195,6 +213,12 @@ def _unknown_model(registered: RegisteredModel) -> Model:
         embedding_dimensions=_size(registered.metadata.get("embedding_dimension")),
         metadata=registered.metadata,
     )
+
+
+def _routed(base: Offer, route: Route) -> Offer:
+    created = int((route.submodel or route.container).created_at.timestamp())
+    model = replace(base.model, id=route.id, display_name=route.container.label, created=created)
+    return replace(base, model=model, base=base.model, route=route, registered=False)
 
 
 def _kind(registered: RegisteredModel) -> Kind:

@@ -10,12 +10,12 @@ from handlers.core.asks import KeyWish, Policy
 from handlers.core.call import Call
 from handlers.core.catalog import Deployment, Model
 from handlers.core.errors import Forbidden
-from handlers.core.models import Offer
 from handlers.core.services import SIMULATOR
 from providers.inference.interface import Inference
 from storage.repositories.provider_credentials import ProviderCredential
 
 if TYPE_CHECKING:
+    from handlers.core.models import Offer
     from storage.ledger_record import Record
 
 

@@ -33,7 +33,8 @@ class Stream(Protocol):
 async def admit(kept: Kept, attempts: Sequence[Attempt], call: Call) -> tuple[Attempt, Meter]:
     """Who gave the answer, and a meter that shows its tokens and no cost. It counts as a request, and its record says
     `cache_hit`. Raises `RateLimited` and `PaymentRequired`."""
-    attempt = next(attempt for attempt in attempts if attempt.deployment == kept.deployment)
+    gave = (kept.deployment, kept.route_id)
+    attempt = next(attempt for attempt in attempts if (attempt.deployment, attempt.route_id) == gave)
     meter = await metering.admit_hit(call)
     meter.replay(attempt, kept.usage, kept.finish_reason)
     call.record.metadata = {**(call.record.metadata or {}), "cache_hit": True}
@@ -41,7 +42,7 @@ async def admit(kept: Kept, attempts: Sequence[Attempt], call: Call) -> tuple[At
 
 
 def keep_body(attempt: Attempt, body: dict[str, Any], meter: Meter) -> Kept:
-    return Kept(attempt.deployment, (orjson.dumps(body),), meter.usage, meter.call.record.finish_reason)
+    return _keep(attempt, (orjson.dumps(body),), meter)
 
 
 def body(kept: Kept, attempt: Attempt, call: Call) -> dict[str, Any]:
@@ -68,10 +69,13 @@ async def tape(stream: Stream, settle: Callable[[Kept | None], None]) -> AsyncIt
                     pieces.append(chunk.raw)
                 yield chunk
         if left >= 0:
-            meter = stream.meter
-            kept = Kept(stream.attempt.deployment, tuple(pieces), meter.usage, meter.call.record.finish_reason)
+            kept = _keep(stream.attempt, tuple(pieces), stream.meter)
     finally:
         settle(kept)
+
+
+def _keep(attempt: Attempt, pieces: tuple[bytes, ...], meter: Meter) -> Kept:
+    return Kept(attempt.deployment, pieces, meter.usage, meter.call.record.finish_reason, attempt.route_id)
 
 
 def _new_id(head: dict[str, Any], call: Call) -> str:

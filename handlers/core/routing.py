@@ -11,6 +11,8 @@ from handlers.core import capabilities, regions
 from handlers.core.asks import AnyAsk, ChatAsk
 from handlers.core.call import Call
 from handlers.core.catalog import Deployment, Model
+from handlers.core.container_routes import Route
+from handlers.core.containers import missing_model
 from handlers.core.errors import (
     CoreError,
     Forbidden,
@@ -22,8 +24,8 @@ from handlers.core.errors import (
     UpstreamFailed,
 )
 from handlers.core.messages import content_parts
-from handlers.core.models import find_model, may_use
-from handlers.core.own_keys import OwnKey, find_own_keys
+from handlers.core.models import Offer, find_model, may_use
+from handlers.core.own_keys import OwnKey, OwnKeys, find_own_keys
 from handlers.core.pricing import pick_price
 from handlers.core.services import SIMULATOR
 from providers import errors as provider_errors
@@ -32,15 +34,23 @@ from providers.inference.interface import Inference
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """`number` counts from 0: how many deployments would rather have been asked. `own` is the key it is made with when
-    that is not the server's. `region` is where it is answered, as far as that is known."""
+    """`number` counts from 0: how many deployments would rather have been asked. `ask` is what the client asked, with
+    the defaults of the container that `route` leads through. `own` is the key it is made with when that is not the
+    server's. `region` is where it is answered, as far as that is known."""
 
+    ask: AnyAsk
     model: Model
     deployment: Deployment
     inference: Inference
     number: int
+    route: Route | None = None
     own: OwnKey | None = None
     region: str | None = None
+
+    @property
+    def route_id(self) -> str | None:
+        """What the client asked for when that is a container."""
+        return self.route.id if self.route else None
 
     @property
     def simulated(self) -> bool:
@@ -55,30 +65,38 @@ class Attempt:
 async def plan(ask: AnyAsk, call: Call) -> list[Attempt]:
     """At least one attempt. Raises `NotFound`, `Forbidden`, `Invalid` for any of the models, `Unavailable` when no
     vendor is configured for them."""
-    places: list[tuple[Model, Deployment, OwnKey | None]] = []
+    plans: list[tuple[Offer, AnyAsk, Deployment, OwnKey | None]] = []
+    variants: dict[int, AnyAsk] = {}
     keys = await find_own_keys(ask.keys, call)
     for model_id in dict.fromkeys(ask.models):
         offer = await find_model(model_id, call)
         if offer is None:
-            raise NotFound(f"there is no model {model_id}", code="model_not_found", param="model")
-        if not may_use(offer.model.id, call):
+            raise await missing_model(model_id, call)
+        if not may_use(offer.served.id, call):
             raise Forbidden(f"this key may not use {model_id}", code="model_not_allowed", param="model")
-        capabilities.check(ask, offer.model)
-        own = keys.places(offer.model)
-        places += [(offer.model, place, key) for place, key in own]
-        hosted = order(keys.hosted(offer, has_own=bool(own)), call.services.random)
-        if ask.steering.cheapest_first:
-            hosted.sort(key=lambda place: _price(offer.model, place))
-        places += [(offer.model, place, None) for place in hosted]
-    await check_pictures(ask, call)
+        variant = offer.route.apply(ask) if offer.route else ask
+        capabilities.check(variant, offer.served)
+        variants[id(variant)] = variant
+        plans += [(offer, variant, place, key) for place, key in _places(variant, offer, keys, call)]
+    for variant in variants.values():
+        await check_pictures(variant, call)
     regions.pin(ask, call)
-    if not places:
+    if not plans:
         message = f"no provider of {ask.models[0]} is configured"
         raise keys.complain(ask.models[0]) or Unavailable(message, code="model_unavailable", param="model")
     inference = call.services.inference
     attempts = [
-        Attempt(model, place, key.inference if key else inference[place.vendor], 0, key, _region(place, key, call))
-        for model, place, key in places
+        Attempt(
+            ask=variant,
+            model=offer.served,
+            deployment=place,
+            inference=key.inference if key else inference[place.vendor],
+            number=0,
+            route=offer.route,
+            own=key,
+            region=_region(place, key, call),
+        )
+        for offer, variant, place, key in plans
     ]
     attempts = _keep_region(attempts, ask)
     if not ask.steering.fallback:
@@ -102,6 +120,15 @@ def _keep_region(attempts: Sequence[Attempt], ask: AnyAsk) -> list[Attempt]:
     if wish.preferred is None:
         return list(attempts)
     return sorted(attempts, key=lambda attempt: attempt.region != wish.preferred)
+
+
+def _places(ask: AnyAsk, offer: Offer, keys: OwnKeys, call: Call) -> list[tuple[Deployment, OwnKey | None]]:
+    """Where one model may be asked, and with whose key: the caller's own go first."""
+    own = keys.places(offer.served)
+    hosted = order(keys.hosted(offer, has_own=bool(own)), call.services.random)
+    if ask.steering.cheapest_first:
+        hosted.sort(key=lambda place: _price(offer.served, place))
+    return [*own, *((place, None) for place in hosted)]
 
 
 async def check_pictures(ask: AnyAsk, call: Call) -> None:

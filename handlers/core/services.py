@@ -19,8 +19,11 @@ from handlers.core.patience import Patience
 from handlers.core.regions import Regions
 from providers.embeddings.interface import Embedder
 from providers.inference.interface import Inference
+from storage.repositories.completions import ChatCompletions
+from storage.repositories.containers import Containers
 from storage.repositories.models import RegisteredModel
 from storage.repositories.responses import Responses
+from storage.repositories.traces import Traces
 
 Profile = Literal["local", "production"]
 
@@ -89,6 +92,9 @@ class Services:
     breakers: Breakers
     answer_cache: AnswerCache
     registered_models: RegisteredModels
+    containers: Containers
+    completions: ChatCompletions
+    traces: Traces
     responses: Responses
     quota: Quota
     jobs: Jobs

@@ -28,7 +28,7 @@ async def models_get(params: ModelsGetParams, call: Call) -> dict[str, Any]:
     """`/` and `:` in the id are the same."""
     model_id = str(params.model_id)
     offer = await find_model(model_id, call)
-    if offer is None or not may_use(offer.model.id, call):
+    if offer is None or not may_use(offer.served.id, call):
         raise NotFound(f"there is no model {model_id}", code="model_not_found", param="model_id")
     if not usable([offer], params.include_unavailable, params.ready):
         raise Unavailable(f"no provider of {model_id} is configured", code="model_unavailable", param="model_id")

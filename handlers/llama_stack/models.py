@@ -17,7 +17,7 @@ async def models_list(call: Call) -> dict[str, Any]:
 async def models_get(params: ModelsGetParams, call: Call) -> dict[str, Any] | None:
     """None, as the document allows, for a model that is not there."""
     offer = await find_model(params.model_id, call)
-    return llama_model.render(offer) if offer and may_use(offer.model.id, call) else None
+    return llama_model.render(offer) if offer and may_use(offer.served.id, call) else None
 
 
 async def models_register(body: ModelsRegisterBody, call: Call) -> dict[str, Any]:

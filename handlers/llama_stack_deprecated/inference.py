@@ -5,33 +5,61 @@ from typing import Any
 
 from codegen.generated.llama_stack_deprecated.routes import (
     ChatCompletionsCreateBody,
+    ChatCompletionsGetParams,
+    ChatCompletionsListParams,
     CompletionsCreateBody,
     EmbeddingsCreateBody,
 )
-from handlers.core import chat, embeddings
+from handlers.core import chat, completions, embeddings
 from handlers.core.asks import ChatAsk, TextAsk
 from handlers.core.call import Call
 from handlers.core.chat import Answer
+from handlers.core.completions import Wanted
 from handlers.core.errors import Invalid
+from handlers.llama_stack_deprecated import stored
+from handlers.llama_stack_deprecated.choices import HEAD, chat_choice, chat_chunk
 from handlers.wire import openai_chat, openai_embeddings
 from handlers.wire.openai_chat import Style, pick
 from handlers.wire.reply import EventStream, Reply
 
-_HEAD = ("id", "object", "created", "model")
-_TOOL_CALL = ("index", "id", "type", "function")
+DEFAULT_LIMIT = 20
 MOST_PROMPTS = 128
 """Each is a call of the vendor, one after another."""
 
 
 async def chat_completions_create(body: ChatCompletionsCreateBody, call: Call) -> Reply | EventStream:
     data: dict[str, Any] = body.data
-    ask = ChatAsk(models=(data["model"],), messages=data["messages"], options=_chat_options(data))
+    ask = ChatAsk(models=(data["model"],), messages=data["messages"], options=_chat_options(data), store=True)
     if data.get("stream"):
         stream = await chat.stream(ask, call)
-        return openai_chat.event_stream(stream, _style(data, _chat_chunk))
+        return openai_chat.event_stream(stream, _style(data, chat_chunk))
     answer = await chat.complete(ask, call)
-    content = _head(answer) | {"choices": [_chat_choice(choice) for choice in answer.body["choices"]]}
+    content = _head(answer) | {"choices": [chat_choice(choice) for choice in answer.body["choices"]]}
     return Reply(content, headers=openai_chat.marks(answer.attempt))
+
+
+async def chat_completions_list(params: ChatCompletionsListParams, call: Call) -> dict[str, Any]:
+    """A negative `limit` is all; one chat more than asked for tells whether there are more."""
+    limit = DEFAULT_LIMIT if params.limit is None else params.limit
+    wanted = Wanted(
+        model=params.model,
+        order=params.order or "desc",
+        limit=limit + 1 if limit >= 0 else None,
+        after=params.after,
+    )
+    found = await completions.list_chats(wanted, call)
+    page = found[:limit] if limit >= 0 else found
+    return {
+        "object": "list",
+        "data": [stored.render(chat) for chat in page],
+        "has_more": len(found) > len(page),
+        "first_id": page[0].id if page else "",
+        "last_id": page[-1].id if page else "",
+    }
+
+
+async def chat_completions_get(params: ChatCompletionsGetParams, call: Call) -> dict[str, Any]:
+    return stored.render(await completions.get_chat(params.completion_id, call))
 
 
 async def completions_create(body: CompletionsCreateBody, call: Call) -> Reply | EventStream:
@@ -57,7 +85,7 @@ async def embeddings_create(body: EmbeddingsCreateBody, call: Call) -> dict[str,
 
 
 def _head(answer: Answer) -> dict[str, Any]:
-    return pick(answer.body, _HEAD) | {"usage": openai_chat.usage_body(answer.usage)}
+    return pick(answer.body, HEAD) | {"usage": openai_chat.usage_body(answer.usage)}
 
 
 def _style(data: Mapping[str, Any], edit: Any) -> Style:
@@ -101,49 +129,9 @@ def _text_options(data: Mapping[str, Any]) -> dict[str, Any]:
     return options
 
 
-def _chat_choice(choice: Mapping[str, Any]) -> dict[str, Any]:
-    message = choice["message"]
-    content = {"role": "assistant", **pick(message, ("content", "name"))}
-    if message.get("tool_calls"):
-        content["tool_calls"] = [_tool_call(tool_call) for tool_call in message["tool_calls"]]
-    rendered = {"index": choice["index"], "message": content, "finish_reason": choice.get("finish_reason") or "stop"}
-    return rendered | _logprobs(choice)
-
-
-def _chat_chunk(chunk: dict[str, Any]) -> dict[str, Any]:
-    return pick(chunk, _HEAD) | {"choices": [_chunk_choice(choice) for choice in chunk["choices"]]}
-
-
-def _chunk_choice(choice: Mapping[str, Any]) -> dict[str, Any]:
-    """`finish_reason` is null up to the last chunk, as every client of such streams expects."""
-    delta = pick(choice.get("delta") or {}, ("role", "content", "refusal"))
-    if (choice.get("delta") or {}).get("tool_calls"):
-        delta["tool_calls"] = [_tool_call(tool_call) for tool_call in choice["delta"]["tool_calls"]]
-    rendered = {"index": choice["index"], "delta": delta, "finish_reason": choice.get("finish_reason")}
-    return rendered | _logprobs(choice)
-
-
-def _tool_call(tool_call: Mapping[str, Any]) -> dict[str, Any]:
-    function = pick(tool_call.get("function") or {}, ("name", "arguments"))
-    return {**pick(tool_call, _TOOL_CALL), "type": "function", "function": function}
-
-
-def _logprobs(choice: Mapping[str, Any]) -> dict[str, Any]:
-    """Chat choices carry `content` and `refusal`, lists of tokens; nothing when the vendor sent none."""
-    given = choice.get("logprobs")
-    if not given:
-        return {}
-    return {"logprobs": {name: [_token(entry) for entry in entries] for name, entries in given.items() if entries}}
-
-
-def _token(entry: Mapping[str, Any]) -> dict[str, Any]:
-    names = ("token", "bytes", "logprob")
-    return {**pick(entry, names), "top_logprobs": [pick(top, names) for top in entry.get("top_logprobs") or []]}
-
-
 def _text_chunk(chunk: dict[str, Any]) -> dict[str, Any]:
     choices = [_text_choice(choice) | {"finish_reason": choice.get("finish_reason")} for choice in chunk["choices"]]
-    return pick(chunk, _HEAD) | {"choices": choices}
+    return pick(chunk, HEAD) | {"choices": choices}
 
 
 def _text_choice(choice: Mapping[str, Any]) -> dict[str, Any]:

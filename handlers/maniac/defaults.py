@@ -1,9 +1,15 @@
-"""The document lets clients leave out every `type`, and names what it then is; vendors want it written."""
+"""Parameters as vendors want them. The document lets clients leave out every `type`, and names what it then is."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from handlers.core.errors import Invalid
+from handlers.wire import openai_chat
+
+OURS = ("metadata", "tags", "store", "trace")
+"""Members of a request that tell us something, and no vendor."""
 
 _FUNCTION = {"type": "function"}
 _PARTS = ("image_url", "input_audio", "file", "text")
@@ -12,6 +18,23 @@ _PARTS = ("image_url", "input_audio", "file", "text")
 
 def typed_messages(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [_message(message) for message in messages]
+
+
+def vendor_options(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The document's numbers may be `16.0` where OpenAI's API has whole ones; `reasoning.effort` is renamed."""
+    options = openai_chat.options_of(data, ("models", *OURS))
+    for name in ("max_tokens", "max_completion_tokens", "top_logprobs"):
+        if isinstance(value := options.get(name), float):
+            if not value.is_integer():
+                raise Invalid(f"{name} must be a whole number", param=name)
+            options[name] = int(value)
+    reasoning = {name: value for name, value in options.pop("reasoning", {}).items() if value is not None}
+    reasoning.pop("exclude", None)
+    if reasoning.keys() == {"effort"}:
+        options["reasoning_effort"] = reasoning["effort"]
+    elif reasoning:
+        options["reasoning"] = reasoning
+    return typed_options(options)
 
 
 def typed_options(options: Mapping[str, Any]) -> dict[str, Any]:

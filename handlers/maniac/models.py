@@ -4,17 +4,19 @@ from typing import Any
 
 from codegen.generated.maniac.routes import ModelsListParams
 from handlers.core.call import Call
-from handlers.core.errors import NotFound
+from handlers.core.containers import list_container_models
 from handlers.core.models import Offer, list_models
 from handlers.wire import model_list
 
 
 async def models_list(params: ModelsListParams, call: Call) -> dict[str, Any]:
-    """Newest first; `total` counts all that the project can use now."""
+    """Newest first; `total` counts all that the project can use now. Of a container: the attached models, then the
+    one it has by default."""
     if params.container is not None:
-        raise NotFound(f"there is no container {params.container}", code="container_not_found", param="container")
-    offers = [offer for offer in await list_models(call) if offer.available]
-    offers.sort(key=lambda offer: offer.model.created, reverse=True)
+        offers = [offer for offer in await list_container_models(params.container, call) if offer.available]
+    else:
+        offers = [offer for offer in await list_models(call) if offer.available]
+        offers.sort(key=lambda offer: offer.model.created, reverse=True)
     page = offers[params.offset : params.offset + params.limit]
     return {"object": "list", "data": [_render(offer) for offer in page], "total": len(offers)}
 
@@ -24,7 +26,7 @@ def _render(offer: Offer) -> dict[str, Any]:
     return {
         "object": "model",
         "id": model.id,
-        "slug": model.id,
+        "slug": _slug(offer),
         "name": model.display_name,
         "created": model.created,
         "context_length": model.context_tokens or None,
@@ -33,6 +35,11 @@ def _render(offer: Offer) -> dict[str, Any]:
         "supported_apis": _apis(offer),
         "provider": offer.provider,
     }
+
+
+def _slug(offer: Offer) -> str:
+    """An attached model has one of its own within its container."""
+    return offer.route.submodel.slug if offer.route and offer.route.submodel else offer.model.id
 
 
 def _apis(offer: Offer) -> list[str]:

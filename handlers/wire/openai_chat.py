@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import orjson
 
+from handlers.core import transcript
 from handlers.core.asks import Chunk, Usage
 from handlers.core.call import Call
 from handlers.core.chat import Answer, Stream
@@ -16,6 +17,8 @@ from handlers.core.errors import Invalid
 from handlers.core.routing import Attempt
 from handlers.wire import sse
 from handlers.wire.reply import EventStream, Last
+
+usage_body = transcript.usage_body
 
 NOT_OPTIONS = frozenset({"model", "messages", "prompt", "stream", "stream_options"})
 
@@ -62,19 +65,6 @@ def wants_usage(data: Mapping[str, Any]) -> bool:
 def marks(attempt: Attempt) -> dict[str, str]:
     """The header that every simulated answer carries."""
     return {"X-Concordat-Provider": attempt.deployment.vendor} if attempt.simulated else {}
-
-
-def usage_body(usage: Usage) -> dict[str, Any]:
-    prompt_details = {"cached_tokens": usage.cached_tokens}
-    if usage.cache_write_tokens:
-        prompt_details["cache_creation_input_tokens"] = usage.cache_write_tokens
-    return {
-        "prompt_tokens": usage.prompt_tokens,
-        "completion_tokens": usage.completion_tokens,
-        "total_tokens": usage.total_tokens,
-        "prompt_tokens_details": prompt_details,
-        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
-    }
 
 
 def whole(answer: Answer) -> dict[str, Any]:

@@ -83,6 +83,15 @@ def test_maniac_pages_through_models(maniac: dict[str, Any]) -> None:
     assert [model["id"] for model in page["data"]] == [model["id"] for model in everything["data"][1:3]]
 
 
+def test_maniac_asks_a_container_and_lists_its_chats(maniac: dict[str, Any]) -> None:
+    pirates = maniac["pirates"]
+    assert pirates["container"] == "pirates"
+    assert pirates["answer"] == pirates["told"] != maniac["whole"]
+    assert pirates["listed"] == pirates["made"]
+    assert pirates["total"] == 1
+    assert (pirates["labels"], pirates["deleted"]) == (["pirates"], True)
+
+
 def test_maniac_understands_a_wrong_key(maniac: dict[str, Any]) -> None:
     assert maniac["wrong_key"]
 

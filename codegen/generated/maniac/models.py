@@ -1110,6 +1110,7 @@ class UpdateContainerReq(View):
     default_parameters: InferenceParamsInput | None = None
     default_system_prompt: str | None = None
     default_model: str | None = None
+    default_few_shot_messages: list[Message] | None = None
 
 
 class AddModelToContainerReq(View):
@@ -1128,6 +1129,7 @@ class AddModelToContainerRes(View):
     container: str
     default_parameters: InferenceParamsOutput | None = None
     default_system_prompt: str | None = None
+    model: str | None = None
 
 
 class ChatListRes(View):
@@ -1203,6 +1205,7 @@ class ContainerOutput(View):
     optimized_few_shot_messages: list[dict[str, Any]] | None = None
     initial_model: str | None = None
     deleted_at: bool = False
+    default_model: str | None = None
 
 
 class ContainerListResponse(View):
@@ -1222,6 +1225,7 @@ class CreateContainerReq(View):
     )
     default_parameters: InferenceParamsInput | None = None
     default_system_prompt: str | None = None
+    default_few_shot_messages: list[Message] | None = None
 
 
 class CreateContainerRes(View):
@@ -1242,6 +1246,7 @@ class CreateContainerRes(View):
     optimized_few_shot_messages: list[dict[str, Any]] | None = None
     initial_model: str | None = None
     deleted_at: bool = False
+    default_model: str | None = None
 
 
 class ChatRes(View):

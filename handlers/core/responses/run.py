@@ -88,7 +88,7 @@ async def count_input(ask: ResponseAsk, call: Call) -> int:
         offer = await find_model(ask.model, call)
         if offer is None:
             raise NotFound(f"there is no model {ask.model}", code="model_not_found", param="model")
-        if not may_use(offer.model.id, call):
+        if not may_use(offer.served.id, call):
             raise Forbidden(f"this key may not use {ask.model}", code="model_not_allowed", param="model")
     return await metering.count_prompts(await chat_of(ask, call))
 

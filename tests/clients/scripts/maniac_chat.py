@@ -23,6 +23,29 @@ def content(chunk):
     return "".join(choice["delta"].get("content") or "" for choice in json.loads(chunk)["choices"])
 
 
+def chats_of_a_container():
+    client.containers.create(label="pirates", initial_model="simulator/chat", default_system_prompt="Be a pirate.")
+    made = plain(
+        client.chat.completions.create(model="maniac:pirates", messages=[{"role": "user", "content": "Hello"}])
+    )
+    listed = plain(client.chat.completions.list(container="pirates"))
+    return {
+        "container": made["container"],
+        "answer": made["choices"][0]["message"]["content"],
+        "told": plain(
+            client.chat.completions.create(
+                model="simulator/chat",
+                messages=[{"role": "system", "content": "Be a pirate."}, {"role": "user", "content": "Hello"}],
+            )
+        )["choices"][0]["message"]["content"],
+        "made": [made["id"]],
+        "listed": [chat["id"] for chat in listed["data"]],
+        "total": listed["total"],
+        "labels": [container["label"] for container in plain(client.containers.list())["data"]],
+        "deleted": plain(client.containers.delete("pirates"))["deleted"],
+    }
+
+
 events = list(ask("What is a concordat?", stream=True))
 try:
     maniac.Maniac(api_key="wrong", base_url=base_url, max_retries=0).models.list()
@@ -44,6 +67,7 @@ print(
             "events": events,
             "streamed": "".join(content(event) for event in events if event.strip() != "[DONE]"),
             "wrong_key": wrong_key,
+            "pirates": chats_of_a_container(),
         }
     )
 )

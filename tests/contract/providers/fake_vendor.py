@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -107,11 +107,11 @@ class FakeVendor:
         lines = {"content-type": reply.content_type, "transfer-encoding": "chunked", **reply.headers}
         writer.write(f"HTTP/1.1 {reply.status} Said\r\n".encode())
         writer.write("".join(f"{name}: {value}\r\n" for name, value in lines.items()).encode() + b"\r\n")
-        for portion in reply.portions:
-            writer.write(f"{len(portion):x}\r\n".encode() + portion + b"\r\n")
-            await writer.drain()
-            if not self.released.is_set():
-                await asyncio.to_thread(self.released.wait)
+        try:
+            await self._write(reply.portions, writer)
+        except ConnectionError:
+            self.gone.set()
+            raise
         if reply.after == "stall":
             return await self._stall(reader)
         if reply.after == "cut":
@@ -119,6 +119,13 @@ class FakeVendor:
         writer.write(b"0\r\n\r\n")
         await writer.drain()
         return True
+
+    async def _write(self, portions: Sequence[bytes], writer: asyncio.StreamWriter) -> None:
+        for portion in portions:
+            writer.write(f"{len(portion):x}\r\n".encode() + portion + b"\r\n")
+            await writer.drain()
+            if not self.released.is_set():
+                await asyncio.to_thread(self.released.wait)
 
     async def _stall(self, reader: asyncio.StreamReader) -> bool:
         """Until the client goes."""

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from handlers.core import trials
+from handlers.core.asks import ChatAsk
 from handlers.core.breakers import Breakers, Rule
 from handlers.core.call import Call
 from handlers.core.catalog import Deployment
@@ -18,13 +19,14 @@ from handlers.core.trials import Hedge
 from providers import errors
 from tests.unit.core.conftest import Clock
 from tests.unit.core.vendors import Vendor
-from tests.unit.handlers.bench import FULL, make_call, make_services
+from tests.unit.handlers.bench import FULL, make_call, make_services, said
 
+ASK = ChatAsk(models=(FULL.id,), messages=said("hi"))
 DOWN = errors.Unavailable("down")
 FIRST, SECOND = (
-    Attempt(FULL, place, Vendor(place.vendor), number) for number, place in enumerate(FULL.deployments)
+    Attempt(ASK, FULL, place, Vendor(place.vendor), number) for number, place in enumerate(FULL.deployments)
 )  # fmt: skip
-SIMULATED = Attempt(FULL, Deployment("simulator", "chat"), Vendor("simulator"), 0)
+SIMULATED = Attempt(ASK, FULL, Deployment("simulator", "chat"), Vendor("simulator"), 0)
 
 
 @dataclass

@@ -32,6 +32,7 @@ from providers.inference.interface import Inference
 from providers.inference.simulator import Simulator
 from providers.outbound import Outbound
 from storage.ledger_record import Record
+from storage.repositories.containers import Container
 from storage.repositories.models import RegisteredModel
 from storage.repositories.provider_credentials import ProviderCredential
 from storage.repositories.region_keys import RegionKey
@@ -149,6 +150,19 @@ def signer(clock: Callable[[], float] = lambda: NOW) -> Signer:
     return Signer(KeyRack(), Seal(lambda: "s" * 32), clock)
 
 
+class NoContainers:
+    """Of a project that has none."""
+
+    async def find(self, project_id: str, label: str) -> None:
+        return None
+
+    async def get(self, project_id: str, container_id: str) -> None:
+        return None
+
+    async def list(self, project_id: str) -> Sequence[Container]:
+        return []
+
+
 class Drawer:
     """Provider credentials in memory."""
 
@@ -223,6 +237,9 @@ def make_services(*vendors: Inference, **changes: Any) -> Services:
         "breakers": Breakers(),
         "answer_cache": AnswerCache(AnswersInMemory(2**20, 60, lambda: NOW)),
         "registered_models": Registry(),
+        "containers": NoContainers(),
+        "completions": None,
+        "traces": None,
         "responses": None,
         "quota": Purse(),
         "jobs": None,

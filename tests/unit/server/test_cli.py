@@ -38,7 +38,20 @@ def printed(result: Result) -> Any:
 
 def test_help_is_there_for_every_command(concordat: Concordat) -> None:
     shown = concordat("--help").output
-    for command in "serve worker jobs config status generate check diff keys projects limits credits".split():
+    for command in [
+        "serve",
+        "worker",
+        "jobs",
+        "config",
+        "status",
+        "generate",
+        "check",
+        "diff",
+        "keys",
+        "projects",
+        "limits",
+        "credits",
+    ]:
         assert command in shown
         assert concordat(command, "--help").exit_code == 0
 

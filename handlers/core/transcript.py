@@ -1,0 +1,87 @@
+"""A streamed chat made whole: what its deltas add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from providers.inference.interface import Chunk, Usage
+
+
+def usage_body(usage: Usage) -> dict[str, Any]:
+    """OpenAI's `usage`."""
+    prompt_details = {"cached_tokens": usage.cached_tokens}
+    if usage.cache_write_tokens:
+        prompt_details["cache_creation_input_tokens"] = usage.cache_write_tokens
+    return {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "total_tokens": usage.total_tokens,
+        "prompt_tokens_details": prompt_details,
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+    }
+
+
+def join(chunks: Iterable[Chunk]) -> dict[str, Any]:
+    """OpenAI's `chat.completion` from its `chat.completion.chunk`s, under the id of the first."""
+    head: dict[str, Any] = {}
+    choices: dict[int, dict[str, Any]] = {}
+    for chunk in chunks:
+        head = head or chunk.body
+        for piece in chunk.body.get("choices") or []:
+            index = piece.get("index", 0)
+            choice = choices.setdefault(index, _empty(index))
+            _add_choice(choice, piece)
+    for choice in choices.values():
+        for call in choice["message"].get("tool_calls") or []:
+            del call["index"]
+    return {
+        "id": head.get("id"),
+        "object": "chat.completion",
+        "created": head.get("created"),
+        "model": head.get("model"),
+        "choices": [choices[index] for index in sorted(choices)],
+    }
+
+
+def _empty(index: int) -> dict[str, Any]:
+    message = {"role": "assistant", "content": None, "refusal": None}
+    return {"index": index, "message": message, "logprobs": None, "finish_reason": None}
+
+
+def _add_choice(choice: dict[str, Any], piece: dict[str, Any]) -> None:
+    for name, value in (piece.get("delta") or {}).items():
+        if name == "tool_calls":
+            _add_calls(choice["message"].setdefault("tool_calls", []), value or [])
+        elif name == "role":
+            choice["message"]["role"] = value or "assistant"
+        elif value is not None:
+            choice["message"][name] = _sum(choice["message"].get(name), value)
+    choice["finish_reason"] = piece.get("finish_reason") or choice["finish_reason"]
+    if piece.get("logprobs"):
+        known = choice["logprobs"] = choice["logprobs"] or {}
+        for name, tokens in piece["logprobs"].items():
+            known[name] = _sum(known.get(name), tokens)
+
+
+def _add_calls(calls: list[dict[str, Any]], pieces: list[dict[str, Any]]) -> None:
+    """A piece without an index belongs to the call of its id, or is a new one."""
+    for piece in pieces:
+        index = piece.get("index")
+        same = "index" if index is not None else "id"
+        call = next((known for known in calls if piece.get(same) is not None and known.get(same) == piece[same]), None)
+        if call is None:
+            call = {"index": index, "id": None, "type": "function", "function": {"name": "", "arguments": ""}}
+            calls.append(call)
+        call["id"] = call["id"] or piece.get("id")
+        for name in ("name", "arguments"):
+            call["function"][name] += (piece.get("function") or {}).get(name) or ""
+
+
+def _sum(known: Any, more: Any) -> Any:
+    """Texts and lists go on; anything else is said anew."""
+    if more is None:
+        return known
+    if type(known) is type(more) and isinstance(more, str | list):
+        return known + more
+    return more
