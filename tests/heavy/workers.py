@@ -32,7 +32,7 @@ STARTED = '"worker_started"'
 
 @dataclass
 class Workers:
-    """On one database, which is at the current revision."""
+    """On one database; `upgrade` it first."""
 
     data_dir: Path
     settings: Mapping[str, str]
@@ -122,11 +122,18 @@ class Workers:
 
         return self.ask(listing)
 
+    def upgrade(self) -> None:
+        async def upgraded() -> None:
+            database = Database.open(self.url)
+            await database.upgrade()
+            await database.close()
+
+        asyncio.run(upgraded())
+
     def ask(self, question: Callable[[Jobs], Coroutine[Any, Any, Answer]]) -> Answer:
         async def asked() -> Answer:
             database = Database.open(self.url)
             try:
-                await database.upgrade()
                 return await question(Jobs(database, time.time, str))
             finally:
                 await database.close()

@@ -18,6 +18,8 @@ from server.inspect import apis, operations
 from tests.house.files import ROOT
 
 Concordat = Callable[..., Result]
+SERVING = ("serve", "worker", "config", "status", "generate", "check", "diff", "tables")
+COMMANDS = (*SERVING, "keys", "projects", "limits", "credits", "jobs", "db")
 
 
 @pytest.fixture
@@ -38,20 +40,7 @@ def printed(result: Result) -> Any:
 
 def test_help_is_there_for_every_command(concordat: Concordat) -> None:
     shown = concordat("--help").output
-    for command in [
-        "serve",
-        "worker",
-        "jobs",
-        "config",
-        "status",
-        "generate",
-        "check",
-        "diff",
-        "keys",
-        "projects",
-        "limits",
-        "credits",
-    ]:
+    for command in COMMANDS:
         assert command in shown
         assert concordat(command, "--help").exit_code == 0
 
