@@ -20,7 +20,7 @@ from tests.contract.providers.wires import SCENARIOS
 KEY = "sk-very-secret-key"
 OTHER_SECRET = "organisation-secret"
 NOW = 1_800_000_000.0
-TIMEOUTS = Timeouts(connect_seconds=2, first_byte_seconds=0.3, idle_seconds=0.3)
+TIMEOUTS = Timeouts(connect_seconds=10, first_byte_seconds=2, idle_seconds=2)
 
 Mode = Literal["whole", "stream"]
 

@@ -14,7 +14,7 @@ from providers.errors import BrokenAnswer, ProviderError, TimedOut, Unavailable
 from providers.http import HttpClient, Timeouts
 from tests.contract.providers.fake_vendor import FakeVendor, Reply, json_reply, sse_reply
 
-SOON = Timeouts(connect_seconds=2, first_byte_seconds=0.2, idle_seconds=0.2)
+SOON = Timeouts(connect_seconds=10, first_byte_seconds=1, idle_seconds=1)
 
 
 @pytest.fixture
