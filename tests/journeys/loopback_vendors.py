@@ -12,8 +12,8 @@ from tests.contract.providers import wires
 from tests.contract.providers.fake_vendor import FakeVendor, Reply, sse_reply
 
 IMPATIENT = {
-    "CONCORDAT_FIRST_BYTE_TIMEOUT_SECONDS": "0.4",
-    "CONCORDAT_IDLE_TIMEOUT_SECONDS": "0.4",
+    "CONCORDAT_FIRST_BYTE_TIMEOUT_SECONDS": "1.5",
+    "CONCORDAT_IDLE_TIMEOUT_SECONDS": "1.5",
     "CONCORDAT_RETRIES": "0",
     "CONCORDAT_BREAKER_FAILURES": "0",
 }
