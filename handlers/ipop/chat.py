@@ -13,6 +13,7 @@ from handlers.core.own_keys import describe
 from handlers.core.regions import RegionWish
 from handlers.core.routing import Attempt
 from handlers.ipop import wishes
+from handlers.ipop.metadata import answered
 from handlers.wire import openai_chat
 from handlers.wire.openai_chat import Style
 from handlers.wire.reply import EventStream, Reply
@@ -88,16 +89,10 @@ def _options(data: Mapping[str, Any], wishes: Mapping[str, Any]) -> dict[str, An
     return options
 
 
-def _ipop(metadata: Mapping[str, Any], ask: ChatAsk, answered: chat.Answer | chat.Stream, call: Call) -> dict[str, Any]:
+def _ipop(metadata: Mapping[str, Any], ask: ChatAsk, answer: chat.Answer | chat.Stream, call: Call) -> dict[str, Any]:
     """How the request was answered. Its way is left out for `include_route_metadata: false`."""
-    attempt, meter = answered.attempt, answered.meter
-    elapsed = call.services.clock() - call.record.started_at
-    account: dict[str, Any] = {
-        "request_id": call.request_id,
-        "latency_ms": max(0, int(elapsed * 1000)),
-        "cost_usd": meter.cost_micros / 1_000_000,
-        "cache_hit": meter.cached,
-    }
+    attempt, meter = answer.attempt, answer.meter
+    account = answered(call, meter.cost_micros) | {"cache_hit": meter.cached}
     if metadata.get("include_route_metadata") is False:
         return account
     account |= {
