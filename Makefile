@@ -22,6 +22,7 @@ define install
 	$(PYTHON) -m uv pip install --quiet --python $(PYTHON) --no-deps --require-hashes --compile-bytecode $(1:%=-r %) \
 		|| $(PYTHON) -m pip install --quiet --no-deps --require-hashes $(1:%=-r %)
 	$(PYTHON) -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(PYTHON) -m compileall -q $(ROOMS) tests
 	touch $@
 endef
 
