@@ -102,6 +102,7 @@ async def _recall_or_stream(attempts: list[Attempt], call: Call) -> Stream:
 
 
 async def _complete(attempts: list[Attempt], call: Call) -> Answer:
+    attempts = await metering.keep_affordable(attempts, call)
     attempts = await metering.keep_budget(attempts, attempts[0])
     first = attempts[0]
     meter = await metering.admit(first.ask, first, call)
@@ -116,6 +117,7 @@ async def _complete(attempts: list[Attempt], call: Call) -> Answer:
 
 
 async def _stream(attempts: list[Attempt], call: Call) -> Stream:
+    attempts = await metering.keep_affordable(attempts, call)
     attempts = await metering.keep_budget(attempts, attempts[0])
     meter = await metering.admit(attempts[0].ask, attempts[0], call)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import orjson
 
@@ -38,10 +38,13 @@ class Served(Protocol):
     def deployment(self) -> Deployment: ...
 
     @property
-    def own(self) -> OwnKey | None: ...
+    def own(self) -> OwnKey[Any] | None: ...
 
     @property
     def route(self) -> Route | None: ...
+
+
+Place = TypeVar("Place", bound=Served)
 
 
 class Meter:
@@ -139,17 +142,31 @@ class Tally:
 
 
 async def admit(ask: AnyAsk, attempt: Attempt, call: Call) -> Meter:
-    """Raises `RateLimited`, `PaymentRequired`, or `Invalid` for a prompt that the model cannot hold."""
+    """Raises `RateLimited`, `PaymentRequired`, or `Invalid` for a prompt that the model, or a limit, cannot hold."""
     estimate = _estimate_prompt(ask)
     context = attempt.model.context_tokens
     if context and estimate > context and await count_prompts(ask) > context:
         message = f"the prompt does not fit into the {context} tokens of {attempt.model.id}"
         raise Invalid(message, code="context_length_exceeded", param="messages")
     answer = ask.max_tokens or estimate + ANSWER_TOKENS
+    return await admit_tokens(attempt, estimate + answer * ask.choices, call, price_tier(ask))
+
+
+async def admit_tokens(attempt: Served, estimate: int, call: Call, tier: str = "standard") -> Meter:
+    """`estimate` is of prompt and answer. What a key of the caller's own answers costs nothing here. Raises as
+    `admit`."""
     if attempt.own is not None and attempt.own.credential is not None:
         await call.services.credentials.note_use(attempt.own.credential)
-    admission = await call.services.quota.admit(call.caller, estimate + answer * ask.choices)
-    return Meter(call, admission, price_tier(ask))
+    admission = await call.services.quota.admit(call.caller, estimate, free=attempt.own is not None)
+    return Meter(call, admission, tier)
+
+
+async def keep_affordable(attempts: list[Place], call: Call) -> list[Place]:
+    """Without money to spend, only those that cost nothing here, if there are any."""
+    free = [attempt for attempt in attempts if attempt.own is not None]
+    if not free or len(free) == len(attempts) or await call.services.quota.is_solvent(call.caller):
+        return attempts
+    return free
 
 
 def price_tier(ask: AnyAsk) -> str:
@@ -160,9 +177,9 @@ def price_tier(ask: AnyAsk) -> str:
     return tier if tier in ("priority", "flex") else "standard"
 
 
-async def admit_hit(call: Call) -> Meter:
+async def admit_hit(attempt: Served, call: Call) -> Meter:
     """For an answer that takes no vendor: it counts as one request of no tokens. The meter is settled."""
-    admission = await call.services.quota.admit(call.caller, 0)
+    admission = await call.services.quota.admit(call.caller, 0, free=attempt.own is not None)
     meter = Meter(call, admission, "standard")
     await meter.settle()
     return meter

@@ -17,15 +17,21 @@ from dataclasses import dataclass
 from typing import Literal
 
 from handlers.core.call import Caller
-from handlers.core.errors import PaymentRequired, RateLimited
+from handlers.core.errors import CoreError, Forbidden, Invalid, PaymentRequired, RateLimited
 from storage.database import Database
 from storage.errors import StorageUnavailable
 from storage.repositories.credits import Credits
 from storage.repositories.limits import Limit, Limits, Window
 from storage.watch import Watch
 
-Metric = Literal["requests_per_minute", "tokens_per_minute", "tokens_per_day"]
-LENGTHS_SECONDS: dict[Metric, int] = {"requests_per_minute": 60, "tokens_per_minute": 60, "tokens_per_day": 86_400}
+Metric = Literal["requests_per_minute", "requests_per_day", "tokens_per_minute", "tokens_per_day"]
+LENGTHS_SECONDS: dict[Metric, int] = {
+    "requests_per_minute": 60,
+    "requests_per_day": 86_400,
+    "tokens_per_minute": 60,
+    "tokens_per_day": 86_400,
+}
+COUNTS_REQUESTS = frozenset({"requests_per_minute", "requests_per_day"})
 
 REFRESH_SECONDS = 1.0
 LEASED_SHARE = 100
@@ -152,29 +158,35 @@ class Quota:
         self._buckets: dict[tuple[str, Metric], Bucket] = {}
         self._balances: dict[str, int] = {}
 
-    async def admit(self, caller: Caller, tokens_estimate: int = 0) -> Reservation:
+    async def admit(self, caller: Caller, tokens_estimate: int = 0, *, free: bool = False) -> Reservation:
         """`tokens_estimate` is what the request will use at most, prompt and answer; hand the reservation to `settle`.
+        One that is `free` needs no credits.
 
-        Raises `RateLimited`, `PaymentRequired` and `StorageUnavailable`.
+        Raises `RateLimited`, `Invalid` or `Forbidden` for what no waiting helps, `PaymentRequired` and
+        `StorageUnavailable`.
         """
         plan = await self._plan(caller)
-        if plan.prepaid and self._balances.get(caller.project_id, 0) <= 0:
+        if not free and not self._has_credits(plan, caller):
             raise PaymentRequired("the project's prepaid credits are used up", code="insufficient_credits")
         if not plan.buckets:
             return Reservation(caller.project_id)
         taken: list[tuple[Bucket, Window, int]] = []
         try:
             for bucket in plan.buckets:
-                amount = 1 if bucket.metric == "requests_per_minute" else tokens_estimate
+                amount = 1 if bucket.metric in COUNTS_REQUESTS else tokens_estimate
                 window = await bucket.take(amount, self._clock())
                 if window is None:
-                    raise self._refusal(bucket, amount)
+                    raise _refusal(bucket, amount, self._clock())
                 taken.append((bucket, window, amount))
         except BaseException:
             for bucket, window, amount in taken:
                 await bucket.correct(window, amount)
             raise
         return Reservation(caller.project_id, tokens_estimate, tuple(taken))
+
+    async def is_solvent(self, caller: Caller) -> bool:
+        """Raises `StorageUnavailable`."""
+        return self._has_credits(await self._plan(caller), caller)
 
     async def settle(self, reservation: Reservation, tokens: int, cost_micros: int = 0) -> None:
         """What the request really used; a request that failed at the vendor settles with 0 and still counts as one.
@@ -185,7 +197,7 @@ class Quota:
             self._balances[reservation.project_id] -= cost_micros
         if tokens != reservation.tokens:
             for bucket, window, amount in reservation.taken:
-                if bucket.metric != "requests_per_minute":
+                if bucket.metric not in COUNTS_REQUESTS:
                     await bucket.correct(window, amount - tokens)
 
     async def refresh(self) -> None:
@@ -245,22 +257,26 @@ class Quota:
             self._balances.clear()
         return self._generation
 
-    def _refusal(self, bucket: Bucket, amount: int) -> RateLimited:
-        limit = f"the limit of {bucket.ceiling} {bucket.metric.replace('_', ' ')}"
-        if amount > bucket.ceiling > 0:
-            message = f"this request may use {amount} tokens, more than {limit}"
-        else:
-            message = f"{limit} is reached"
-        now = self._clock()
-        return RateLimited(message, retry_after_seconds=bucket.seconds_left(now), headers=_headers(bucket, now))
+    def _has_credits(self, plan: Plan, caller: Caller) -> bool:
+        return not plan.prepaid or self._balances.get(caller.project_id, 0) > 0
+
+
+def _refusal(bucket: Bucket, amount: int, now: float) -> CoreError:
+    """A client that waits and asks again is to be told to only where that can help."""
+    limit = f"the limit of {bucket.ceiling} {bucket.metric.replace('_', ' ')}"
+    if not bucket.ceiling:
+        return Forbidden(f"{limit} allows nothing", code="limit_is_zero")
+    if amount > bucket.ceiling:
+        message = f"this request may use {amount} tokens, prompt and answer, which is more than {limit} will ever allow"
+        return Invalid(message, code="request_exceeds_token_limit")
+    seconds = bucket.seconds_left(now)
+    return RateLimited(f"{limit} is reached", retry_after_seconds=seconds, headers=_headers(bucket, now))
 
 
 def _headers(bucket: Bucket, now: float) -> dict[str, str]:
-    """A limit on requests, of which none is left, as clients know it (maniac.json: the responses 429)."""
-    if bucket.metric != "requests_per_minute":
-        return {}
-    return {
-        "X-RateLimit-Limit": str(bucket.ceiling),
-        "X-RateLimit-Remaining": "0",
-        "X-RateLimit-Reset": str(int(now) + bucket.seconds_left(now)),
-    }
+    """Clients know `Limit` and `Remaining` as numbers of requests, of which none is left; `Reset` holds for every
+    limit (maniac.json: the responses 429)."""
+    headers = {"X-RateLimit-Reset": str(int(now) + bucket.seconds_left(now))}
+    if bucket.metric in COUNTS_REQUESTS:
+        headers |= {"X-RateLimit-Limit": str(bucket.ceiling), "X-RateLimit-Remaining": "0"}
+    return headers

@@ -23,6 +23,7 @@ def set_(
     project: Project = "default",
     key: Key = None,
     requests_per_minute: Number = None,
+    requests_per_day: Number = None,
     tokens_per_minute: Number = None,
     tokens_per_day: Number = None,
     as_json: AsJson = False,
@@ -32,6 +33,7 @@ def set_(
 
     given = {
         "requests_per_minute": requests_per_minute,
+        "requests_per_day": requests_per_day,
         "tokens_per_minute": tokens_per_minute,
         "tokens_per_day": tokens_per_day,
     }

@@ -21,6 +21,7 @@ class Limit:
     subject_id: str
     project_id: str
     requests_per_minute: int | None = None
+    requests_per_day: int | None = None
     tokens_per_minute: int | None = None
     tokens_per_day: int | None = None
 

@@ -55,6 +55,7 @@ class Rates:
     """None limits nothing."""
 
     requests_per_minute: int | None = None
+    requests_per_day: int | None = None
     tokens_per_minute: int | None = None
     tokens_per_day: int | None = None
 

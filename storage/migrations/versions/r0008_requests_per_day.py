@@ -1,0 +1,11 @@
+"""A limit on the requests of a day."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0008"
+down_revision = "0005"
+
+
+def upgrade() -> None:
+    op.add_column("limits", sa.Column("requests_per_day", sa.BigInteger(), nullable=True))
