@@ -9,7 +9,7 @@ from handlers.core.catalog import Capability, Model
 from handlers.core.errors import Invalid, NotFound
 from handlers.core.messages import check_messages, content_parts
 from handlers.core.options import check_options
-from handlers.core.structured import check_schema
+from handlers.core.structured import terms_of
 
 
 def check(ask: AnyAsk, model: Model) -> None:
@@ -23,7 +23,7 @@ def check(ask: AnyAsk, model: Model) -> None:
         _check_schema(ask)
         if "json_schema" not in model.capabilities:
             raise _lacks(model, "json_schema", "response_format")
-        check_schema(ask)
+    terms_of(ask)
 
 
 def _check_chat(ask: ChatAsk, model: Model) -> None:

@@ -18,6 +18,7 @@ from handlers.core.call import Call
 from handlers.core.errors import Invalid
 from handlers.core.metering import Meter, Tally
 from handlers.core.routing import Attempt
+from handlers.core.structured import Terms
 from handlers.core.trials import Hedge
 from providers.errors import BrokenAnswer, ProviderError
 from providers.inference.interface import ChatRequest, Chunk, Completion, Usage
@@ -59,8 +60,9 @@ async def complete(ask: AnyAsk, call: Call) -> Answer:
 
 
 async def stream(ask: AnyAsk, call: Call) -> Stream:
-    """Raises as `complete` does, up to the first chunk; `chunks` raises `CoreError` when the vendor fails later. What a
-    strict schema demands of the answer is left to the vendor: what was sent cannot be taken back."""
+    """Raises as `complete` does, up to the first chunk; `chunks` raises `CoreError` when the vendor fails later, or
+    instead of the chunk that would end an answer which does not fit its strict schema: what was sent cannot be taken
+    back, and holding it back would leave nothing of the stream."""
     call.record.streamed = True
     opened = await _recall_or_stream(await routing.plan(ask, call), call)
     if isinstance(ask, ChatAsk) and ask.store:
@@ -131,8 +133,9 @@ async def _stream(attempts: list[Attempt], call: Call) -> Stream:
 async def _answer(number: int, attempts: list[Attempt], meter: Meter) -> tuple[Attempt, dict[str, Any]]:
     """One answer, that fits the strict schema if one was given: the model gets a second chance."""
     attempt, body = await _ask_each(number, attempts, meter)
-    fault = structured.find_fault(attempt.ask, body)
-    if fault is None:
+    terms = structured.terms_of(attempt.ask)
+    fault = terms.find_fault(body) if terms else None
+    if terms is None or fault is None:
         return attempt, body
     again = [
         replace(one, ask=structured.ask_again(one.ask, body, fault)) for one in attempts if isinstance(one.ask, ChatAsk)
@@ -142,7 +145,7 @@ async def _answer(number: int, attempts: list[Attempt], meter: Meter) -> tuple[A
     except Invalid:
         raise structured.mismatch(fault) from None
     attempt, body = await _ask_each(number, again, meter)
-    if fault := structured.find_fault(attempt.ask, body):
+    if fault := terms.find_fault(body):
         raise structured.mismatch(fault)
     return attempt, body
 
@@ -235,7 +238,7 @@ async def _store(stream: Stream, ask: ChatAsk, call: Call) -> AsyncIterator[Chun
 
 async def _drain(opened: _Opened, meter: Meter) -> AsyncGenerator[Chunk, None]:
     """One vendor's stream without its usage, which is charged at the end, however that comes about."""
-    sent, tally = _Sent(), Tally(meter, opened.attempt, opened.request)
+    sent, tally = _Sent(structured.terms_of(opened.attempt.ask)), Tally(meter, opened.attempt, opened.request)
     try:
         async with aclosing(opened.rest) as rest:
             if first := sent.take(opened.first):
@@ -245,6 +248,8 @@ async def _drain(opened: _Opened, meter: Meter) -> AsyncGenerator[Chunk, None]:
                 await tally.look(sent.chunks)
                 if kept:
                     yield kept
+        if sent.fault is not None:
+            raise structured.mismatch(sent.fault)
     except ProviderError as error:
         if trials.is_failure(error):
             meter.call.services.breakers.fail(opened.attempt.deployment)
@@ -255,21 +260,31 @@ async def _drain(opened: _Opened, meter: Meter) -> AsyncGenerator[Chunk, None]:
 
 
 class _Sent:
-    """The chunks of a stream that went out, and the usage that came with them."""
+    """The chunks of a stream, and the usage that came with them. From the first `fault` on none goes out; they are
+    read to their end for the usage."""
 
-    def __init__(self) -> None:
+    def __init__(self, terms: Terms | None) -> None:
         self.chunks: list[Chunk] = []
         self.usage: Usage | None = None
+        self.fault: str | None = None
+        self._terms = terms
 
     def take(self, chunk: Chunk) -> Chunk | None:
-        """The chunk without its usage; None when it held nothing else."""
+        """The chunk without its usage; None when there is nothing to send."""
         if chunk.usage:
             self.usage = chunk.usage
             if not chunk.body.get("choices"):
                 return None
             chunk = Chunk(body={key: value for key, value in chunk.body.items() if key != "usage"})
         self.chunks.append(chunk)
-        return chunk
+        if (
+            self._terms is not None
+            and self.fault is None
+            and b'"finish_reason"' in chunk.raw
+            and _finish_reason(chunk.body)
+        ):
+            self.fault = self._terms.find_fault(transcript.join(self.chunks))
+        return chunk if self.fault is None else None
 
     @property
     def finish_reason(self) -> str | None:

@@ -22,7 +22,7 @@ from handlers.core.services import Services, Traits
 from handlers.ipop import embeddings as ipop
 from handlers.llama_stack import inference as llama_stack
 from handlers.llama_stack_deprecated import inference as deprecated
-from providers.embeddings.interface import Embeddings, EmbeddingsRequest
+from providers.embeddings.interface import Embedder, Embeddings, EmbeddingsRequest
 from providers.embeddings.limited import LimitedByModel
 from providers.errors import BrokenAnswer, ProviderError, Refused, Throttled
 from providers.errors import Unavailable as VendorUnavailable
@@ -76,7 +76,7 @@ class Vendor:
     async def close(self) -> None: ...
 
 
-def serving(*vendors: Vendor, **changes: Any) -> Services:
+def serving(*vendors: Embedder, **changes: Any) -> Services:
     """The first deployment comes first: `random` is the same for both."""
     made: dict[str, Any] = {
         "catalog": CatalogHolder(Catalog([MODEL, FULL, EMBEDDER])),
@@ -163,14 +163,15 @@ async def test_a_vendor_that_keeps_failing_is_left_alone(dialect: Dialect) -> No
 
 @each
 async def test_who_comes_when_the_queue_is_full_is_told_to_come_back(dialect: Dialect) -> None:
-    vendor = Vendor(held=asyncio.Event())
+    held = asyncio.Event()
+    vendor = Vendor(held=held)
     services = serving(LimitedByModel(vendor, running=1, waiting=0))
     async with asyncio.TaskGroup() as group:
         first = group.create_task(dialect.ask(make_call(dialect.api, services)))
         await vendor.begun.wait()
         with pytest.raises(Unavailable) as refused:
             await dialect.ask(make_call(dialect.api, services))
-        vendor.held.set()
+        held.set()
     assert vectors_of(first.result())
     assert (refused.value.code, refused.value.headers) == ("capacity_unavailable", {"Retry-After": "1"})
 
@@ -191,9 +192,10 @@ async def test_a_projects_own_key_goes_first_and_costs_nothing_here(dialect: Dia
     content = await dialect.ask(call)
     assert (len(hosted.seen), len(own.seen)) == (0, 1)
     assert (call.record.prompt_tokens, call.record.cost_micros, purse.settled) == (12, 0, [(12, 0)])
-    assert call.record.metadata["provider_key"]["source"] == "byok"
+    told = (call.record.metadata or {})["provider_key"]
+    assert told["source"] == "byok"
     if dialect is IPOP:
-        assert content["ipop"]["provider_key"] == call.record.metadata["provider_key"]
+        assert content["ipop"]["provider_key"] == told
 
 
 @each
