@@ -15,6 +15,7 @@ from handlers.core.services import Traits
 from providers.embeddings import limited as embeddings_limited
 from providers.embeddings.interface import Embedder
 from providers.embeddings.openai_compatible import OpenAICompatible as Embeddings
+from providers.fetch import Fetcher
 from providers.http import HttpClient, Timeouts
 from providers.inference.interface import Inference
 from providers.inference.limited import Limited, LimitedByModel
@@ -25,9 +26,13 @@ from server import catalog
 from server.config import Settings, is_loopback
 from server.embedders import Embedders
 
+FETCH_TIMEOUTS = Timeouts(connect_seconds=5.0, first_byte_seconds=10.0, idle_seconds=10.0)
+"""For what stands at addresses that callers choose."""
+
 
 class Vendors(Mapping[str, Inference]):
-    """Inference by the vendor's name, and beside it `embeddings`. `embedded` are vendors that need no address."""
+    """Inference by the vendor's name, and beside it `embeddings`, and `fetcher` for what callers name. `embedded` are
+    vendors that need no address."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -37,7 +42,10 @@ class Vendors(Mapping[str, Inference]):
             idle_seconds=settings.idle_timeout_seconds,
         )
         self._http = HttpClient(timeouts)
-        self._outward = HttpClient(timeouts, outbound=Outbound(settings.allow_private_outbound))
+        outbound = Outbound(settings.allow_private_outbound)
+        self._outward = HttpClient(timeouts, outbound=outbound)
+        self._fetching = HttpClient(FETCH_TIMEOUTS, outbound=outbound)
+        self.fetcher = Fetcher(self._fetching)
         self.embeddings = Embedders(self._http, settings)
         self._rows: Mapping[str, catalog.VendorRow] = {}
         self._made: dict[str, tuple[catalog.Vendor, Inference]] = {}
@@ -121,6 +129,7 @@ class Vendors(Mapping[str, Inference]):
         await self.embeddings.close()
         await self._http.close()
         await self._outward.close()
+        await self._fetching.close()
 
     def __getitem__(self, name: str) -> Inference:
         return self._made[name][1]

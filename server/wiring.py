@@ -204,6 +204,7 @@ def _services(settings: Settings, stores: Stores, documents: Mapping[str, Docume
         routes={api: _routes(api) for api in documents},
         base_paths=_prefixes(settings),
         addresses=Outbound(settings.allow_private_outbound),
+        fetcher=models.vendors.fetcher,
         credentials=Book(ProviderCredentials(stores.database), seal, models.vendors, time.time),
         regions=_regions(settings, stores, seal, models.vendors),
         traits=models.vendors.traits_of,

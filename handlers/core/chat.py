@@ -17,6 +17,7 @@ from handlers.core.asks import AnyAsk, ChatAsk, Request
 from handlers.core.call import Call
 from handlers.core.errors import Invalid
 from handlers.core.metering import Meter, Tally
+from handlers.core.pictures import bring_pictures
 from handlers.core.routing import Attempt
 from handlers.core.structured import Terms
 from handlers.core.trials import Hedge
@@ -163,7 +164,7 @@ async def _ask_each(number: int, attempts: list[Attempt], meter: Meter) -> tuple
 
 async def _ask_whole(number: int, meter: Meter, attempt: Attempt) -> Completion:
     meter.begin(attempt)
-    request = attempt.ask.request(number, attempt.deployment.model)
+    request = await bring_pictures(attempt.ask.request(number, attempt.deployment.model), attempt, meter.call)
     if isinstance(request, ChatRequest):
         completion = await attempt.inference.chat(request)
     else:
@@ -183,7 +184,8 @@ class _Opened:
 async def _open(number: int, attempts: list[Attempt], meter: Meter) -> _Opened:
     async def act(attempt: Attempt) -> _Opened:
         meter.begin(attempt)
-        request = attempt.ask.request(number, attempt.deployment.model)
+        asked = attempt.ask.request(number, attempt.deployment.model)
+        request = await bring_pictures(asked, attempt, meter.call)
         if isinstance(request, ChatRequest):
             chunks = attempt.inference.stream_chat(request)
         else:
@@ -192,7 +194,7 @@ async def _open(number: int, attempts: list[Attempt], meter: Meter) -> _Opened:
         if first is None:
             raise BrokenAnswer(f"{attempt.deployment.vendor} sent an empty stream")
         meter.note_first_byte()
-        return _Opened(attempt, request, first, cast(AsyncGenerator[Chunk, None], chunks))
+        return _Opened(attempt, asked, first, cast(AsyncGenerator[Chunk, None], chunks))
 
     attempt, opened = await trials.try_each(attempts, act, meter.call, _hedge(attempts, _close))
     meter.begin(attempt)

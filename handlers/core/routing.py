@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from handlers.core import capabilities, regions
-from handlers.core.asks import AnyAsk, ChatAsk
+from handlers.core.asks import AnyAsk
 from handlers.core.call import Call
 from handlers.core.catalog import Deployment, Model
 from handlers.core.container_routes import Route
@@ -22,9 +22,9 @@ from handlers.core.errors import (
     Unavailable,
     UpstreamFailed,
 )
-from handlers.core.messages import content_parts
 from handlers.core.models import Offer, find_model, may_use
 from handlers.core.own_keys import OwnKey, OwnKeys, find_own_keys
+from handlers.core.pictures import check_pictures
 from handlers.core.places import find_places, keep_region, locate
 from handlers.core.services import SIMULATOR
 from providers import errors as provider_errors
@@ -101,20 +101,6 @@ async def plan(ask: AnyAsk, call: Call) -> list[Attempt]:
     if not ask.steering.fallback:
         del attempts[1:]
     return [replace(attempt, number=number) for number, attempt in enumerate(attempts)]
-
-
-async def check_pictures(ask: AnyAsk, call: Call) -> None:
-    """A vendor may stand in our own network and would fetch what it is told to. Raises `Invalid`."""
-    if not isinstance(ask, ChatAsk):
-        return
-    for part in content_parts(ask.messages):
-        image = part.get("image_url")
-        url = image["url"] if isinstance(image, dict) and isinstance(image.get("url"), str) else ""
-        if url and not url.startswith("data:"):
-            try:
-                await call.services.addresses.look(url)
-            except provider_errors.Refused as error:
-                raise Invalid(error.message, code=error.code, param="messages") from error
 
 
 class Asked(Protocol):

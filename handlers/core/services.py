@@ -84,6 +84,25 @@ class Addresses(Protocol):
     async def look(self, url: str) -> None: ...
 
 
+class Page(Protocol):
+    """What stands at an address; names of headers are in lower case."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+
+    @property
+    def body(self) -> bytes: ...
+
+
+class Fetcher(Protocol):
+    """Reads what stands at an address that a caller chose, under the same rules. Raises `providers.errors`."""
+
+    async def get(self, url: str, largest_bytes: int) -> Page: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """`inference` holds every vendor that has a key (and the simulator, outside production or when asked for) by its
@@ -122,6 +141,7 @@ class Services:
     routes: Mapping[str, Sequence[Route]]
     base_paths: Mapping[str, str]
     addresses: Addresses
+    fetcher: Fetcher
     credentials: Book
     regions: Regions
     traits: Callable[[str], Traits]

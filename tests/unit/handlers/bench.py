@@ -30,6 +30,8 @@ from handlers.core.sealing import Seal
 from handlers.core.services import Route, Services, Traits
 from handlers.wire.reply import EventStream, Last, Reply
 from providers.embeddings.local import Local
+from providers.errors import BrokenAnswer, Unavailable
+from providers.fetch import Fetched
 from providers.inference.interface import Inference
 from providers.inference.simulator import Simulator
 from providers.outbound import Outbound
@@ -243,6 +245,22 @@ class Purse:
         self.settled.append((tokens, cost_micros))
 
 
+@dataclass
+class Pages:
+    """What stands at addresses; elsewhere there is nothing. `asked` are the addresses and how much of each is read."""
+
+    known: Mapping[str, Fetched] = field(default_factory=dict)
+    asked: list[tuple[str, int]] = field(default_factory=list)
+
+    async def get(self, url: str, largest_bytes: int) -> Fetched:
+        self.asked.append((url, largest_bytes))
+        if url not in self.known:
+            raise Unavailable("the host cannot be found")
+        if len(self.known[url].body) > largest_bytes:
+            raise BrokenAnswer("the provider's answer is too large")
+        return self.known[url]
+
+
 def make_services(*vendors: Inference, **changes: Any) -> Services:
     """The `local` profile with the simulator, plus the vendors given."""
     counter = itertools.count()
@@ -275,6 +293,7 @@ def make_services(*vendors: Inference, **changes: Any) -> Services:
         },
         "base_paths": {"ipop": "/ipop/v1"},
         "addresses": Outbound(resolve=resolves_to("8.8.8.8")),
+        "fetcher": Pages(),
         "traits": TRAITS.__getitem__,
         "regions": Regions("here", REGIONS.get, signer(), Shelf()),
         "credentials": Book(Drawer(), Seal(lambda: "s" * 32), KeyedBy(), lambda: NOW),
