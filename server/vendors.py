@@ -92,7 +92,7 @@ class Vendors(Mapping[str, Inference]):
 
     def _keyed(self, row: catalog.VendorRow, key: str, base_url: str | None) -> tuple[Vendor, HttpClient]:
         address = base_url or self._address(row)
-        who = Vendor(row.name, address, key, row.headers if base_url is None else {})
+        who = Vendor(row.name, address, key, row.headers if base_url is None else {}, row.grammar)
         return who, self._http if base_url is None else self._outward
 
     def _slots_of(self, who: Vendor) -> Slots:
@@ -152,7 +152,7 @@ class Vendors(Mapping[str, Inference]):
 
     def _client(self, vendor: catalog.Vendor) -> Inference:
         key = vendor.key.get_secret_value() if vendor.key else None
-        who = Vendor(vendor.row.name, vendor.base_url or "", key, vendor.row.headers)
+        who = Vendor(vendor.row.name, vendor.base_url or "", key, vendor.row.headers, vendor.row.grammar)
         return _speak(vendor.row, who, self._http)
 
 

@@ -24,6 +24,7 @@ Capability = Literal[
     "streaming",
     "code",
     "embeddings",
+    "grammar",
 ]
 
 

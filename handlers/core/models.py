@@ -16,7 +16,7 @@ from storage.repositories.models import RegisteredModel
 
 LARGEST_SIZE = 2**31
 _ANY_CHAT: frozenset[Capability] = frozenset(
-    {"chat", "completion", "tools", "parallel_tools", "json_schema", "vision", "reasoning", "streaming"}
+    {"chat", "completion", "tools", "parallel_tools", "json_schema", "vision", "reasoning", "streaming", "grammar"}
 )
 """What a registered model that the catalog does not know may be asked for: its vendor refuses what it cannot do."""
 

@@ -80,6 +80,7 @@ SIMULATED = replace(
     display_name="Simulator",
     owned_by="concordat",
     created=1_760_000_000,
+    capabilities=FULL.capabilities | {"grammar"},
     prices=(),
     deployments=(Deployment("simulator", "chat"),),
     tier="catalog",
