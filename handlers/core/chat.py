@@ -106,7 +106,7 @@ async def _recall_or_stream(attempts: list[Attempt], call: Call) -> Stream:
 
 async def _complete(attempts: list[Attempt], call: Call) -> Answer:
     attempts = await metering.keep_affordable(attempts, call)
-    attempts = await metering.keep_budget(attempts, attempts[0])
+    attempts = await metering.keep_budget(attempts)
     first = attempts[0]
     meter = await metering.admit(first.ask, first, call)
     bodies: list[tuple[dict[str, Any], int]] = []
@@ -121,7 +121,7 @@ async def _complete(attempts: list[Attempt], call: Call) -> Answer:
 
 async def _stream(attempts: list[Attempt], call: Call) -> Stream:
     attempts = await metering.keep_affordable(attempts, call)
-    attempts = await metering.keep_budget(attempts, attempts[0])
+    attempts = await metering.keep_budget(attempts)
     meter = await metering.admit(attempts[0].ask, attempts[0], call)
     try:
         opened = await _open(0, attempts, meter)
@@ -142,7 +142,7 @@ async def _answer(number: int, attempts: list[Attempt], meter: Meter) -> tuple[A
         replace(one, ask=structured.ask_again(one.ask, body, fault)) for one in attempts if isinstance(one.ask, ChatAsk)
     ]
     try:
-        again = await metering.keep_budget(again, attempt, meter.cost_micros)
+        again = await metering.keep_budget(again, meter.cost_micros)
     except Invalid:
         raise structured.mismatch(fault) from None
     attempt, body = await _ask_each(number, again, meter)
@@ -158,6 +158,7 @@ async def _ask_each(number: int, attempts: list[Attempt], meter: Meter) -> tuple
     usage = completion.usage
     if usage is None:
         usage = await metering.count_whole(attempt.ask.request(number, attempt.deployment.model), completion.body)
+    meter.note_tier(completion.body.get("service_tier"))
     meter.charge(attempt, usage, _finish_reason(completion.body))
     return attempt, completion.body
 
@@ -258,6 +259,7 @@ async def _drain(opened: _Opened, meter: Meter) -> AsyncGenerator[Chunk, None]:
         raise routing.translate(error) from error
     finally:
         usage = sent.usage or await metering.count_sent(opened.request, sent.chunks)
+        meter.note_tier(sent.service_tier)
         meter.charge(opened.attempt, usage, sent.finish_reason)
 
 
@@ -287,6 +289,11 @@ class _Sent:
         ):
             self.fault = self._terms.find_fault(transcript.join(self.chunks))
         return chunk if self.fault is None else None
+
+    @property
+    def service_tier(self) -> object:
+        """As the last chunk has it."""
+        return self.chunks[-1].body.get("service_tier") if self.chunks else None
 
     @property
     def finish_reason(self) -> str | None:

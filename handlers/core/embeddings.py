@@ -85,9 +85,9 @@ async def embed(ask: EmbedAsk, call: Call) -> Embedded:
     """Raises `NotFound`, `Forbidden`, `Invalid`, `Unavailable`, what `quota.admit` says, and what the vendor's error
     is to the caller."""
     attempts = await metering.keep_affordable(await _plan(ask, call), call)
-    if attempts[0].own is None:
-        await _keep_budget(ask, attempts[0])
-    meter = await metering.admit_tokens(attempts[0], _estimate(ask), call)
+    attempts = await _keep_budget(ask, attempts)
+    tier = "batch" if ask.steering.batch else "standard"
+    meter = await metering.admit_tokens(attempts[0], _estimate(ask), call, tier)
     try:
         attempt, answer = await _ask_each(ask, attempts, meter)
         meter.charge(attempt, await _usage(ask, attempt, answer), None)
@@ -168,13 +168,21 @@ async def _usage(ask: EmbedAsk, attempt: Attempt, answer: Embeddings) -> Usage:
     return Usage(counted, 0, counted_by="concordat")
 
 
-async def _keep_budget(ask: EmbedAsk, attempt: Attempt) -> None:
+async def _keep_budget(ask: EmbedAsk, attempts: list[Attempt]) -> list[Attempt]:
+    """Those that cost no more than they may. Raises `Invalid` when there is none."""
     if ask.max_cost_usd is None:
-        return
+        return attempts
+    most = ask.max_cost_usd * 1_000_000
+    kept = [attempt for attempt in attempts if attempt.own or await _cost_micros(ask, attempt) <= most]
+    if not kept:
+        raise Invalid("the request costs more than max_cost_usd", code="max_cost_exceeded", param="max_cost_usd")
+    return kept
+
+
+async def _cost_micros(ask: EmbedAsk, attempt: Attempt) -> Decimal:
     counted = await attempt.embedder.count_tokens(attempt.deployment.model, ask.texts)
     price = pick_price(attempt.model, attempt.deployment.vendor, counted)
-    if price is not None and price.input_usd * counted > ask.max_cost_usd * 1_000_000:
-        raise Invalid("the request costs more than max_cost_usd", code="max_cost_exceeded", param="max_cost_usd")
+    return price.input_usd * counted if price else Decimal(0)
 
 
 def _estimate(ask: EmbedAsk) -> int:

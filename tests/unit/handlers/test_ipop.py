@@ -2,17 +2,15 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from codegen.generated.ipop.routes import ModelsGetParams, ModelsListParams, ReadyGetParams, StatusGetParams
 from handlers.core.call import Call
-from handlers.core.catalog import Catalog, CatalogHolder, Price
+from handlers.core.catalog import Catalog, CatalogHolder
 from handlers.core.errors import Forbidden, Invalid, NotFound, NotImplementedYet, Unavailable
-from handlers.core.latencies import Latencies
-from handlers.core.services import Services, Traits
+from handlers.core.services import Services
 from handlers.ipop.chat import chat_completions_create
 from handlers.ipop.document import openapi_get
 from handlers.ipop.models import models_get, models_list
@@ -23,7 +21,6 @@ from providers.outbound import Outbound
 from tests.unit.core.vendors import Vendor
 from tests.unit.handlers.bench import (
     FULL,
-    NOW,
     always,
     body_of,
     check_answer,
@@ -317,76 +314,6 @@ async def test_without_external_fallback_only_the_first_choice_is_asked() -> Non
     with pytest.raises(Unavailable):
         await ask_with({"disable_external_fallback": True}, first, second)
     assert second.asked == []
-
-
-async def test_cost_first_asks_the_cheapest_deployment() -> None:
-    first, second = two()
-    dear = Price("openai", Decimal(5), Decimal(30))
-    cheap = Price("openrouter", Decimal(4), Decimal(20))
-    model = replace(FULL, prices=(dear, cheap))
-    catalog = CatalogHolder(Catalog([model]))
-    account = await ask_with({"fallback_profile": "cost_first"}, first, second, catalog=catalog)
-    assert account["route_preference"] == preference("cost_first", "openrouter")
-    account = await ask_with({"quality_tier": "low_cost"}, first, second, catalog=catalog)
-    assert account["route_preference"] == preference("cost_first", "openrouter")
-    assert "route_preference" not in await ask_with({}, first, second, catalog=catalog)
-    assert (len(first.asked), len(second.asked)) == (1, 2)
-
-
-def preference(profile: str, provider: str) -> dict[str, Any]:
-    return {"fallback_profile": profile, "provider": provider, "session_affinity": False}
-
-
-@pytest.mark.parametrize(
-    ("metadata", "profile"),
-    [
-        ({"fallback_profile": "privacy_first"}, "privacy_first"),
-        ({"fallback_profile": "network_first"}, "network_first"),
-        ({"sensitive": True}, "privacy_first"),
-        ({"contains_pii": True, "fast_lane": True}, "privacy_first"),
-    ],
-)
-async def test_private_and_near_deployments_go_first_where_that_is_wanted(
-    metadata: dict[str, Any], profile: str
-) -> None:
-    traits = {"openai": Traits(), "openrouter": Traits(internal=True, private=True)}
-    account = await ask_with(metadata, *two(), traits=traits.__getitem__)
-    assert account["route_preference"] == preference(profile, "openrouter")
-    assert account["route_class"] == "ipop_network"
-    first, second = two()
-    second.failure = vendor_errors.Unavailable("down")
-    account = await ask_with(metadata, first, second, traits=traits.__getitem__)
-    assert (account["route_preference"]["provider"], account["fallback_used"]) == ("openai", True)
-
-
-@pytest.mark.parametrize("metadata", [{"fallback_profile": "latency_first"}, {"latency_tier": "fast"}])
-async def test_latency_first_asks_whoever_lately_answered_soonest(metadata: dict[str, Any]) -> None:
-    latencies = Latencies(lambda: NOW)
-    slow, quick = FULL.deployments
-    latencies.note(slow, False, 2.0)
-    latencies.note(quick, False, 0.2)
-    account = await ask_with(metadata, *two(), latencies=latencies)
-    assert account["route_preference"] == preference("latency_first", "openrouter")
-
-
-async def test_requests_of_one_session_go_to_one_deployment() -> None:
-    served = []
-    for number in range(12):
-        session = {"session_id": f"s-{number}"}
-        answers = [await ask_with(session, *two()) for _ in range(2)]
-        one, two_ = (account["route_preference"] for account in answers)
-        assert one == two_
-        served.append(one["provider"])
-    assert set(served) == {"openai", "openrouter"}
-
-
-async def test_a_hard_pin_keeps_a_session_from_going_elsewhere() -> None:
-    vendors = two()
-    for vendor in vendors:
-        vendor.failure = vendor_errors.Refused("not here", status=404)
-    with pytest.raises(NotFound):
-        await ask_with({"session_id": "s", "hard_session_pin": True}, *vendors)
-    assert sum(len(vendor.asked) for vendor in vendors) == 1
 
 
 async def test_a_hedged_request_is_answered_by_whoever_is_quicker_and_billed_once() -> None:
