@@ -16,6 +16,8 @@ NEWEST_SHARE = 0.3
 """What the newest measure counts for beside all that came before."""
 FAILURE_SECONDS = 60.0
 """What a failure counts as: a deployment that fails at once is not a fast one."""
+MOST_KNOWN = 10_000
+"""Projects name deployments, too; beyond this all is forgotten and measured anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,8 @@ class Latencies:
         before = self.seconds(place, streamed)
         if before is not None:
             seconds = NEWEST_SHARE * seconds + (1 - NEWEST_SHARE) * before
+        if len(self._known) >= MOST_KNOWN:
+            self._known.clear()
         self._known[place, streamed] = Measure(seconds, self.clock())
 
     def note_failure(self, place: Deployment, streamed: bool) -> None:

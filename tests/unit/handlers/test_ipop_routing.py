@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from decimal import Decimal
+from fnmatch import fnmatch
+from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
+import codegen.generated
 from handlers.core.catalog import Catalog, CatalogHolder, Price
 from handlers.core.errors import NotFound, Unavailable
 from handlers.core.latencies import Latencies
@@ -59,7 +64,9 @@ async def test_private_and_near_deployments_go_first_where_that_is_wanted(
     assert (account["route_preference"]["provider"], account["fallback_used"]) == ("openai", True)
 
 
-@pytest.mark.parametrize("metadata", [{"fallback_profile": "latency_first"}, {"latency_tier": "fast"}])
+@pytest.mark.parametrize(
+    "metadata", [{"fallback_profile": "latency_first"}, {"latency_tier": "fast"}, {"fast_lane": True}]
+)
 async def test_latency_first_asks_whoever_lately_answered_soonest(metadata: dict[str, Any]) -> None:
     latencies = Latencies(lambda: NOW)
     slow, quick = FULL.deployments
@@ -69,10 +76,18 @@ async def test_latency_first_asks_whoever_lately_answered_soonest(metadata: dict
     assert account["route_preference"] == preference("latency_first", "openrouter")
 
 
-async def test_requests_of_one_session_go_to_one_deployment() -> None:
+async def test_what_was_not_measured_lately_is_asked_first() -> None:
+    latencies = Latencies(lambda: NOW)
+    latencies.note(FULL.deployments[0], False, 0.001)
+    account = await ask_with({"fallback_profile": "latency_first"}, *two(), latencies=latencies)
+    assert account["route_preference"] == preference("latency_first", "openrouter")
+
+
+@pytest.mark.parametrize("name", ["session_id", "prompt_cache_key", "prefix_cache_key"])
+async def test_requests_of_one_session_go_to_one_deployment(name: str) -> None:
     served = []
     for number in range(12):
-        session = {"session_id": f"s-{number}"}
+        session = {name: f"s-{number}"}
         answers = [await ask_with(session, *two()) for _ in range(2)]
         one, two_ = (account["route_preference"] for account in answers)
         assert one == two_
@@ -117,3 +132,11 @@ async def test_the_tier_that_the_vendor_answered_in_is_charged(asked: str, answe
     call = make_call("ipop", make_services(vendor))
     await frames_of(await ask(call, service_tier=asked, stream=True))
     assert call.record.cost_micros == 20 * rate
+
+
+def test_every_member_of_the_metadata_is_told_of() -> None:
+    told = (Path(__file__).parents[3] / "docs" / "ipop-metadata.md").read_text()
+    names = re.findall(r"`([a-z_]+\*?)(?:: [a-z_]+)?`", told)
+    document = orjson.loads((Path(codegen.generated.__path__[0]) / "ipop" / "openapi.json").read_bytes())
+    members = document["components"]["schemas"]["PublicRequestMetadata"]["properties"]
+    assert [member for member in members if not any(fnmatch(member, name) for name in names)] == []

@@ -135,6 +135,12 @@ async def test_an_answer_keeps_to_a_grammar(bnf: dict[str, Any]) -> None:
     assert said == answer["completion_message"]["content"]
 
 
+async def test_a_text_completion_keeps_to_a_grammar() -> None:
+    wanted = {"type": "grammar", "bnf": RULES}
+    answer = content_of(await complete(model_id="simulator/chat", response_format=wanted))
+    assert answer["content"] in ("yes!", "no!")
+
+
 @pytest.mark.parametrize(
     ("bnf", "code"),
     [
