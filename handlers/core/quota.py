@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Literal
 
 from handlers.core.call import Caller
@@ -24,14 +25,17 @@ from storage.repositories.credits import Credits
 from storage.repositories.limits import Limit, Limits, Window
 from storage.watch import Watch
 
-Metric = Literal["requests_per_minute", "requests_per_day", "tokens_per_minute", "tokens_per_day"]
+Metric = Literal["requests_per_minute", "requests_per_day", "tokens_per_minute", "tokens_per_day", "micro_usd_per_day"]
 LENGTHS_SECONDS: dict[Metric, int] = {
     "requests_per_minute": 60,
     "requests_per_day": 86_400,
     "tokens_per_minute": 60,
     "tokens_per_day": 86_400,
+    "micro_usd_per_day": 86_400,
 }
 COUNTS_REQUESTS = frozenset({"requests_per_minute", "requests_per_day"})
+BUDGET: Metric = "micro_usd_per_day"
+"""What a request costs is known when it has ended: it needs something left of the budget, and may overdraw it."""
 
 REFRESH_SECONDS = 1.0
 LEASED_SHARE = 100
@@ -173,7 +177,7 @@ class Quota:
         taken: list[tuple[Bucket, Window, int]] = []
         try:
             for bucket in plan.buckets:
-                amount = 1 if bucket.metric in COUNTS_REQUESTS else tokens_estimate
+                amount = _amount(bucket, tokens_estimate, free)
                 window = await bucket.take(amount, self._clock())
                 if window is None:
                     raise _refusal(bucket, amount, self._clock())
@@ -185,8 +189,15 @@ class Quota:
         return Reservation(caller.project_id, tokens_estimate, tuple(taken))
 
     async def is_solvent(self, caller: Caller) -> bool:
-        """Raises `StorageUnavailable`."""
-        return self._has_credits(await self._plan(caller), caller)
+        """Whether there are credits, and something left of the budgets. Raises `StorageUnavailable`."""
+        plan = await self._plan(caller)
+        for bucket in plan.buckets:
+            if bucket.metric == BUDGET:
+                window = await bucket.take(1, self._clock())
+                if window is None:
+                    return False
+                await bucket.correct(window, 1)
+        return self._has_credits(plan, caller)
 
     async def settle(self, reservation: Reservation, tokens: int, cost_micros: int = 0) -> None:
         """What the request really used; a request that failed at the vendor settles with 0 and still counts as one.
@@ -195,10 +206,10 @@ class Quota:
         """
         if reservation.project_id in self._balances:
             self._balances[reservation.project_id] -= cost_micros
-        if tokens != reservation.tokens:
-            for bucket, window, amount in reservation.taken:
-                if bucket.metric not in COUNTS_REQUESTS:
-                    await bucket.correct(window, amount - tokens)
+        for bucket, window, amount in reservation.taken:
+            used = cost_micros if bucket.metric == BUDGET else tokens
+            if bucket.metric not in COUNTS_REQUESTS and used != amount:
+                await bucket.correct(window, amount - used)
 
     async def refresh(self) -> None:
         """Takes in changed limits and balances, and gives back what is not needed."""
@@ -261,8 +272,17 @@ class Quota:
         return not plan.prepaid or self._balances.get(caller.project_id, 0) > 0
 
 
+def _amount(bucket: Bucket, tokens_estimate: int, free: bool) -> int:
+    if bucket.metric in COUNTS_REQUESTS:
+        return 1
+    return tokens_estimate if bucket.metric != BUDGET else 0 if free else 1
+
+
 def _refusal(bucket: Bucket, amount: int, now: float) -> CoreError:
     """A client that waits and asks again is to be told to only where that can help."""
+    if bucket.metric == BUDGET:
+        message = f"the budget of {Decimal(bucket.ceiling) / 1_000_000} US dollars a day is used up"
+        return PaymentRequired(message, code="budget_exhausted")
     limit = f"the limit of {bucket.ceiling} {bucket.metric.replace('_', ' ')}"
     if not bucket.ceiling:
         return Forbidden(f"{limit} allows nothing", code="limit_is_zero")

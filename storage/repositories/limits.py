@@ -24,6 +24,7 @@ class Limit:
     requests_per_day: int | None = None
     tokens_per_minute: int | None = None
     tokens_per_day: int | None = None
+    micro_usd_per_day: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,6 +177,36 @@ async def test_an_idle_block_goes_back(database: Database, tenancy: Tenancy, cal
     assert await admitted(busy, caller, tokens=1_000, tries=1) == 1
 
 
+async def test_a_budget_of_a_day_ends_with_what_requests_cost(
+    database: Database, tenancy: Tenancy, caller: Caller, clock: Clock
+) -> None:
+    await tenancy.set_limits("test", "default", Rates(micro_usd_per_day=1_000), caller.key_id)
+    one, other = Quota(database, clock), Quota(database, clock)
+    await one.settle(await one.admit(caller, 10), tokens=10, cost_micros=600)
+    await other.settle(await other.admit(caller, 10), tokens=10, cost_micros=700)
+    for quota in (one, other):
+        await quota.refresh()
+        await quota.refresh()
+        assert not await quota.is_solvent(caller)
+        with pytest.raises(PaymentRequired, match=r"0\.001 US dollars") as refused:
+            await quota.admit(caller, 10)
+        assert refused.value.code == "budget_exhausted"
+        assert await quota.admit(caller, 10, free=True)
+    assert await one.admit(Caller(caller.project_id, "default"), 10)
+    clock.now += 86_400
+    assert await one.is_solvent(caller)
+    assert await one.admit(caller, 10)
+
+
+async def test_what_costs_nothing_counts_against_a_budget_when_it_costs_after_all(
+    database: Database, tenancy: Tenancy, caller: Caller, clock: Clock
+) -> None:
+    await tenancy.set_limits("test", "default", Rates(micro_usd_per_day=1_000))
+    quota = Quota(database, clock)
+    await quota.settle(await quota.admit(caller, 10, free=True), tokens=10, cost_micros=1_000)
+    assert not await quota.is_solvent(caller)
+
+
 async def test_what_costs_nothing_needs_no_credits(
     database: Database, tenancy: Tenancy, caller: Caller, clock: Clock
 ) -> None:

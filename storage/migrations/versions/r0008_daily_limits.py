@@ -1,4 +1,4 @@
-"""A limit on the requests of a day."""
+"""Limits on the requests and the money of a day."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -9,3 +9,4 @@ down_revision = "0005"
 
 def upgrade() -> None:
     op.add_column("limits", sa.Column("requests_per_day", sa.BigInteger(), nullable=True))
+    op.add_column("limits", sa.Column("micro_usd_per_day", sa.BigInteger(), nullable=True))
