@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -93,7 +94,7 @@ async def answer_chat(request: ChatRequest, index: int, new_id: Callable[[], str
     reasoning = turn.allowance.take(await split_text(_reasoning(options, messages, digest)))
     if asked:
         return await _call_tools(asked, reasoning, turn, new_id)
-    return await _say(_structured(options, messages, digest), reasoning, turn)
+    return await _say(await _structured(options, messages, digest), reasoning, turn)
 
 
 async def answer_text(request: TextRequest, index: int, empty: bool) -> Answer:
@@ -104,7 +105,7 @@ async def answer_text(request: TextRequest, index: int, empty: bool) -> Answer:
     text = f" This is a simulated continuation of {quoted(request.prompt)} ({digest[:8]})."
     wanted = options.get("response_format")
     if isinstance(wanted, dict) and wanted.get("type") == "grammar":
-        text = _grammatical(wanted, digest)
+        text = await _grammatical(wanted, digest)
     if options.get("echo"):
         text = request.prompt + text
     return await _say(text, [], Turn(options, digest, _allowance(options)))
@@ -148,7 +149,7 @@ def _stopped(text: str, stop: Any) -> str:
     return text[: min(ends)] if ends else text
 
 
-def _structured(options: Mapping[str, Any], messages: Sequence[Mapping[str, Any]], digest: str) -> str:
+async def _structured(options: Mapping[str, Any], messages: Sequence[Mapping[str, Any]], digest: str) -> str:
     wanted = options.get("response_format")
     wanted = wanted if isinstance(wanted, dict) else {}
     kind = wanted.get("type", "text")
@@ -157,14 +158,14 @@ def _structured(options: Mapping[str, Any], messages: Sequence[Mapping[str, Any]
         schema = named.get("schema", {}) if isinstance(named, dict) else {}
         return orjson.dumps(_instance(schema, digest, "response_format")).decode()
     if kind == "grammar":
-        return _grammatical(wanted, digest)
+        return await _grammatical(wanted, digest)
     said = _sentence(messages, digest)
     return orjson.dumps({"simulated": True, "answer": said}).decode() if kind == "json_object" else said
 
 
-def _grammatical(wanted: Mapping[str, Any], digest: str) -> str:
+async def _grammatical(wanted: Mapping[str, Any], digest: str) -> str:
     try:
-        return make_text(str(wanted.get("grammar", "")), digest)
+        return await asyncio.to_thread(make_text, str(wanted.get("grammar", "")), digest)
     except Unsatisfiable as error:
         raise Refused(f"the simulator makes no text by the grammar: {error}", param="response_format") from error
 
