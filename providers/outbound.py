@@ -32,6 +32,7 @@ SPECIAL = tuple(
     )
 )
 """Of the IANA special-purpose registries, what `ipaddress` of Python 3.11 takes for public, or takes so by parts."""
+INTERNAL_NAMES = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 IPV4_MASK = 0xFFFFFFFF
 
@@ -46,6 +47,16 @@ def is_public(address: str) -> bool:
         return False
     special = any(ip.version == network.version and ip in network for network in SPECIAL)
     return ip.is_global and not (special or ip.is_multicast or ip.is_reserved)
+
+
+def is_internal(host: str) -> bool:
+    """Whether a host stands in a network of its own by how it is written: an address that is not public, or a name
+    that the public system of names does not hand out."""
+    number = _as_number(host)
+    if number is not None:
+        return not is_public(number)
+    name = host.rstrip(".").lower()
+    return "." not in name or name.endswith(INTERNAL_NAMES)
 
 
 def _embedded(ip: IpAddress) -> ipaddress.IPv4Address | None:

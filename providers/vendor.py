@@ -7,25 +7,29 @@ from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from math import ceil
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
 from providers.errors import ProviderError, Refused, Throttled, TimedOut, Unauthorized, Unavailable
 from providers.http import Answer
 
+GrammarStyle = Literal["response_format", "structured_outputs", "guided_grammar", "grammar", "ebnf"]
+"""How a vendor is told a grammar: as Fireworks, vLLM of today, vLLM before 0.12, llama.cpp and SGLang are."""
 MESSAGE_CHARACTERS = 1000
 SECRET_CHARACTERS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Vendor:
-    """`base_url` is what the vendor's own SDK takes (`https://api.openai.com/v1`); `headers` go with every call."""
+    """`base_url` is what the vendor's own SDK takes (`https://api.openai.com/v1`); `headers` go with every call. A
+    vendor without `grammar` writes by none."""
 
     name: str
     base_url: str
     api_key: str | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    grammar: GrammarStyle | None = None
 
     def url(self, path: str) -> str:
         return self.base_url.rstrip("/") + path

@@ -19,6 +19,7 @@ import structlog
 from pydantic import TypeAdapter, ValidationError
 
 from handlers.core.catalog import Catalog, Deployment, Model, Price, fold
+from providers.vendor import GrammarStyle
 from server.config import ConfigError, Settings
 
 if TYPE_CHECKING:
@@ -43,7 +44,9 @@ class VendorRow:
     """A vendor as the file describes it. `key_env` names the variable of its key; `headers` go with every call.
 
     One that `must_be_named` is in production only called when the environment has its address: else any project could
-    reach what happens to listen there. `region` is where it answers, if the operator knows.
+    reach what happens to listen there. `region` is where it answers, if the operator knows. `internal` is whether it
+    stands in the operator's own network, None for as its address says; `retains_data` whether it keeps what it is sent,
+    None for as one does that is not internal. `grammar` is how it is told a grammar to write by.
     """
 
     name: str
@@ -53,6 +56,9 @@ class VendorRow:
     key_optional: bool = False
     must_be_named: bool = False
     region: str | None = None
+    internal: bool | None = None
+    retains_data: bool | None = None
+    grammar: GrammarStyle | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -136,6 +136,7 @@ class Settings(BaseSettings):
     idle_timeout_seconds: Seconds = Field(120.0, description="Vendors: between two pieces of an answer.")
     max_concurrent: int = Field(256, gt=0, description="Calls at the same time to one deployment of a model.")
     max_queued: int = Field(1024, ge=0, description="Calls that wait for one deployment; more are refused.")
+    max_concurrent_own_key: int = Field(64, gt=0, description="Calls at the same time with one key of a caller's own.")
     retries: int = Field(2, ge=0, description="Times that a vendor's call is tried again which failed in passing.")
     retry_budget_seconds: float = Field(
         5.0,

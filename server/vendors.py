@@ -5,21 +5,34 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
 from urllib.parse import urlsplit
+from weakref import WeakValueDictionary
 
 from handlers.core.credentials import KeyedInference
+from handlers.core.services import Traits
+from providers.embeddings import limited as embeddings_limited
+from providers.embeddings.interface import Embedder
+from providers.embeddings.openai_compatible import OpenAICompatible as Embeddings
+from providers.fetch import Fetcher
 from providers.http import HttpClient, Timeouts
 from providers.inference.interface import Inference
-from providers.inference.limited import LimitedByModel
-from providers.outbound import Outbound
+from providers.inference.limited import Limited, LimitedByModel
+from providers.outbound import Outbound, is_internal
+from providers.slots import Slots
 from providers.vendor import Vendor
 from server import catalog
 from server.config import Settings, is_loopback
 from server.embedders import Embedders
 
+FETCH_TIMEOUTS = Timeouts(connect_seconds=5.0, first_byte_seconds=10.0, idle_seconds=10.0)
+"""For what stands at addresses that callers choose."""
+
 
 class Vendors(Mapping[str, Inference]):
-    """Inference by the vendor's name, and beside it `embeddings`. `embedded` are vendors that need no address."""
+    """Inference by the vendor's name, and beside it `embeddings`, and `fetcher` for what callers name. `embedded` are
+    vendors that need no address."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -29,11 +42,15 @@ class Vendors(Mapping[str, Inference]):
             idle_seconds=settings.idle_timeout_seconds,
         )
         self._http = HttpClient(timeouts)
-        self._outward = HttpClient(timeouts, outbound=Outbound(settings.allow_private_outbound))
+        outbound = Outbound(settings.allow_private_outbound)
+        self._outward = HttpClient(timeouts, outbound=outbound)
+        self._fetching = HttpClient(FETCH_TIMEOUTS, outbound=outbound)
+        self.fetcher = Fetcher(self._fetching)
         self.embeddings = Embedders(self._http, settings)
         self._rows: Mapping[str, catalog.VendorRow] = {}
         self._made: dict[str, tuple[catalog.Vendor, Inference]] = {}
         self._embedded: frozenset[str] = frozenset()
+        self._slots: WeakValueDictionary[tuple[str, str, bytes], Slots] = WeakValueDictionary()
 
     def replace(self, rows: Mapping[str, catalog.VendorRow]) -> None:
         """Takes what the rows and the environment now say; a vendor that did not change keeps its queue.
@@ -61,9 +78,33 @@ class Vendors(Mapping[str, Inference]):
         row = self._rows.get(vendor)
         if row is None or row.embedded:
             return None
-        address = base_url or self._settings.vendor_access(vendor, None).base_url or row.base_url
-        who = Vendor(row.name, address or "", key, row.headers if base_url is None else {})
-        return _speak(row, who, self._http if base_url is None else self._outward)
+        who, http = self._keyed(row, key, base_url)
+        client = _speak(row, who, http)
+        return _Keyed(client, self._slots_of(who), client)
+
+    def embedder_with_key(self, vendor: str, key: str, base_url: str | None = None) -> Embedder | None:
+        """Shares its slots with `with_key`."""
+        row = self._rows.get(vendor)
+        if row is None or row.kind != "openai_compatible":
+            return None
+        who, http = self._keyed(row, key, base_url)
+        return embeddings_limited.Limited(Embeddings(who, http), self._slots_of(who))
+
+    def _keyed(self, row: catalog.VendorRow, key: str, base_url: str | None) -> tuple[Vendor, HttpClient]:
+        address = base_url or self._address(row)
+        who = Vendor(row.name, address, key, row.headers if base_url is None else {}, row.grammar)
+        return who, self._http if base_url is None else self._outward
+
+    def _slots_of(self, who: Vendor) -> Slots:
+        """Each key has its own, so that it holds up nobody else; they are forgotten when nothing uses them."""
+        name = (who.name, who.base_url, sha256((who.api_key or "").encode()).digest())
+        slots = self._slots.get(name)
+        if slots is None:
+            slots = self._slots[name] = Slots(self._settings.max_concurrent_own_key, self._settings.max_queued)
+        return slots
+
+    def _address(self, row: catalog.VendorRow) -> str:
+        return self._settings.vendor_access(row.name, None).base_url or row.base_url or ""
 
     def region_of(self, vendor: str) -> str | None:
         """What runs inside this process or on this machine is where the server is."""
@@ -72,14 +113,23 @@ class Vendors(Mapping[str, Inference]):
             return None
         if row.region is not None:
             return row.region
-        address = self._settings.vendor_access(vendor, None).base_url or row.base_url
-        here = row.embedded or is_loopback(urlsplit(address or "").hostname or "")
+        here = row.embedded or is_loopback(urlsplit(self._address(row)).hostname or "")
         return self._settings.region if here else None
+
+    def traits_of(self, vendor: str) -> Traits:
+        """What is in the operator's own network keeps nothing, unless the catalog says so."""
+        row = self._rows.get(vendor)
+        if row is None:
+            return Traits()
+        host = urlsplit(self._address(row)).hostname or ""
+        internal = row.embedded or is_internal(host) if row.internal is None else row.internal
+        return Traits(internal, internal if row.retains_data is None else not row.retains_data)
 
     async def close(self) -> None:
         await self.embeddings.close()
         await self._http.close()
         await self._outward.close()
+        await self._fetching.close()
 
     def __getitem__(self, name: str) -> Inference:
         return self._made[name][1]
@@ -102,8 +152,18 @@ class Vendors(Mapping[str, Inference]):
 
     def _client(self, vendor: catalog.Vendor) -> Inference:
         key = vendor.key.get_secret_value() if vendor.key else None
-        who = Vendor(vendor.row.name, vendor.base_url or "", key, vendor.row.headers)
+        who = Vendor(vendor.row.name, vendor.base_url or "", key, vendor.row.headers, vendor.row.grammar)
         return _speak(vendor.row, who, self._http)
+
+
+@dataclass(frozen=True, slots=True)
+class _Keyed(Limited):
+    """`checked` is `inner`; asking whether the key is good waits for nobody."""
+
+    checked: KeyedInference
+
+    async def check_key(self) -> None:
+        await self.checked.check_key()
 
 
 def _speak(row: catalog.VendorRow, who: Vendor, http: HttpClient) -> KeyedInference:

@@ -21,6 +21,7 @@ from handlers.core.credentials import Book
 from handlers.core.idempotency import Idempotency
 from handlers.core.jobs import Definition, Definitions, Jobs
 from handlers.core.keys import KeyRing, Tenancy, bootstrap
+from handlers.core.latencies import Latencies
 from handlers.core.maintenance import Maintenance
 from handlers.core.patience import Patience
 from handlers.core.quota import Quota
@@ -187,6 +188,7 @@ def _services(settings: Settings, stores: Stores, documents: Mapping[str, Docume
         patience=Patience(settings.retries, settings.retry_budget_seconds),
         answer_cache=_answer_cache(settings),
         breakers=Breakers(Rule(settings.breaker_failures, rest_seconds=settings.breaker_rest_seconds)),
+        latencies=Latencies(),
         registered_models=Registrations(RegisteredModels(stores.database), time.monotonic),
         containers=Containers(stores.database),
         completions=ChatCompletions(stores.database),
@@ -202,8 +204,10 @@ def _services(settings: Settings, stores: Stores, documents: Mapping[str, Docume
         routes={api: _routes(api) for api in documents},
         base_paths=_prefixes(settings),
         addresses=Outbound(settings.allow_private_outbound),
+        fetcher=models.vendors.fetcher,
         credentials=Book(ProviderCredentials(stores.database), seal, models.vendors, time.time),
         regions=_regions(settings, stores, seal, models.vendors),
+        traits=models.vendors.traits_of,
     )
 
 

@@ -20,6 +20,9 @@ CacheMode = Literal["default", "use", "bypass"]
 
 
 Policy = Literal["byok_first_with_hosted_fallback", "byok_only", "hosted_only", "fail_closed_on_byok_error"]
+Profile = Literal["network_first", "latency_first", "cost_first", "privacy_first"]
+"""Which of a model's deployments are asked first: those of the operator's own network, those that lately answered
+soonest, the cheapest, or those that keep nothing of what they are sent."""
 DEFAULT_POLICY: Policy = "byok_first_with_hosted_fallback"
 
 
@@ -34,12 +37,13 @@ class KeyWish:
 @dataclass(frozen=True, slots=True)
 class Steering:
     """What a client wants of the way to its answer. Without an answer after `hedge_after_seconds` a second deployment
-    is asked as well; without `fallback` only the first choice may answer; `cheapest_first` orders each model's
-    deployments by price. `batch` is our own word for work that vendors charge less for."""
+    is asked as well; without `fallback` only the first choice may answer; requests of one `affinity` go to the same
+    deployment as long as it answers. `batch` is our own word for work that vendors charge less for."""
 
     hedge_after_seconds: float | None = None
     fallback: bool = True
-    cheapest_first: bool = False
+    profile: Profile | None = None
+    affinity: str | None = None
     cache: CacheMode = "default"
     batch: bool = False
 

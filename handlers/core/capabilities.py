@@ -9,7 +9,7 @@ from handlers.core.catalog import Capability, Model
 from handlers.core.errors import Invalid, NotFound
 from handlers.core.messages import check_messages, content_parts
 from handlers.core.options import check_options
-from handlers.core.structured import check_schema
+from handlers.core.structured import terms_of
 
 
 def check(ask: AnyAsk, model: Model) -> None:
@@ -19,11 +19,14 @@ def check(ask: AnyAsk, model: Model) -> None:
         _check_chat(ask, model)
     elif "completion" not in model.capabilities:
         raise _lacks(model, "completion", "model")
-    if _format_type(ask) == "json_schema":
+    wanted = _format_type(ask)
+    if wanted == "grammar" and "grammar" not in model.capabilities:
+        raise _lacks(model, "grammar", "response_format")
+    if wanted == "json_schema":
         _check_schema(ask)
         if "json_schema" not in model.capabilities:
             raise _lacks(model, "json_schema", "response_format")
-        check_schema(ask)
+    terms_of(ask)
 
 
 def _check_chat(ask: ChatAsk, model: Model) -> None:
@@ -64,14 +67,21 @@ def _check_schema(ask: AnyAsk) -> None:
 
 
 def _format_type(ask: AnyAsk) -> str:
-    """Raises `Invalid` for a `response_format` that OpenAI's API does not have."""
+    """Raises `Invalid` for a `response_format` that OpenAI's API does not have, nor is a grammar (a text in GBNF)."""
     wanted = ask.options.get("response_format")
     kind = "text" if wanted is None else wanted.get("type") if isinstance(wanted, dict) else None
+    if kind == "grammar" and isinstance(wanted, dict) and isinstance(wanted.get("grammar"), str):
+        return "grammar"
     if kind not in ("text", "json_object", "json_schema"):
         raise Invalid("response_format.type must be text, json_object or json_schema", param="response_format")
     return str(kind)
 
 
 def _lacks(model: Model, what: Capability, param: str) -> Invalid:
-    said = {"vision": "images", "json_schema": "JSON schemas", "completion": "plain text completion"}.get(what, what)
+    said = {
+        "vision": "images",
+        "json_schema": "JSON schemas",
+        "completion": "plain text completion",
+        "grammar": "grammars",
+    }.get(what, what)
     return Invalid(f"{model.id} does not support {said}", code=f"model_does_not_support_{what}", param=param)

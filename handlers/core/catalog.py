@@ -24,12 +24,14 @@ Capability = Literal[
     "streaming",
     "code",
     "embeddings",
+    "grammar",
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """Rates in USD per million tokens. A `long` card applies from `threshold_tokens` prompt tokens on."""
+    """Rates in USD per million tokens. A `long` card applies from `threshold_tokens` prompt tokens on. Without a rate
+    of their own, tokens read from a cache or written to one cost what input does, and reasoning what output does."""
 
     vendor: str
     input_usd: Decimal
@@ -38,6 +40,8 @@ class Price:
     context_band: Literal["short", "long"] = "short"
     threshold_tokens: int | None = None
     service_tier: Literal["standard", "priority", "batch", "flex"] = "standard"
+    cache_write_usd: Decimal | None = None
+    reasoning_usd: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

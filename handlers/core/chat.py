@@ -17,7 +17,9 @@ from handlers.core.asks import AnyAsk, ChatAsk, Request
 from handlers.core.call import Call
 from handlers.core.errors import Invalid
 from handlers.core.metering import Meter, Tally
+from handlers.core.pictures import bring_pictures
 from handlers.core.routing import Attempt
+from handlers.core.structured import Terms
 from handlers.core.trials import Hedge
 from providers.errors import BrokenAnswer, ProviderError
 from providers.inference.interface import ChatRequest, Chunk, Completion, Usage
@@ -59,8 +61,9 @@ async def complete(ask: AnyAsk, call: Call) -> Answer:
 
 
 async def stream(ask: AnyAsk, call: Call) -> Stream:
-    """Raises as `complete` does, up to the first chunk; `chunks` raises `CoreError` when the vendor fails later. What a
-    strict schema demands of the answer is left to the vendor: what was sent cannot be taken back."""
+    """Raises as `complete` does, up to the first chunk; `chunks` raises `CoreError` when the vendor fails later, or
+    instead of the chunk that would end an answer which does not fit its strict schema: what was sent cannot be taken
+    back, and holding it back would leave nothing of the stream."""
     call.record.streamed = True
     opened = await _recall_or_stream(await routing.plan(ask, call), call)
     if isinstance(ask, ChatAsk) and ask.store:
@@ -102,7 +105,8 @@ async def _recall_or_stream(attempts: list[Attempt], call: Call) -> Stream:
 
 
 async def _complete(attempts: list[Attempt], call: Call) -> Answer:
-    attempts = await metering.keep_budget(attempts, attempts[0])
+    attempts = await metering.keep_affordable(attempts, call)
+    attempts = await metering.keep_budget(attempts)
     first = attempts[0]
     meter = await metering.admit(first.ask, first, call)
     bodies: list[tuple[dict[str, Any], int]] = []
@@ -116,7 +120,8 @@ async def _complete(attempts: list[Attempt], call: Call) -> Answer:
 
 
 async def _stream(attempts: list[Attempt], call: Call) -> Stream:
-    attempts = await metering.keep_budget(attempts, attempts[0])
+    attempts = await metering.keep_affordable(attempts, call)
+    attempts = await metering.keep_budget(attempts)
     meter = await metering.admit(attempts[0].ask, attempts[0], call)
     try:
         opened = await _open(0, attempts, meter)
@@ -129,18 +134,19 @@ async def _stream(attempts: list[Attempt], call: Call) -> Stream:
 async def _answer(number: int, attempts: list[Attempt], meter: Meter) -> tuple[Attempt, dict[str, Any]]:
     """One answer, that fits the strict schema if one was given: the model gets a second chance."""
     attempt, body = await _ask_each(number, attempts, meter)
-    fault = structured.find_fault(attempt.ask, body)
-    if fault is None:
+    terms = structured.terms_of(attempt.ask)
+    fault = terms.find_fault(body) if terms else None
+    if terms is None or fault is None:
         return attempt, body
     again = [
         replace(one, ask=structured.ask_again(one.ask, body, fault)) for one in attempts if isinstance(one.ask, ChatAsk)
     ]
     try:
-        again = await metering.keep_budget(again, attempt, meter.cost_micros)
+        again = await metering.keep_budget(again, meter.cost_micros)
     except Invalid:
         raise structured.mismatch(fault) from None
     attempt, body = await _ask_each(number, again, meter)
-    if fault := structured.find_fault(attempt.ask, body):
+    if fault := terms.find_fault(body):
         raise structured.mismatch(fault)
     return attempt, body
 
@@ -152,13 +158,14 @@ async def _ask_each(number: int, attempts: list[Attempt], meter: Meter) -> tuple
     usage = completion.usage
     if usage is None:
         usage = await metering.count_whole(attempt.ask.request(number, attempt.deployment.model), completion.body)
+    meter.note_tier(completion.body.get("service_tier"))
     meter.charge(attempt, usage, _finish_reason(completion.body))
     return attempt, completion.body
 
 
 async def _ask_whole(number: int, meter: Meter, attempt: Attempt) -> Completion:
     meter.begin(attempt)
-    request = attempt.ask.request(number, attempt.deployment.model)
+    request = await bring_pictures(attempt.ask.request(number, attempt.deployment.model), attempt, meter.call)
     if isinstance(request, ChatRequest):
         completion = await attempt.inference.chat(request)
     else:
@@ -178,7 +185,8 @@ class _Opened:
 async def _open(number: int, attempts: list[Attempt], meter: Meter) -> _Opened:
     async def act(attempt: Attempt) -> _Opened:
         meter.begin(attempt)
-        request = attempt.ask.request(number, attempt.deployment.model)
+        asked = attempt.ask.request(number, attempt.deployment.model)
+        request = await bring_pictures(asked, attempt, meter.call)
         if isinstance(request, ChatRequest):
             chunks = attempt.inference.stream_chat(request)
         else:
@@ -187,7 +195,7 @@ async def _open(number: int, attempts: list[Attempt], meter: Meter) -> _Opened:
         if first is None:
             raise BrokenAnswer(f"{attempt.deployment.vendor} sent an empty stream")
         meter.note_first_byte()
-        return _Opened(attempt, request, first, cast(AsyncGenerator[Chunk, None], chunks))
+        return _Opened(attempt, asked, first, cast(AsyncGenerator[Chunk, None], chunks))
 
     attempt, opened = await trials.try_each(attempts, act, meter.call, _hedge(attempts, _close))
     meter.begin(attempt)
@@ -233,7 +241,7 @@ async def _store(stream: Stream, ask: ChatAsk, call: Call) -> AsyncIterator[Chun
 
 async def _drain(opened: _Opened, meter: Meter) -> AsyncGenerator[Chunk, None]:
     """One vendor's stream without its usage, which is charged at the end, however that comes about."""
-    sent, tally = _Sent(), Tally(meter, opened.attempt, opened.request)
+    sent, tally = _Sent(structured.terms_of(opened.attempt.ask)), Tally(meter, opened.attempt, opened.request)
     try:
         async with aclosing(opened.rest) as rest:
             if first := sent.take(opened.first):
@@ -243,31 +251,49 @@ async def _drain(opened: _Opened, meter: Meter) -> AsyncGenerator[Chunk, None]:
                 await tally.look(sent.chunks)
                 if kept:
                     yield kept
+        if sent.fault is not None:
+            raise structured.mismatch(sent.fault)
     except ProviderError as error:
         if trials.is_failure(error):
             meter.call.services.breakers.fail(opened.attempt.deployment)
         raise routing.translate(error) from error
     finally:
         usage = sent.usage or await metering.count_sent(opened.request, sent.chunks)
+        meter.note_tier(sent.service_tier)
         meter.charge(opened.attempt, usage, sent.finish_reason)
 
 
 class _Sent:
-    """The chunks of a stream that went out, and the usage that came with them."""
+    """The chunks of a stream, and the usage that came with them. From the first `fault` on none goes out; they are
+    read to their end for the usage."""
 
-    def __init__(self) -> None:
+    def __init__(self, terms: Terms | None) -> None:
         self.chunks: list[Chunk] = []
         self.usage: Usage | None = None
+        self.fault: str | None = None
+        self._terms = terms
 
     def take(self, chunk: Chunk) -> Chunk | None:
-        """The chunk without its usage; None when it held nothing else."""
+        """The chunk without its usage; None when there is nothing to send."""
         if chunk.usage:
             self.usage = chunk.usage
             if not chunk.body.get("choices"):
                 return None
             chunk = Chunk(body={key: value for key, value in chunk.body.items() if key != "usage"})
         self.chunks.append(chunk)
-        return chunk
+        if (
+            self._terms is not None
+            and self.fault is None
+            and b'"finish_reason"' in chunk.raw
+            and _finish_reason(chunk.body)
+        ):
+            self.fault = self._terms.find_fault(transcript.join(self.chunks))
+        return chunk if self.fault is None else None
+
+    @property
+    def service_tier(self) -> object:
+        """As the last chunk has it."""
+        return self.chunks[-1].body.get("service_tier") if self.chunks else None
 
     @property
     def finish_reason(self) -> str | None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 from handlers.core.call import Call
 from handlers.core.errors import Invalid, NotFound, Unavailable
 from handlers.core.keys.secrets import last4
 from handlers.core.sealing import Seal
+from providers.embeddings.interface import Embedder
 from providers.errors import ProviderError, Refused
 from providers.inference.interface import Inference
 from storage.repositories.provider_credentials import ProviderCredential as Credential
@@ -38,6 +39,9 @@ MAX_PROJECTS = 10_000
 TOUCH_SECONDS = 60.0
 
 Health = Literal["disabled", "error", "healthy", "untested"]
+Client = TypeVar("Client")
+Make = Callable[[str, str, str | None], Client | None]
+"""A vendor's client from its name, a key and an address, as `KeyedVendors` makes them."""
 
 
 class Credentials(Protocol):
@@ -68,6 +72,9 @@ class KeyedVendors(Protocol):
         """The vendor under another key; at `base_url`, a caller's choice, only where that is on the public internet.
         None for a vendor that the catalog does not name."""
 
+    def embedder_with_key(self, vendor: str, key: str, base_url: str | None = None) -> Embedder | None:
+        """The same for embeddings; None also for a vendor that makes none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Book:
@@ -95,10 +102,14 @@ class Book:
     def forget(self, project_id: str) -> None:
         self._remembered.pop(project_id, None)
 
-    async def inference(self, credential: Credential) -> KeyedInference | None:
-        """Raises `Unavailable` for a key that cannot be opened."""
+    async def open(self, credential: Credential, make: Make[Client]) -> Client | None:
+        """What `make`, of `vendors`, makes of the key. Raises `Unavailable` for one that cannot be opened."""
         key = (await self.seal.open(credential.sealed_key, _about(credential))).decode()
-        return self.vendors.with_key(credential.provider, key, credential.base_url)
+        return make(credential.provider, key, credential.base_url)
+
+    async def vendors_of(self, project_id: str) -> frozenset[str]:
+        """Whose keys the project has, and wants to be used."""
+        return frozenset(one.provider for one in await self.list(project_id) if one.enabled)
 
     async def note_use(self, credential: Credential) -> None:
         """Writes down that it is used, once a minute."""
@@ -171,7 +182,8 @@ async def delete_credential(credential_id: str, call: Call) -> Credential:
 async def check_credential(credential_id: str, call: Call) -> Credential:
     """Asks the vendor whether it takes the key, and keeps what it said: `last_error` is None when it does."""
     found = await _find(credential_id, call)
-    inference = await call.services.credentials.inference(found)
+    book = call.services.credentials
+    inference = await book.open(found, book.vendors.with_key)
     said: str | None = None
     try:
         if inference is None:

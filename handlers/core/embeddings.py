@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
-from handlers.core import routing
+import orjson
+
+from handlers.core import metering, regions, trials
+from handlers.core.asks import KeyWish, Steering
 from handlers.core.call import Call
 from handlers.core.catalog import Deployment, Model
 from handlers.core.errors import Forbidden, Invalid, NotFound, Unavailable
 from handlers.core.metering import BYTES_PER_TOKEN, Meter
 from handlers.core.models import find_model, may_use
+from handlers.core.own_keys import OwnKey, find_own_keys
+from handlers.core.places import find_places, keep_region, locate
 from handlers.core.pricing import pick_price
+from handlers.core.regions import RegionWish
+from handlers.core.trials import Hedge
 from providers.embeddings.interface import Embedder, Embeddings, EmbeddingsRequest, Vector
-from providers.errors import ProviderError, Refused
 from providers.inference.interface import Usage
 
 MOST_TEXTS = 2048
@@ -35,20 +42,33 @@ class EmbedAsk:
     options: Mapping[str, Any] = field(default_factory=dict)
     max_cost_usd: Decimal | None = None
     param: str = "input"
+    keys: KeyWish = field(default_factory=KeyWish)
+    steering: Steering = field(default_factory=Steering)
+    region: RegionWish = field(default_factory=RegionWish)
+
+    @property
+    def prompt_bytes(self) -> bytes:
+        """The texts as a compact JSON list."""
+        return orjson.dumps(list(self.texts))
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """`number` counts from 0: how many attempts came before."""
+    """As `routing.Attempt`, for vectors."""
 
     model: Model
     deployment: Deployment
     embedder: Embedder
     number: int
-    own: None = None
-    """Vectors are made under the server's keys alone."""
+    own: OwnKey[Embedder] | None = None
+    region: str | None = None
+    simulated: bool = False
     route: None = None
     """Containers are for chats and texts."""
+
+    @property
+    def shared(self) -> bool:
+        return self.own is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +84,12 @@ class Embedded:
 async def embed(ask: EmbedAsk, call: Call) -> Embedded:
     """Raises `NotFound`, `Forbidden`, `Invalid`, `Unavailable`, what `quota.admit` says, and what the vendor's error
     is to the caller."""
-    attempts = await _plan(ask, call)
-    await _keep_budget(ask, attempts[0])
-    meter = Meter(call, await call.services.quota.admit(call.caller, _estimate(ask)), "standard")
+    attempts = await metering.keep_affordable(await _plan(ask, call), call)
+    attempts = await _keep_budget(ask, attempts)
+    tier = "batch" if ask.steering.batch else "standard"
+    meter = await metering.admit_tokens(attempts[0], _estimate(ask), call, tier)
     try:
-        attempt, answer = await _try_each(ask, attempts, meter)
+        attempt, answer = await _ask_each(ask, attempts, meter)
         meter.charge(attempt, await _usage(ask, attempt, answer), None)
     finally:
         await meter.settle()
@@ -84,11 +105,28 @@ async def _plan(ask: EmbedAsk, call: Call) -> list[Attempt]:
     if not may_use(offer.model.id, call):
         raise Forbidden(f"this key may not use {ask.model}", code="model_not_allowed", param="model")
     _check(ask, offer.model)
-    if not offer.deployments:
-        raise Unavailable(f"no provider of {ask.model} is configured", code="model_unavailable", param="model")
+    keys = await find_own_keys(ask.keys, call.services.credentials.vendors.embedder_with_key, call)
+    regions.pin(ask, call)
+    places = find_places(keys, offer, ask.steering, call)
+    if not places:
+        message = f"no provider of {ask.model} is configured"
+        raise keys.complain(ask.model) or Unavailable(message, code="model_unavailable", param="model")
     embedders = call.services.embeddings
-    places = routing.order(offer.deployments, call.services.random)
-    return [Attempt(offer.model, place, embedders[place.vendor], n) for n, place in enumerate(places)]
+    attempts = [
+        Attempt(
+            model=offer.model,
+            deployment=place,
+            embedder=key.client if key else embedders[place.vendor],
+            number=0,
+            own=key,
+            region=locate(place, key, call),
+        )
+        for place, key in places
+    ]
+    attempts = keep_region(attempts, ask.region, ask.model)
+    if not ask.steering.fallback:
+        del attempts[1:]
+    return [replace(attempt, number=number) for number, attempt in enumerate(attempts)]
 
 
 def _check(ask: EmbedAsk, model: Model) -> None:
@@ -103,24 +141,24 @@ def _check(ask: EmbedAsk, model: Model) -> None:
         raise Invalid(message, code="dimensions_not_supported", param="dimensions")
 
 
-async def _try_each(ask: EmbedAsk, attempts: Sequence[Attempt], meter: Meter) -> tuple[Attempt, Embeddings]:
-    """The first success. A request that a vendor refuses is not sent to another, but for a model it does not know."""
-    for attempt in attempts:
-        try:
-            return attempt, await _ask(ask, attempt, meter)
-        except ProviderError as error:
-            refused = isinstance(error, Refused) and error.status != 404
-            if refused or attempt is attempts[-1]:
-                raise routing.translate(error) from error
-    raise ValueError("there is no attempt to make")
+async def _ask_each(ask: EmbedAsk, attempts: Sequence[Attempt], meter: Meter) -> tuple[Attempt, Embeddings]:
+    after_seconds = ask.steering.hedge_after_seconds
+    hedge = None if after_seconds is None else Hedge[Embeddings](after_seconds, _nothing)
+    attempt, answer = await trials.try_each(attempts, partial(_ask, ask, meter), meter.call, hedge)
+    meter.begin(attempt)
+    return attempt, answer
 
 
-async def _ask(ask: EmbedAsk, attempt: Attempt, meter: Meter) -> Embeddings:
+async def _ask(ask: EmbedAsk, meter: Meter, attempt: Attempt) -> Embeddings:
     meter.begin(attempt)
     request = EmbeddingsRequest(attempt.deployment.model, ask.texts, ask.dimensions, ask.truncate, ask.options)
     answer = await attempt.embedder.embed(request)
     meter.note_first_byte()
     return answer
+
+
+async def _nothing(_: Embeddings) -> None:
+    """Vectors leave nothing open."""
 
 
 async def _usage(ask: EmbedAsk, attempt: Attempt, answer: Embeddings) -> Usage:
@@ -130,13 +168,21 @@ async def _usage(ask: EmbedAsk, attempt: Attempt, answer: Embeddings) -> Usage:
     return Usage(counted, 0, counted_by="concordat")
 
 
-async def _keep_budget(ask: EmbedAsk, attempt: Attempt) -> None:
+async def _keep_budget(ask: EmbedAsk, attempts: list[Attempt]) -> list[Attempt]:
+    """Those that cost no more than they may. Raises `Invalid` when there is none."""
     if ask.max_cost_usd is None:
-        return
+        return attempts
+    most = ask.max_cost_usd * 1_000_000
+    kept = [attempt for attempt in attempts if attempt.own or await _cost_micros(ask, attempt) <= most]
+    if not kept:
+        raise Invalid("the request costs more than max_cost_usd", code="max_cost_exceeded", param="max_cost_usd")
+    return kept
+
+
+async def _cost_micros(ask: EmbedAsk, attempt: Attempt) -> Decimal:
     counted = await attempt.embedder.count_tokens(attempt.deployment.model, ask.texts)
     price = pick_price(attempt.model, attempt.deployment.vendor, counted)
-    if price is not None and price.input_usd * counted > ask.max_cost_usd * 1_000_000:
-        raise Invalid("the request costs more than max_cost_usd", code="max_cost_exceeded", param="max_cost_usd")
+    return price.input_usd * counted if price else Decimal(0)
 
 
 def _estimate(ask: EmbedAsk) -> int:

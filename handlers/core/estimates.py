@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import cast
 
+from handlers.core.asks import ChatAsk, Message
 from handlers.core.call import Call
 from handlers.core.catalog import Model, Price
+from handlers.core.container_routes import CHAT
 from handlers.core.errors import Forbidden, Invalid, NotFound
-from handlers.core.metering import ANSWER_TOKENS
+from handlers.core.metering import ANSWER_TOKENS, count_prompts
 from handlers.core.models import Offer, find_model, may_use
 from handlers.core.pricing import cost_usd, pick_price
 from providers import tokens
@@ -23,7 +25,7 @@ class EstimateAsk:
     limit on the answer."""
 
     model: str
-    messages: Sequence[Mapping[str, Any]] = ()
+    messages: Sequence[Message] = ()
     texts: Sequence[str] = ()
     max_tokens: int | None = None
     service_tier: str | None = None
@@ -52,7 +54,7 @@ async def estimate(ask: EstimateAsk, call: Call) -> Estimate:
     if offer.model.kind == "embedding":
         usage, longest = await _embedding(ask, offer, call)
     else:
-        usage = await _chat(ask, offer.model)
+        usage = await _chat(ask, offer)
         longest = usage.total_tokens
     price = pick_price(offer.model, offer.provider, usage.prompt_tokens, ask.service_tier)
     cost = cost_usd(price, usage)
@@ -65,21 +67,26 @@ async def _embedding(ask: EstimateAsk, offer: Offer, call: Call) -> tuple[Usage,
     """Its usage, and the tokens of the longest text: every text is read by itself."""
     if ask.messages:
         raise Invalid(f"{offer.model.id} makes embeddings, of input and not of messages", param="messages")
-    if not offer.available:
+    embedder = call.services.embeddings.get(offer.provider)
+    if embedder is None:
         counts = [await tokens.count_text(text) for text in ask.texts]
     else:
-        embedder = call.services.embeddings[offer.provider]
         counts = [await embedder.count_tokens(offer.provider_model, [text]) for text in ask.texts]
     return Usage(sum(counts), 0, counted_by="concordat"), max(counts, default=0)
 
 
-async def _chat(ask: EstimateAsk, model: Model) -> Usage:
+async def _chat(ask: EstimateAsk, offer: Offer) -> Usage:
+    """With what a container would add."""
     messages = [*ask.messages, *({"role": "user", "content": text} for text in ask.texts)]
-    prompt = await tokens.count_chat(messages) if messages else 0
-    return Usage(prompt, _answer_tokens(ask, model, prompt), counted_by="concordat")
+    limit = {} if ask.max_tokens is None else {"max_completion_tokens": ask.max_tokens}
+    whole = ChatAsk(models=(ask.model,), messages=messages, options=limit)
+    if offer.route is not None and offer.route.container.api == CHAT:
+        whole = cast(ChatAsk, offer.route.apply(whole))
+    prompt = await count_prompts(whole) if whole.messages else 0
+    return Usage(prompt, _answer_tokens(whole, offer.served, prompt), counted_by="concordat")
 
 
-def _answer_tokens(ask: EstimateAsk, model: Model, prompt: int) -> int:
+def _answer_tokens(ask: ChatAsk, model: Model, prompt: int) -> int:
     """An answer without a limit is taken to be as long as admission takes it to be, as far as the model can write."""
     most = model.max_output_tokens
     wanted = prompt + ANSWER_TOKENS if ask.max_tokens is None else ask.max_tokens

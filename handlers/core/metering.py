@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import orjson
 
@@ -15,7 +14,7 @@ from handlers.core.catalog import Deployment, Model
 from handlers.core.container_routes import Route
 from handlers.core.errors import Invalid
 from handlers.core.own_keys import OwnKey, note_key
-from handlers.core.pricing import cost_micros, pick_price
+from handlers.core.pricing import cost_micros, dearest_input_usd, dearest_output_usd, pick_price
 from handlers.core.routing import Attempt
 from providers import tokens
 from providers.inference.interface import ChatRequest, Chunk, Usage
@@ -26,6 +25,13 @@ MOST_TOKENS = 2**31
 ANSWER_TOKENS = 64
 """How long an answer without a limit is taken to be, beyond the length of its prompt."""
 TALLY_SECONDS = 1.0
+_TIERS: Mapping[object, str] = {
+    "default": "standard",
+    "standard": "standard",
+    "priority": "priority",
+    "flex": "flex",
+}
+"""What vendors call the tiers of price cards."""
 
 
 class Served(Protocol):
@@ -38,10 +44,13 @@ class Served(Protocol):
     def deployment(self) -> Deployment: ...
 
     @property
-    def own(self) -> OwnKey | None: ...
+    def own(self) -> OwnKey[Any] | None: ...
 
     @property
     def route(self) -> Route | None: ...
+
+
+Place = TypeVar("Place", bound=Served)
 
 
 class Meter:
@@ -88,6 +97,11 @@ class Meter:
         self.usage = usage
         self._enter(usage, 0)
         self.call.record.finish_reason = finish_reason
+
+    def note_tier(self, answered: object) -> None:
+        """The tier that the vendor says it answered in, which need not be the one that was asked for."""
+        if self._service_tier != "batch" and answered in _TIERS:
+            self._service_tier = _TIERS[answered]
 
     def now(self) -> float:
         return self.call.services.clock()
@@ -139,17 +153,31 @@ class Tally:
 
 
 async def admit(ask: AnyAsk, attempt: Attempt, call: Call) -> Meter:
-    """Raises `RateLimited`, `PaymentRequired`, or `Invalid` for a prompt that the model cannot hold."""
+    """Raises `RateLimited`, `PaymentRequired`, or `Invalid` for a prompt that the model, or a limit, cannot hold."""
     estimate = _estimate_prompt(ask)
     context = attempt.model.context_tokens
     if context and estimate > context and await count_prompts(ask) > context:
         message = f"the prompt does not fit into the {context} tokens of {attempt.model.id}"
         raise Invalid(message, code="context_length_exceeded", param="messages")
     answer = ask.max_tokens or estimate + ANSWER_TOKENS
+    return await admit_tokens(attempt, estimate + answer * ask.choices, call, price_tier(ask))
+
+
+async def admit_tokens(attempt: Served, estimate: int, call: Call, tier: str = "standard") -> Meter:
+    """`estimate` is of prompt and answer. What a key of the caller's own answers costs nothing here. Raises as
+    `admit`."""
     if attempt.own is not None and attempt.own.credential is not None:
         await call.services.credentials.note_use(attempt.own.credential)
-    admission = await call.services.quota.admit(call.caller, estimate + answer * ask.choices)
-    return Meter(call, admission, price_tier(ask))
+    admission = await call.services.quota.admit(call.caller, estimate, free=attempt.own is not None)
+    return Meter(call, admission, tier)
+
+
+async def keep_affordable(attempts: list[Place], call: Call) -> list[Place]:
+    """Without money to spend, only those that cost nothing here, if there are any."""
+    free = [attempt for attempt in attempts if attempt.own is not None]
+    if not free or len(free) == len(attempts) or await call.services.quota.is_solvent(call.caller):
+        return attempts
+    return free
 
 
 def price_tier(ask: AnyAsk) -> str:
@@ -160,42 +188,50 @@ def price_tier(ask: AnyAsk) -> str:
     return tier if tier in ("priority", "flex") else "standard"
 
 
-async def admit_hit(call: Call) -> Meter:
+async def admit_hit(attempt: Served, call: Call) -> Meter:
     """For an answer that takes no vendor: it counts as one request of no tokens. The meter is settled."""
-    admission = await call.services.quota.admit(call.caller, 0)
+    admission = await call.services.quota.admit(call.caller, 0, free=attempt.own is not None)
     meter = Meter(call, admission, "standard")
     await meter.settle()
     return meter
 
 
-async def keep_budget(attempts: Sequence[Attempt], priced: Attempt, spent_micros: int = 0) -> list[Attempt]:
-    """What is asked of each, held to the budget at the price of `priced`. Raises as `_keep_budget`."""
-    held: dict[int, AnyAsk] = {}
-    for attempt in attempts:
-        if id(attempt.ask) not in held:  # most attempts share one
-            held[id(attempt.ask)] = await _keep_budget(attempt.ask, priced, spent_micros)
-    return [replace(attempt, ask=held[id(attempt.ask)]) for attempt in attempts]
+async def keep_budget(attempts: Sequence[Attempt], spent_micros: int = 0) -> list[Attempt]:
+    """Those that keep to what is left of `max_cost_usd` at their own prices, each held to it: an answer without a limit
+    gets the one that the money is good for. What a key of the caller's own answers costs nothing here.
 
-
-async def _keep_budget(ask: AnyAsk, attempt: Attempt, spent_micros: int) -> AnyAsk:
-    """The request held to what is left of `max_cost_usd`: an answer without a limit gets the one that the money is good
-    for.
-
-    Raises `Invalid` (`max_cost_exceeded`) when the prompt, or the limit that was asked for, costs more.
+    Raises `Invalid` (`max_cost_exceeded`) when there is none.
     """
-    if ask.max_cost_usd is None:
-        return ask
-    prompt_tokens = await count_prompts(ask)
-    price = pick_price(attempt.model, attempt.deployment.vendor, prompt_tokens, price_tier(ask))
-    if price is None:
-        return ask
-    left = ask.max_cost_usd * 1_000_000 - spent_micros - prompt_tokens * price.input_usd
-    needed = (ask.max_tokens or 1) * ask.choices * price.output_usd
-    if left < needed:
+    if attempts[0].ask.max_cost_usd is None:
+        return list(attempts)
+    prompts: dict[int, int] = {}  # most attempts share what is asked
+    kept = []
+    for attempt in attempts:
+        ask: AnyAsk | None = attempt.ask
+        if attempt.own is None:
+            if id(attempt.ask) not in prompts:
+                prompts[id(attempt.ask)] = await count_prompts(attempt.ask)
+            ask = _within_budget(attempt, prompts[id(attempt.ask)], spent_micros)
+        if ask is not None:
+            kept.append(replace(attempt, ask=ask))
+    if not kept:
         raise Invalid("the request may cost more than max_cost_usd", code="max_cost_exceeded", param="max_cost_usd")
-    if ask.max_tokens is not None or not price.output_usd:
+    return kept
+
+
+def _within_budget(attempt: Attempt, prompt_tokens: int, spent_micros: int) -> AnyAsk | None:
+    """None when the prompt, or the limit that was asked for, costs more than is left."""
+    ask = attempt.ask
+    price = pick_price(attempt.model, attempt.deployment.vendor, prompt_tokens, price_tier(ask))
+    if ask.max_cost_usd is None or price is None:
         return ask
-    affordable = int(left / (price.output_usd * Decimal(ask.choices)))
+    left = ask.max_cost_usd * 1_000_000 - spent_micros - prompt_tokens * dearest_input_usd(price)
+    rate = dearest_output_usd(price) * ask.choices
+    if left < (ask.max_tokens or 1) * rate:
+        return None
+    if ask.max_tokens is not None or not rate:
+        return ask
+    affordable = int(left / rate)
     if affordable >= (attempt.model.max_output_tokens or MOST_TOKENS):
         return ask  # no answer costs as much, and vendors refuse a limit beyond what their model writes
     return replace(ask, options={**ask.options, "max_completion_tokens": affordable})

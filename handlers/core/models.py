@@ -16,7 +16,7 @@ from storage.repositories.models import RegisteredModel
 
 LARGEST_SIZE = 2**31
 _ANY_CHAT: frozenset[Capability] = frozenset(
-    {"chat", "completion", "tools", "parallel_tools", "json_schema", "vision", "reasoning", "streaming"}
+    {"chat", "completion", "tools", "parallel_tools", "json_schema", "vision", "reasoning", "streaming", "grammar"}
 )
 """What a registered model that the catalog does not know may be asked for: its vendor refuses what it cannot do."""
 
@@ -28,11 +28,13 @@ _MODEL_TYPES: Mapping[Kind, str] = {"chat": "llm", "embedding": "embedding"}
 @dataclass(frozen=True, slots=True)
 class Offer:
     """A model as a project sees it. `deployments` are those that can answer now, a simulated one included; none
-    means that the model is unavailable. `metadata` is what the project registered it with. A container is offered as a
-    model of its own: `route` leads to the one that answers."""
+    means that this server has no key for it. `own` are those that the project has a key of its own for. `metadata` is
+    what the project registered it with. A container is offered as a model of its own: `route` leads to the one that
+    answers."""
 
     model: Model
     deployments: tuple[Deployment, ...]
+    own: tuple[Deployment, ...] = ()
     registered: bool = False
     metadata: Mapping[str, Any] = field(default_factory=dict)
     route: Route | None = None
@@ -45,28 +47,32 @@ class Offer:
 
     @property
     def available(self) -> bool:
-        return bool(self.deployments)
+        return bool(self.deployments or self.own)
 
     @property
     def provider(self) -> str:
         """The vendor that answers now, or that would if it were configured."""
-        served_by = self.deployments or self.model.deployments
+        served_by = self._served_by
         return served_by[0].vendor if served_by else SIMULATOR
 
     @property
     def provider_model(self) -> str:
-        served_by = self.deployments or self.model.deployments
+        served_by = self._served_by
         return served_by[0].model if served_by else self.model.id
+
+    @property
+    def _served_by(self) -> tuple[Deployment, ...]:
+        return self.own or self.deployments or self.model.deployments
 
 
 async def list_models(call: Call) -> list[Offer]:
     """In the catalog's order, registrations that are new at the end, then containers. A key that is limited to models
     sees only those; nobody in particular sees the catalog."""
-    services = call.services
-    offers = {fold(model.id): _offer(model, services) for model in services.catalog.current.models.values()}
+    services, own = call.services, await _own_vendors(call)
+    offers = {fold(model.id): _offer(model, services, own) for model in services.catalog.current.models.values()}
     if call.who is not None:
         for registered in await services.registered_models.list(call.who.project_id):
-            offers[fold(registered.identifier)] = _registered_offer(registered, services)
+            offers[fold(registered.identifier)] = _registered_offer(registered, services, own)
         for container in await services.containers.list(call.who.project_id):
             base = offers.get(fold(container.model))
             if base is not None:
@@ -92,14 +98,15 @@ async def find_model(model_id: str, call: Call) -> Offer | None:
     if route is not None:
         base = await find_model(route.model, call)
         return None if base is None else _routed(base, route)
+    own = await _own_vendors(call)
     model = services.catalog.current.find(model_id) or _scripted(fold(model_id), services)
     if call.who is not None:
         for spelling in dict.fromkeys((model_id, model.id if model else model_id)):
             registered = await services.registered_models.get(call.who.project_id, spelling)
             if registered is not None:
-                return _registered_offer(registered, services)
+                return _registered_offer(registered, services, own)
     if model is not None:
-        return _offer(model, services)
+        return _offer(model, services, own)
     offers = await list_models(call) if ":" in model_id or "/" in model_id else []
     return next((offer for offer in offers if fold(offer.model.id) == fold(model_id)), None)
 
@@ -142,7 +149,7 @@ async def register_model(wish: Wish, call: Call) -> Offer:
         metadata=dict(wish.metadata),
     )
     await services.registered_models.put(registered)
-    return _registered_offer(registered, services)
+    return _registered_offer(registered, services, await _own_vendors(call))
 
 
 async def unregister_model(model_id: str, call: Call) -> None:
@@ -186,7 +193,12 @@ def _known_model(deployment: Deployment, services: Services) -> Model | None:
     return services.catalog.current.find(deployment.model) if deployment.vendor == SIMULATOR else None
 
 
-def _registered_offer(registered: RegisteredModel, services: Services) -> Offer:
+async def _own_vendors(call: Call) -> frozenset[str]:
+    """Of which the project has keys of its own."""
+    return await call.services.credentials.vendors_of(call.who.project_id) if call.who else frozenset()
+
+
+def _registered_offer(registered: RegisteredModel, services: Services, own: frozenset[str]) -> Offer:
     deployment = Deployment(registered.provider_id, registered.provider_resource_id)
     known = _known_model(deployment, services)
     model = replace(
@@ -196,7 +208,7 @@ def _registered_offer(registered: RegisteredModel, services: Services) -> Offer:
         created=_created(registered),
         deployments=(deployment,),
     )
-    return replace(_offer(model, services), registered=True, metadata=registered.metadata)
+    return replace(_offer(model, services, own), registered=True, metadata=registered.metadata)
 
 
 def _unknown_model(registered: RegisteredModel) -> Model:
@@ -235,14 +247,14 @@ def _size(value: Any) -> int | None:
     return int(value) if is_number and 1 <= value <= LARGEST_SIZE else None
 
 
-def _offer(model: Model, services: Services) -> Offer:
+def _offer(model: Model, services: Services, own: frozenset[str]) -> Offer:
     """Real vendors first; in the `local` profile the simulator stands in for a chat model that has none. It is asked
     for the model's own id, on which its text depends."""
     configured = _configured(model.kind, services)
     ready = tuple(place for place in model.deployments if place.vendor in configured)
     if not ready and model.kind == "chat" and services.profile == "local" and SIMULATOR in services.inference:
         ready = (Deployment(SIMULATOR, model.id),)
-    return Offer(model, ready)
+    return Offer(model, ready, tuple(place for place in model.deployments if place.vendor in own))
 
 
 def _configured(kind: Kind, services: Services) -> set[str]:

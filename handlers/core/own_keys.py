@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from handlers.core.asks import KeyWish, Policy
 from handlers.core.call import Call
 from handlers.core.catalog import Deployment, Model
+from handlers.core.credentials import Make
 from handlers.core.errors import Forbidden
 from handlers.core.services import SIMULATOR
-from providers.inference.interface import Inference
 from storage.repositories.provider_credentials import ProviderCredential
 
 if TYPE_CHECKING:
@@ -19,23 +19,26 @@ if TYPE_CHECKING:
     from storage.ledger_record import Record
 
 
+Client = TypeVar("Client")
+
+
 @dataclass(frozen=True, slots=True)
-class OwnKey:
+class OwnKey(Generic[Client]):
     """A vendor under a key that is not the server's. `credential` is None for one that came with the request."""
 
     vendor: str
-    inference: Inference
+    client: Client
     credential: ProviderCredential | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class OwnKeys:
+class OwnKeys(Generic[Client]):
     """What a request may use besides the server's own keys; `keys` in the order to try them."""
 
     policy: Policy
-    keys: Sequence[OwnKey] = ()
+    keys: Sequence[OwnKey[Client]] = ()
 
-    def places(self, model: Model) -> list[tuple[Deployment, OwnKey]]:
+    def places(self, model: Model) -> list[tuple[Deployment, OwnKey[Client]]]:
         """Where the model is served by a vendor that there is a key for, configured on this server or not."""
         return [(place, key) for place in model.deployments for key in self.keys if key.vendor == place.vendor]
 
@@ -55,29 +58,29 @@ class OwnKeys:
         return Forbidden(message, code="policy_violation", param="metadata.byok_fallback_policy")
 
 
-async def find_own_keys(wish: KeyWish, call: Call) -> OwnKeys:
-    """Raises `Unavailable` for a stored key that cannot be opened."""
+async def find_own_keys(wish: KeyWish, make: Make[Client], call: Call) -> OwnKeys[Client]:
+    """`make` is of `services.credentials.vendors`. Raises `Unavailable` for a stored key that cannot be opened."""
     if wish.policy == "hosted_only":
         return OwnKeys(wish.policy)
     book = call.services.credentials
-    keys = list(_given(wish, call))
+    keys = list(_given(wish, make))
     for credential in await book.list(call.caller.project_id):
         if not credential.enabled or credential.provider in wish.given:
             continue
-        inference = await book.inference(credential)
-        if inference is not None:
-            keys.append(OwnKey(credential.provider, inference, credential))
+        client = await book.open(credential, make)
+        if client is not None:
+            keys.append(OwnKey(credential.provider, client, credential))
     return OwnKeys(wish.policy, tuple(keys))
 
 
-def _given(wish: KeyWish, call: Call) -> Iterator[OwnKey]:
+def _given(wish: KeyWish, make: Make[Client]) -> Iterator[OwnKey[Client]]:
     for vendor, key in wish.given.items():
-        inference = call.services.credentials.vendors.with_key(vendor, key)
-        if inference is not None:
-            yield OwnKey(vendor, inference)
+        client = make(vendor, key, None)
+        if client is not None:
+            yield OwnKey(vendor, client)
 
 
-def note_key(record: Record, key: OwnKey | None) -> None:
+def note_key(record: Record, key: OwnKey[Any] | None) -> None:
     """Which key the record's request is answered with: never the key itself."""
     kept = {name: value for name, value in (record.metadata or {}).items() if name != "provider_key"}
     if key is not None:
@@ -85,7 +88,7 @@ def note_key(record: Record, key: OwnKey | None) -> None:
     record.metadata = kept or None
 
 
-def describe(key: OwnKey) -> dict[str, str]:
+def describe(key: OwnKey[Any]) -> dict[str, str]:
     if key.credential is None:
         return {"source": "request"}
     return {"source": "byok", "credential_id": key.credential.id}

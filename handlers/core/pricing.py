@@ -24,7 +24,7 @@ def pick_price(model: Model, vendor: str, prompt_tokens: int, service_tier: obje
 
 
 def cost_micros(price: Price | None, usage: Usage) -> int:
-    """Micro-dollars, rounded half up. Cached prompt tokens have their own rate where the card names one."""
+    """Micro-dollars, rounded half up."""
     return int((cost_usd(price, usage) * 1_000_000).quantize(Decimal(1), rounding=ROUND_HALF_UP))
 
 
@@ -32,13 +32,28 @@ def cost_usd(price: Price | None, usage: Usage) -> Decimal:
     """Exact, and 0 where nobody names a price."""
     if price is None:
         return Decimal(0)
-    cached_rate = price.input_usd if price.cached_input_usd is None else price.cached_input_usd
     exact = (
-        (usage.prompt_tokens - usage.cached_tokens) * price.input_usd
-        + usage.cached_tokens * cached_rate
-        + usage.completion_tokens * price.output_usd
+        (usage.prompt_tokens - usage.cached_tokens - usage.cache_write_tokens) * price.input_usd
+        + usage.cached_tokens * _or(price.cached_input_usd, price.input_usd)
+        + usage.cache_write_tokens * _or(price.cache_write_usd, price.input_usd)
+        + (usage.completion_tokens - usage.reasoning_tokens) * price.output_usd
+        + usage.reasoning_tokens * _or(price.reasoning_usd, price.output_usd)
     )
     return exact / 1_000_000
+
+
+def dearest_output_usd(price: Price) -> Decimal:
+    """What a token of an answer costs at most."""
+    return max(price.output_usd, _or(price.reasoning_usd, price.output_usd))
+
+
+def dearest_input_usd(price: Price) -> Decimal:
+    """What a token of a prompt costs at most."""
+    return max(price.input_usd, _or(price.cache_write_usd, price.input_usd))
+
+
+def _or(rate: Decimal | None, usual: Decimal) -> Decimal:
+    return usual if rate is None else rate
 
 
 def _threshold(card: Price) -> int:

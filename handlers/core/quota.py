@@ -14,18 +14,28 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Literal
 
 from handlers.core.call import Caller
-from handlers.core.errors import PaymentRequired, RateLimited
+from handlers.core.errors import CoreError, Forbidden, Invalid, PaymentRequired, RateLimited
 from storage.database import Database
 from storage.errors import StorageUnavailable
 from storage.repositories.credits import Credits
 from storage.repositories.limits import Limit, Limits, Window
 from storage.watch import Watch
 
-Metric = Literal["requests_per_minute", "tokens_per_minute", "tokens_per_day"]
-LENGTHS_SECONDS: dict[Metric, int] = {"requests_per_minute": 60, "tokens_per_minute": 60, "tokens_per_day": 86_400}
+Metric = Literal["requests_per_minute", "requests_per_day", "tokens_per_minute", "tokens_per_day", "micro_usd_per_day"]
+LENGTHS_SECONDS: dict[Metric, int] = {
+    "requests_per_minute": 60,
+    "requests_per_day": 86_400,
+    "tokens_per_minute": 60,
+    "tokens_per_day": 86_400,
+    "micro_usd_per_day": 86_400,
+}
+COUNTS_REQUESTS = frozenset({"requests_per_minute", "requests_per_day"})
+BUDGET: Metric = "micro_usd_per_day"
+"""What a request costs is known when it has ended: it needs something left of the budget, and may overdraw it."""
 
 REFRESH_SECONDS = 1.0
 LEASED_SHARE = 100
@@ -152,29 +162,42 @@ class Quota:
         self._buckets: dict[tuple[str, Metric], Bucket] = {}
         self._balances: dict[str, int] = {}
 
-    async def admit(self, caller: Caller, tokens_estimate: int = 0) -> Reservation:
+    async def admit(self, caller: Caller, tokens_estimate: int = 0, *, free: bool = False) -> Reservation:
         """`tokens_estimate` is what the request will use at most, prompt and answer; hand the reservation to `settle`.
+        One that is `free` needs no credits.
 
-        Raises `RateLimited`, `PaymentRequired` and `StorageUnavailable`.
+        Raises `RateLimited`, `Invalid` or `Forbidden` for what no waiting helps, `PaymentRequired` and
+        `StorageUnavailable`.
         """
         plan = await self._plan(caller)
-        if plan.prepaid and self._balances.get(caller.project_id, 0) <= 0:
+        if not free and not self._has_credits(plan, caller):
             raise PaymentRequired("the project's prepaid credits are used up", code="insufficient_credits")
         if not plan.buckets:
             return Reservation(caller.project_id)
         taken: list[tuple[Bucket, Window, int]] = []
         try:
             for bucket in plan.buckets:
-                amount = 1 if bucket.metric == "requests_per_minute" else tokens_estimate
+                amount = _amount(bucket, tokens_estimate, free)
                 window = await bucket.take(amount, self._clock())
                 if window is None:
-                    raise self._refusal(bucket, amount)
+                    raise _refusal(bucket, amount, self._clock())
                 taken.append((bucket, window, amount))
         except BaseException:
             for bucket, window, amount in taken:
                 await bucket.correct(window, amount)
             raise
         return Reservation(caller.project_id, tokens_estimate, tuple(taken))
+
+    async def is_solvent(self, caller: Caller) -> bool:
+        """Whether there are credits, and something left of the budgets. Raises `StorageUnavailable`."""
+        plan = await self._plan(caller)
+        for bucket in plan.buckets:
+            if bucket.metric == BUDGET:
+                window = await bucket.take(1, self._clock())
+                if window is None:
+                    return False
+                await bucket.correct(window, 1)
+        return self._has_credits(plan, caller)
 
     async def settle(self, reservation: Reservation, tokens: int, cost_micros: int = 0) -> None:
         """What the request really used; a request that failed at the vendor settles with 0 and still counts as one.
@@ -183,10 +206,10 @@ class Quota:
         """
         if reservation.project_id in self._balances:
             self._balances[reservation.project_id] -= cost_micros
-        if tokens != reservation.tokens:
-            for bucket, window, amount in reservation.taken:
-                if bucket.metric != "requests_per_minute":
-                    await bucket.correct(window, amount - tokens)
+        for bucket, window, amount in reservation.taken:
+            used = cost_micros if bucket.metric == BUDGET else tokens
+            if bucket.metric not in COUNTS_REQUESTS and used != amount:
+                await bucket.correct(window, amount - used)
 
     async def refresh(self) -> None:
         """Takes in changed limits and balances, and gives back what is not needed."""
@@ -245,22 +268,35 @@ class Quota:
             self._balances.clear()
         return self._generation
 
-    def _refusal(self, bucket: Bucket, amount: int) -> RateLimited:
-        limit = f"the limit of {bucket.ceiling} {bucket.metric.replace('_', ' ')}"
-        if amount > bucket.ceiling > 0:
-            message = f"this request may use {amount} tokens, more than {limit}"
-        else:
-            message = f"{limit} is reached"
-        now = self._clock()
-        return RateLimited(message, retry_after_seconds=bucket.seconds_left(now), headers=_headers(bucket, now))
+    def _has_credits(self, plan: Plan, caller: Caller) -> bool:
+        return not plan.prepaid or self._balances.get(caller.project_id, 0) > 0
+
+
+def _amount(bucket: Bucket, tokens_estimate: int, free: bool) -> int:
+    if bucket.metric in COUNTS_REQUESTS:
+        return 1
+    return tokens_estimate if bucket.metric != BUDGET else 0 if free else 1
+
+
+def _refusal(bucket: Bucket, amount: int, now: float) -> CoreError:
+    """A client that waits and asks again is to be told to only where that can help."""
+    if bucket.metric == BUDGET:
+        message = f"the budget of {Decimal(bucket.ceiling) / 1_000_000} US dollars a day is used up"
+        return PaymentRequired(message, code="budget_exhausted")
+    limit = f"the limit of {bucket.ceiling} {bucket.metric.replace('_', ' ')}"
+    if not bucket.ceiling:
+        return Forbidden(f"{limit} allows nothing", code="limit_is_zero")
+    if amount > bucket.ceiling:
+        message = f"this request may use {amount} tokens, prompt and answer, which is more than {limit} will ever allow"
+        return Invalid(message, code="request_exceeds_token_limit")
+    seconds = bucket.seconds_left(now)
+    return RateLimited(f"{limit} is reached", retry_after_seconds=seconds, headers=_headers(bucket, now))
 
 
 def _headers(bucket: Bucket, now: float) -> dict[str, str]:
-    """A limit on requests, of which none is left, as clients know it (maniac.json: the responses 429)."""
-    if bucket.metric != "requests_per_minute":
-        return {}
-    return {
-        "X-RateLimit-Limit": str(bucket.ceiling),
-        "X-RateLimit-Remaining": "0",
-        "X-RateLimit-Reset": str(int(now) + bucket.seconds_left(now)),
-    }
+    """Clients know `Limit` and `Remaining` as numbers of requests, of which none is left; `Reset` holds for every
+    limit (maniac.json: the responses 429)."""
+    headers = {"X-RateLimit-Reset": str(int(now) + bucket.seconds_left(now))}
+    if bucket.metric in COUNTS_REQUESTS:
+        headers |= {"X-RateLimit-Limit": str(bucket.ceiling), "X-RateLimit-Remaining": "0"}
+    return headers

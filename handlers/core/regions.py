@@ -19,7 +19,6 @@ from storage.ledger_record import Record
 from storage.repositories.region_keys import RegionKey
 
 if TYPE_CHECKING:
-    from handlers.core.asks import AnyAsk
     from handlers.core.call import Call
     from handlers.core.models import Offer
 
@@ -158,7 +157,17 @@ def known_regions(call: Call) -> list[str]:
     return services.regions.known([*services.inference, *services.embedded])
 
 
-def pin(ask: AnyAsk, call: Call) -> None:
+class Pinnable(Protocol):
+    """What a client asks, for whatever."""
+
+    @property
+    def region(self) -> RegionWish: ...
+
+    @property
+    def prompt_bytes(self) -> bytes: ...
+
+
+def pin(ask: Pinnable, call: Call) -> None:
     """Notes in the record what the request requires, and a hash of its prompt, for an attestation. Raises `Invalid`
     for a region that there is not."""
     required = ask.region.required

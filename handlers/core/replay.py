@@ -35,7 +35,7 @@ async def admit(kept: Kept, attempts: Sequence[Attempt], call: Call) -> tuple[At
     `cache_hit`. Raises `RateLimited` and `PaymentRequired`."""
     gave = (kept.deployment, kept.route_id)
     attempt = next(attempt for attempt in attempts if (attempt.deployment, attempt.route_id) == gave)
-    meter = await metering.admit_hit(call)
+    meter = await metering.admit_hit(attempt, call)
     meter.replay(attempt, kept.usage, kept.finish_reason)
     call.record.metadata = {**(call.record.metadata or {}), "cache_hit": True}
     return attempt, meter

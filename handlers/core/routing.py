@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
+from typing import Any, Protocol
 
 from handlers.core import capabilities, regions
-from handlers.core.asks import AnyAsk, ChatAsk
+from handlers.core.asks import AnyAsk
 from handlers.core.call import Call
 from handlers.core.catalog import Deployment, Model
 from handlers.core.container_routes import Route
@@ -23,10 +22,10 @@ from handlers.core.errors import (
     Unavailable,
     UpstreamFailed,
 )
-from handlers.core.messages import content_parts
 from handlers.core.models import Offer, find_model, may_use
 from handlers.core.own_keys import OwnKey, OwnKeys, find_own_keys
-from handlers.core.pricing import pick_price
+from handlers.core.pictures import check_pictures
+from handlers.core.places import find_places, keep_region, locate
 from handlers.core.services import SIMULATOR
 from providers import errors as provider_errors
 from providers.inference.interface import Inference
@@ -44,7 +43,7 @@ class Attempt:
     inference: Inference
     number: int
     route: Route | None = None
-    own: OwnKey | None = None
+    own: OwnKey[Inference] | None = None
     region: str | None = None
 
     @property
@@ -65,9 +64,9 @@ class Attempt:
 async def plan(ask: AnyAsk, call: Call) -> list[Attempt]:
     """At least one attempt. Raises `NotFound`, `Forbidden`, `Invalid` for any of the models, `Unavailable` when no
     vendor is configured for them."""
-    plans: list[tuple[Offer, AnyAsk, Deployment, OwnKey | None]] = []
+    plans: list[tuple[Offer, AnyAsk, Deployment, OwnKey[Inference] | None]] = []
     variants: dict[int, AnyAsk] = {}
-    keys = await find_own_keys(ask.keys, call)
+    keys: OwnKeys[Inference] = await find_own_keys(ask.keys, call.services.credentials.vendors.with_key, call)
     for model_id in dict.fromkeys(ask.models):
         offer = await find_model(model_id, call)
         if offer is None:
@@ -77,7 +76,7 @@ async def plan(ask: AnyAsk, call: Call) -> list[Attempt]:
         variant = offer.route.apply(ask) if offer.route else ask
         capabilities.check(variant, offer.served)
         variants[id(variant)] = variant
-        plans += [(offer, variant, place, key) for place, key in _places(variant, offer, keys, call)]
+        plans += [(offer, variant, place, key) for place, key in find_places(keys, offer, ask.steering, call)]
     for variant in variants.values():
         await check_pictures(variant, call)
     regions.pin(ask, call)
@@ -90,62 +89,31 @@ async def plan(ask: AnyAsk, call: Call) -> list[Attempt]:
             ask=variant,
             model=offer.served,
             deployment=place,
-            inference=key.inference if key else inference[place.vendor],
+            inference=key.client if key else inference[place.vendor],
             number=0,
             route=offer.route,
             own=key,
-            region=_region(place, key, call),
+            region=locate(place, key, call),
         )
         for offer, variant, place, key in plans
     ]
-    attempts = _keep_region(attempts, ask)
+    attempts = keep_region(attempts, ask.region, ask.models[0])
     if not ask.steering.fallback:
         del attempts[1:]
     return [replace(attempt, number=number) for number, attempt in enumerate(attempts)]
 
 
-def _region(place: Deployment, key: OwnKey | None, call: Call) -> str | None:
-    """An address of the caller's own choice may be anywhere."""
-    elsewhere = key is not None and key.credential is not None and key.credential.base_url is not None
-    return None if elsewhere else call.services.regions.of_vendor(place.vendor)
+class Asked(Protocol):
+    """A place that was asked, under somebody's key."""
+
+    @property
+    def deployment(self) -> Deployment: ...
+
+    @property
+    def own(self) -> OwnKey[Any] | None: ...
 
 
-def _keep_region(attempts: Sequence[Attempt], ask: AnyAsk) -> list[Attempt]:
-    wish = ask.region
-    if wish.required is not None:
-        attempts = [attempt for attempt in attempts if attempt.region == wish.required]
-        if not attempts:
-            message = f"no provider of {ask.models[0]} is in the region {wish.required}"
-            raise Unavailable(message, code="model_unavailable", param="metadata.require_region")
-    if wish.preferred is None:
-        return list(attempts)
-    return sorted(attempts, key=lambda attempt: attempt.region != wish.preferred)
-
-
-def _places(ask: AnyAsk, offer: Offer, keys: OwnKeys, call: Call) -> list[tuple[Deployment, OwnKey | None]]:
-    """Where one model may be asked, and with whose key: the caller's own go first."""
-    own = keys.places(offer.served)
-    hosted = order(keys.hosted(offer, has_own=bool(own)), call.services.random)
-    if ask.steering.cheapest_first:
-        hosted.sort(key=lambda place: _price(offer.served, place))
-    return [*own, *((place, None) for place in hosted)]
-
-
-async def check_pictures(ask: AnyAsk, call: Call) -> None:
-    """A vendor may stand in our own network and would fetch what it is told to. Raises `Invalid`."""
-    if not isinstance(ask, ChatAsk):
-        return
-    for part in content_parts(ask.messages):
-        image = part.get("image_url")
-        url = image["url"] if isinstance(image, dict) and isinstance(image.get("url"), str) else ""
-        if url and not url.startswith("data:"):
-            try:
-                await call.services.addresses.look(url)
-            except provider_errors.Refused as error:
-                raise Invalid(error.message, code=error.code, param="messages") from error
-
-
-def blame(attempt: Attempt, error: provider_errors.ProviderError) -> CoreError:
+def blame(attempt: Asked, error: provider_errors.ProviderError) -> CoreError:
     """A key of the caller's own that its vendor refuses is the caller's to mend."""
     if attempt.own is not None and isinstance(error, provider_errors.Unauthorized):
         return Forbidden(f"{attempt.deployment.vendor} refused the key of your own", code="provider_key_refused")
@@ -170,16 +138,3 @@ def translate(error: provider_errors.ProviderError) -> CoreError:
         case provider_errors.Unavailable():
             return Unavailable(error.message, code="upstream_unavailable")
     return UpstreamFailed(error.message)
-
-
-def _price(model: Model, place: Deployment) -> Decimal:
-    """A token in and a token out; what nobody priced comes last."""
-    price = pick_price(model, place.vendor, prompt_tokens=0)
-    return price.input_usd + price.output_usd if price else Decimal("Infinity")
-
-
-def order(deployments: Iterable[Deployment], random: Callable[[], float]) -> list[Deployment]:
-    """By chance, as the weights have it (Efraimidis and Spirakis, "Weighted random sampling with a reservoir", 2006);
-    one of weight 0 only when all others fail."""
-    drawn = [(random() ** (1 / place.weight) if place.weight > 0 else -1.0, place) for place in deployments]
-    return [place for _, place in sorted(drawn, key=lambda pair: pair[0], reverse=True)]

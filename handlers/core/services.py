@@ -15,6 +15,7 @@ from handlers.core.call import Caller
 from handlers.core.catalog import CatalogHolder
 from handlers.core.credentials import Book
 from handlers.core.jobs import Jobs
+from handlers.core.latencies import Latencies
 from handlers.core.patience import Patience
 from handlers.core.regions import Regions
 from providers.embeddings.interface import Embedder
@@ -41,6 +42,15 @@ class Route:
     bound: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What the operator says of a vendor: one that is `internal` runs in this process or in the operator's own
+    network, one that is `private` keeps nothing of what it is sent."""
+
+    internal: bool = False
+    private: bool = False
+
+
 class RegisteredModels(Protocol):
     """What projects registered: `put` replaces a model of the same id, `delete` says whether there was one."""
 
@@ -54,10 +64,13 @@ class RegisteredModels(Protocol):
 
 
 class Quota(Protocol):
-    """Limits and prepaid credits. `admit` raises `RateLimited` or `PaymentRequired`, or answers what `settle` wants
-    back; every admission is settled once, with what was really used (0 when nothing was)."""
+    """Limits and prepaid credits. `admit` raises `RateLimited`, `Invalid` for more than a limit will ever allow, or
+    `PaymentRequired` for what is not `free`, or answers what `settle` wants back; every admission is settled once,
+    with what was really used (0 when nothing was). `is_solvent` tells whether there is money to spend."""
 
-    async def admit(self, caller: Caller, tokens_estimate: int) -> Any: ...
+    async def admit(self, caller: Caller, tokens_estimate: int, *, free: bool = False) -> Any: ...
+
+    async def is_solvent(self, caller: Caller) -> bool: ...
 
     async def settle(self, admission: Any, *, tokens: int, cost_micros: int) -> None: ...
 
@@ -71,11 +84,32 @@ class Addresses(Protocol):
     async def look(self, url: str) -> None: ...
 
 
+class Page(Protocol):
+    """What stands at an address; names of headers are in lower case."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+
+    @property
+    def body(self) -> bytes: ...
+
+
+class Fetcher(Protocol):
+    """Reads what stands at an address that a caller chose, under the same rules. Raises `providers.errors`."""
+
+    async def get(self, url: str, largest_bytes: int) -> Page: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """`inference` holds every vendor that has a key (and the simulator, outside production or when asked for) by its
     name, `embeddings` likewise those that make embeddings; `embedded` names the vendors that need no key, such as
     `local`.
+
+    `traits` are those of a vendor, by its name.
 
     `clock` is unix seconds, `random` is in [0, 1), `new_id("chatcmpl")` is `chatcmpl-...`; `ready` tells whether
     storage answers. By API: `documents` are the overlaid documents as JSON text, `routes` their operations,
@@ -90,6 +124,7 @@ class Services:
     embedded: frozenset[str]
     patience: Patience
     breakers: Breakers
+    latencies: Latencies
     answer_cache: AnswerCache
     registered_models: RegisteredModels
     containers: Containers
@@ -106,5 +141,7 @@ class Services:
     routes: Mapping[str, Sequence[Route]]
     base_paths: Mapping[str, str]
     addresses: Addresses
+    fetcher: Fetcher
     credentials: Book
     regions: Regions
+    traits: Callable[[str], Traits]

@@ -11,16 +11,39 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import Generic, NamedTuple, TypeVar, cast
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar, cast
 
 from handlers.core.call import Call
+from handlers.core.catalog import Deployment
 from handlers.core.errors import Unavailable
-from handlers.core.routing import Attempt, blame
+from handlers.core.own_keys import OwnKey
+from handlers.core.routing import blame
 from providers.errors import BrokenAnswer, ProviderError, Refused, Saturated, Throttled
 from providers.errors import Unavailable as VendorUnavailable
 
+
+class Candidate(Protocol):
+    """A place that may be asked, for a chat or for vectors; see `routing.Attempt`."""
+
+    @property
+    def deployment(self) -> Deployment: ...
+
+    @property
+    def number(self) -> int: ...
+
+    @property
+    def own(self) -> OwnKey[Any] | None: ...
+
+    @property
+    def simulated(self) -> bool: ...
+
+    @property
+    def shared(self) -> bool: ...
+
+
 Result = TypeVar("Result")
-Act = Callable[[Attempt], Awaitable[Result]]
+Asked = TypeVar("Asked", bound=Candidate)
+Act = Callable[[Asked], Awaitable[Result]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +55,17 @@ class Hedge(Generic[Result]):
     drop: Callable[[Result], Awaitable[object]]
 
 
-class Outcome(NamedTuple, Generic[Result]):
+class Outcome(NamedTuple, Generic[Asked, Result]):
     """Of one attempt: what it came to, or why not."""
 
-    attempt: Attempt
+    attempt: Asked
     result: Result | None = None
     error: ProviderError | None = None
 
 
 async def try_each(
-    attempts: Sequence[Attempt], act: Act[Result], call: Call, hedge: Hedge[Result] | None = None
-) -> tuple[Attempt, Result]:
+    attempts: Sequence[Asked], act: Act[Asked, Result], call: Call, hedge: Hedge[Result] | None = None
+) -> tuple[Asked, Result]:
     """The first success, and whose it is. A request that a vendor refuses is not sent to another, but for a model it
     does not know. A deployment whose breaker is open is passed over; the simulator's faults are scripted, and told as
     they are.
@@ -70,20 +93,22 @@ async def try_each(
     raise blame(blamed, last) from last
 
 
-class _Trial(Generic[Result]):
-    def __init__(self, act: Act[Result], call: Call, hedge: Hedge[Result] | None) -> None:
+class _Trial(Generic[Asked, Result]):
+    def __init__(self, act: Act[Asked, Result], call: Call, hedge: Hedge[Result] | None) -> None:
         self._act = act
         self._hedge = hedge
         self._services = call.services
         self._breakers = call.services.breakers
+        self._latencies = call.services.latencies
         self._began_at = call.services.clock()
-        self._passed_over: list[Attempt] = []
+        self._passed_over: list[Asked] = []
+        self._streamed = call.record.streamed
 
-    async def round(self, attempts: Sequence[Attempt], rounds_done: int) -> list[Outcome[Result]]:
+    async def round(self, attempts: Sequence[Asked], rounds_done: int) -> list[Outcome[Asked, Result]]:
         """What each came to, up to the first success or refusal; empty when nobody could be asked."""
         ahead = list(attempts)
         hedge = None if rounds_done else self._hedge
-        outcomes: list[Outcome[Result]] = []
+        outcomes: list[Outcome[Asked, Result]] = []
         while ahead:
             attempt = ahead.pop(0)
             if not self._admit(attempt):
@@ -97,7 +122,7 @@ class _Trial(Generic[Result]):
                 break
         return outcomes
 
-    async def wait(self, failed: Sequence[Outcome[Result]], rounds_done: int) -> list[Attempt]:
+    async def wait(self, failed: Sequence[Outcome[Asked, Result]], rounds_done: int) -> list[Asked]:
         """Waits as long as the first of those needs that are worth another try, and says who they are."""
         patience = self._services.patience
         if rounds_done > patience.retries:
@@ -117,39 +142,44 @@ class _Trial(Generic[Result]):
         message = "every provider of the model has failed again and again, and is left alone for a moment"
         return Unavailable(message, code="upstream_unavailable", headers={"Retry-After": str(max(1, ceil(seconds)))})
 
-    def _admit(self, attempt: Attempt) -> bool:
+    def _admit(self, attempt: Asked) -> bool:
         if not attempt.shared or self._breakers.admit(attempt.deployment):
             return True
         self._passed_over.append(attempt)
         return False
 
-    async def _try(self, attempt: Attempt) -> Outcome[Result]:
+    async def _try(self, attempt: Asked) -> Outcome[Asked, Result]:
         """Whoever has been admitted, is told of to the breakers."""
-        known = False
+        began_at, outcome = self._latencies.clock(), None
         try:
-            result = await self._act(attempt)
+            outcome = Outcome(attempt, await self._act(attempt))
         except ProviderError as error:
-            if not isinstance(error, Saturated):
-                known = True
-                self._tell(attempt, failed=is_failure(error))
-            return Outcome(attempt, error=error)
-        else:
-            known = True
-            self._tell(attempt, failed=False)
-            return Outcome(attempt, result)
+            outcome = Outcome(attempt, error=error)
         finally:
-            if not known and attempt.shared:
-                self._breakers.abandon(attempt.deployment)
+            if attempt.shared:
+                self._tell(attempt.deployment, outcome, self._latencies.clock() - began_at)
+        return outcome
 
-    def _tell(self, attempt: Attempt, *, failed: bool) -> None:
-        if attempt.shared and failed:
-            self._breakers.fail(attempt.deployment)
-        elif attempt.shared:
-            self._breakers.succeed(attempt.deployment)
+    def _tell(self, place: Deployment, outcome: Outcome[Asked, Result] | None, seconds: float) -> None:
+        """Of one that was given up nothing is known, but that it takes that long at least."""
+        breakers, latencies = self._breakers, self._latencies
+        if outcome is None:
+            breakers.abandon(place)
+            latencies.note_unfinished(place, self._streamed, seconds)
+        elif outcome.error is None:
+            breakers.succeed(place)
+            latencies.note(place, self._streamed, seconds)
+        elif isinstance(outcome.error, Saturated):
+            breakers.abandon(place)
+        elif is_failure(outcome.error):
+            breakers.fail(place)
+            latencies.note_failure(place, self._streamed)
+        else:
+            breakers.succeed(place)
 
-    async def _race(self, first: Attempt, ahead: list[Attempt], hedge: Hedge[Result]) -> list[Outcome[Result]]:
+    async def _race(self, first: Asked, ahead: list[Asked], hedge: Hedge[Result]) -> list[Outcome[Asked, Result]]:
         """The winner's outcome alone, or those of all that failed. The second, if it comes to one, is from `ahead`."""
-        outcomes: list[Outcome[Result]] = []
+        outcomes: list[Outcome[Asked, Result]] = []
         async with asyncio.TaskGroup() as group:
             racing = {group.create_task(self._try(first))}
             timer = group.create_task(_sleep(self._services.patience.sleep, hedge.after_seconds))
@@ -165,7 +195,7 @@ class _Trial(Generic[Result]):
                 task.cancel()
         return await _winner(outcomes, hedge)
 
-    def _next(self, ahead: list[Attempt]) -> Attempt | None:
+    def _next(self, ahead: list[Asked]) -> Asked | None:
         while ahead:
             attempt = ahead.pop(0)
             if self._admit(attempt):
@@ -195,7 +225,7 @@ async def _sleep(sleep: Callable[[float], Awaitable[object]], seconds: float) ->
     await sleep(seconds)
 
 
-async def _winner(outcomes: list[Outcome[Result]], hedge: Hedge[Result]) -> list[Outcome[Result]]:
+async def _winner(outcomes: list[Outcome[Asked, Result]], hedge: Hedge[Result]) -> list[Outcome[Asked, Result]]:
     answered = [outcome for outcome in outcomes if outcome.error is None]
     for late in answered[1:]:
         await hedge.drop(late.result)  # type: ignore[arg-type]

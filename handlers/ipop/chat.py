@@ -5,15 +5,11 @@ from typing import Any
 
 from codegen.generated.ipop.routes import ChatCompletionsCreateBody
 from handlers.core import chat
-from handlers.core.asks import DEFAULT_POLICY, ChatAsk, KeyWish
+from handlers.core.asks import ChatAsk
 from handlers.core.call import Call
 from handlers.core.errors import Invalid, NotFound, NotImplementedYet
-from handlers.core.metering import Meter
-from handlers.core.own_keys import describe
-from handlers.core.regions import RegionWish
-from handlers.core.routing import Attempt
 from handlers.ipop import wishes
-from handlers.ipop.metadata import answered
+from handlers.ipop.metadata import answered, routed
 from handlers.wire import openai_chat
 from handlers.wire.openai_chat import Style
 from handlers.wire.reply import EventStream, Reply
@@ -47,18 +43,10 @@ def _parse(data: Mapping[str, Any], call: Call) -> ChatAsk:
         messages=data["messages"],
         options=_options(data, metadata),
         max_cost_usd=wishes.read_budget(metadata),
-        keys=KeyWish(metadata.get("byok_fallback_policy") or DEFAULT_POLICY),
-        region=_region(metadata),
+        keys=wishes.read_keys(metadata),
+        region=wishes.read_region(metadata),
         steering=wishes.steer(metadata, call),
     )
-
-
-def _region(wishes: Mapping[str, Any]) -> RegionWish:
-    """No schema has `require_region`; it is what the attestation's page calls the pin."""
-    required = wishes.get("require_region")
-    if required is not None and not isinstance(required, str):
-        raise Invalid("metadata.require_region must be a text", param="metadata.require_region")
-    return RegionWish(required, wishes.get("prefer_region"))
 
 
 def _refuse_unsupported(data: Mapping[str, Any], wishes: Mapping[str, Any]) -> None:
@@ -90,26 +78,9 @@ def _options(data: Mapping[str, Any], wishes: Mapping[str, Any]) -> dict[str, An
 
 
 def _ipop(metadata: Mapping[str, Any], ask: ChatAsk, answer: chat.Answer | chat.Stream, call: Call) -> dict[str, Any]:
-    """How the request was answered. Its way is left out for `include_route_metadata: false`."""
-    attempt, meter = answer.attempt, answer.meter
-    account = answered(call, meter.cost_micros) | {"cache_hit": meter.cached}
-    if metadata.get("include_route_metadata") is False:
-        return account
-    account |= {
-        "fallback_used": attempt.number > 0,
-        "fallback_count": attempt.number,
-        "route_class": _route_class(ask, attempt, meter),
-    }
-    if attempt.region is not None:
-        account["region"] = attempt.region
-    if attempt.own is not None:
-        account["provider_key"] = describe(attempt.own)
-    return account
-
-
-def _route_class(ask: ChatAsk, attempt: Attempt, meter: Meter) -> str:
-    if meter.cached:
-        return "cache"
-    if attempt.region is not None and attempt.region in (ask.region.required, ask.region.preferred):
-        return "regional_capacity"
-    return "ipop_network" if attempt.simulated else "external_capacity"
+    """How the request was answered."""
+    account = answered(call, answer.meter.cost_micros) | {"cache_hit": answer.meter.cached}
+    way = routed(metadata, ask, answer.attempt, call)
+    if way and answer.meter.cached:
+        way["route_class"] = "cache"
+    return account | way

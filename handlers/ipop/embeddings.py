@@ -1,26 +1,27 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from decimal import Decimal
 from typing import Any
 
 from codegen.generated.ipop.routes import EmbeddingsCreateBody
 from handlers.core import embeddings
 from handlers.core.call import Call
-from handlers.core.embeddings import Embedded
-from handlers.ipop import metadata
+from handlers.ipop import wishes
+from handlers.ipop.metadata import answered, routed
 from handlers.wire import openai_chat, openai_embeddings
 
 
 async def embeddings_create(body: EmbeddingsCreateBody, call: Call) -> dict[str, Any]:
     data: dict[str, Any] = body.data
     openai_chat.note_metadata(data, ("metadata",), call)
-    wishes = data.get("metadata") or {}
-    metadata.check_key_policy(wishes)
-    budget = wishes.get("max_cost_usd")
-    ask = openai_embeddings.ask_of(data, leave_out=("metadata",))
-    if budget is not None:
-        ask = replace(ask, max_cost_usd=Decimal(str(budget)))
+    metadata = data.get("metadata") or {}
+    ask = replace(
+        openai_embeddings.ask_of(data, leave_out=("metadata",)),
+        max_cost_usd=wishes.read_budget(metadata),
+        keys=wishes.read_keys(metadata),
+        region=wishes.read_region(metadata),
+        steering=wishes.steer(metadata, call),
+    )
     embedded = await embeddings.embed(ask, call)
     return {
         "id": call.services.new_id("emb"),
@@ -29,15 +30,5 @@ async def embeddings_create(body: EmbeddingsCreateBody, call: Call) -> dict[str,
         "model": embedded.attempt.model.id,
         "data": openai_embeddings.data_of(embedded, data),
         "usage": openai_chat.usage_body(embedded.usage),
-        "ipop": _ipop(embedded, call),
-    }
-
-
-def _ipop(embedded: Embedded, call: Call) -> dict[str, Any]:
-    attempt = embedded.attempt
-    return {
-        **metadata.answered(call, embedded.cost_micros),
-        "fallback_used": attempt.number > 0,
-        "fallback_count": attempt.number,
-        "route_class": "ipop_network" if attempt.deployment.vendor in call.services.embedded else "external_capacity",
+        "ipop": answered(call, embedded.cost_micros) | routed(metadata, ask, embedded.attempt, call),
     }

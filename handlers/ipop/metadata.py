@@ -1,21 +1,37 @@
-"""IPOP's `metadata` of a request, and the `ipop` object of its answer."""
+"""The `ipop` object of an answer.
+
+Source: ipop.json: IpopMetadata.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
+from handlers.core.asks import Steering
 from handlers.core.call import Call
-from handlers.core.errors import Forbidden
+from handlers.core.metering import Served
+from handlers.core.own_keys import describe
+from handlers.core.places import is_elsewhere
+from handlers.core.regions import RegionWish
 
-_OWN_KEYS_ONLY = ("byok_only", "fail_closed_on_byok_error")
+
+class Ask(Protocol):
+    """What was asked, for whatever."""
+
+    @property
+    def steering(self) -> Steering: ...
+
+    @property
+    def region(self) -> RegionWish: ...
 
 
-def check_key_policy(wishes: Mapping[str, Any]) -> None:
-    """For what is only done with the server's keys: raises `Forbidden` where the policy wants the project's own."""
-    if wishes.get("byok_fallback_policy") in _OWN_KEYS_ONLY:
-        message = "this is done with the server's own provider keys, which the policy does not allow"
-        raise Forbidden(message, code="policy_violation", param="metadata.byok_fallback_policy")
+class Attempt(Served, Protocol):
+    @property
+    def number(self) -> int: ...
+
+    @property
+    def region(self) -> str | None: ...
 
 
 def answered(call: Call, cost_micros: int) -> dict[str, Any]:
@@ -27,3 +43,33 @@ def answered(call: Call, cost_micros: int) -> dict[str, Any]:
         "cost_usd": cost_micros / 1_000_000,
         "cache_hit": False,
     }
+
+
+def routed(wishes: Mapping[str, Any], ask: Ask, attempt: Attempt, call: Call) -> dict[str, Any]:
+    """The way of an answer that somebody gave; empty for `include_route_metadata: false`."""
+    if wishes.get("include_route_metadata") is False:
+        return {}
+    told: dict[str, Any] = {
+        "fallback_used": attempt.number > 0,
+        "fallback_count": attempt.number,
+        "route_class": _route_class(ask, attempt, call),
+    }
+    if attempt.region is not None:
+        told["region"] = attempt.region
+    if attempt.own is not None:
+        told["provider_key"] = describe(attempt.own)
+    if ask.steering.profile is not None or ask.steering.affinity is not None:
+        told["route_preference"] = _preference(ask.steering, attempt)
+    return told
+
+
+def _preference(steering: Steering, attempt: Attempt) -> dict[str, Any]:
+    told: dict[str, Any] = {"provider": attempt.deployment.vendor, "session_affinity": steering.affinity is not None}
+    return told if steering.profile is None else {"fallback_profile": steering.profile, **told}
+
+
+def _route_class(ask: Ask, attempt: Attempt, call: Call) -> str:
+    if attempt.region is not None and attempt.region in (ask.region.required, ask.region.preferred):
+        return "regional_capacity"
+    internal = call.services.traits(attempt.deployment.vendor).internal and not is_elsewhere(attempt.own)
+    return "ipop_network" if internal else "external_capacity"

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import cast
 
-from providers.errors import Saturated
 from providers.inference.interface import ChatRequest, Chunk, Completion, Inference, TextRequest
+from providers.slots import Slots
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,47 +78,3 @@ class LimitedByModel:
         if limited is None:
             limited = self._by_model[model] = Limited(self.inner, Slots(self.running, self.waiting))
         return limited
-
-
-class Slots:
-    """`running` calls at once, `waiting` more in the order they came."""
-
-    def __init__(self, running: int, waiting: int) -> None:
-        self._free = running
-        self._most_waiting = waiting
-        self._queue: deque[asyncio.Future[None]] = deque()
-
-    @asynccontextmanager
-    async def hold(self) -> AsyncIterator[None]:
-        """Raises `Saturated` at once when the queue is full."""
-        await self._take()
-        try:
-            yield
-        finally:
-            self._pass_on()
-
-    async def _take(self) -> None:
-        if self._free:
-            self._free -= 1
-            return
-        if len(self._queue) >= self._most_waiting:
-            raise Saturated("too many calls are waiting for this model")
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queue.append(turn)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self._pass_on()
-            elif turn in self._queue:
-                self._queue.remove(turn)
-            raise
-
-    def _pass_on(self) -> None:
-        """Gives the slot to whoever waits longest, so that nobody who comes later can take it first."""
-        while self._queue:
-            turn = self._queue.popleft()
-            if not turn.done():
-                turn.set_result(None)
-                return
-        self._free += 1

@@ -8,6 +8,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
+from providers.errors import Refused
 from providers.http import HttpClient
 from providers.inference.interface import ChatRequest, Chunk, Completion, TextRequest, Usage
 from providers.vendor import Vendor
@@ -29,16 +30,16 @@ class OpenAICompatible:
         return self.vendor.name
 
     async def chat(self, request: ChatRequest) -> Completion:
-        return await self._whole("/chat/completions", _chat_body(request))
+        return await self._whole("/chat/completions", self._chat_body(request))
 
     def stream_chat(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
-        return self._relay("/chat/completions", _chat_body(request))
+        return self._relay("/chat/completions", self._chat_body(request))
 
     async def complete(self, request: TextRequest) -> Completion:
-        return await self._whole("/completions", _text_body(request))
+        return await self._whole("/completions", self._text_body(request))
 
     def stream_complete(self, request: TextRequest) -> AsyncGenerator[Chunk, None]:
-        return self._relay("/completions", _text_body(request))
+        return self._relay("/completions", self._text_body(request))
 
     async def check_key(self) -> None:
         """Lists the models, which costs nothing and needs a key."""
@@ -50,6 +51,31 @@ class OpenAICompatible:
     def _api(self) -> VendorApi:
         key = self.vendor.api_key
         return VendorApi(self.vendor, self.http, {"authorization": f"Bearer {key}"} if key else {}, self.clock)
+
+    def _chat_body(self, request: ChatRequest) -> Json:
+        return {"model": request.model, "messages": list(request.messages), **self._options(request.options)}
+
+    def _text_body(self, request: TextRequest) -> Json:
+        return {"model": request.model, "prompt": request.prompt, **self._options(request.options)}
+
+    def _options(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        """With a grammar said as the vendor takes it. Raises `Refused` where it takes none."""
+        wanted = options.get("response_format")
+        if not isinstance(wanted, dict) or wanted.get("type") != "grammar":
+            return options
+        said, grammar = {**options}, wanted["grammar"]
+        match self.vendor.grammar:
+            case None:
+                message = f"{self.name} does not write by a grammar"
+                raise Refused(message, param="response_format", code="model_does_not_support_grammar")
+            case "response_format":
+                return said
+            case "structured_outputs":
+                said["structured_outputs"] = {"grammar": grammar}
+            case parameter:
+                said[parameter] = grammar
+        del said["response_format"]
+        return said
 
     async def _whole(self, path: str, asked: Json) -> Completion:
         api = self._api()
@@ -89,14 +115,6 @@ def usage_of(usage: Any) -> Usage | None:
         cache_write_tokens=_count(prompt_details, "cache_write_tokens"),
         reasoning_tokens=reasoning or unnamed,
     )
-
-
-def _chat_body(request: ChatRequest) -> Json:
-    return {"model": request.model, "messages": list(request.messages), **request.options}
-
-
-def _text_body(request: TextRequest) -> Json:
-    return {"model": request.model, "prompt": request.prompt, **request.options}
 
 
 def _choices(body: Json, api: VendorApi) -> list[Json]:

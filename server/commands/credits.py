@@ -25,10 +25,10 @@ def set_(
     as_json: AsJson = False,
 ) -> None:
     """Set the balance; at nothing left, requests are refused."""
-    micros = None if balance == UNLIMITED else _micros(balance)
+    amount = None if balance == UNLIMITED else micros(balance, UNLIMITED)
 
     async def work(tenancy: Tenancy) -> int | None:
-        await tenancy.set_credits(ACTOR, project, micros)
+        await tenancy.set_credits(ACTOR, project, amount)
         return await tenancy.show_credits(project)
 
     _print(project, act(work), as_json)
@@ -40,14 +40,15 @@ def show(project: Project = "default", as_json: AsJson = False) -> None:
     _print(project, act(lambda tenancy: tenancy.show_credits(project)), as_json)
 
 
-def _micros(text: str) -> int:
+def micros(text: str, nothing: str) -> int:
+    """US dollars as micro-dollars; `nothing` is the word for no limit. Ends the command for what is no amount."""
     try:
         amount = Decimal(text) * MICROS
         if amount == amount.to_integral_value():
             return int(amount)
     except (InvalidOperation, OverflowError, ValueError):
         pass
-    complain(f"a balance is US dollars, to the millionth, or `{UNLIMITED}`, not {text}")
+    complain(f"an amount is US dollars, to the millionth, or `{nothing}`, not {text}")
     raise typer.Exit(WRONG)
 
 

@@ -21,8 +21,10 @@ class Limit:
     subject_id: str
     project_id: str
     requests_per_minute: int | None = None
+    requests_per_day: int | None = None
     tokens_per_minute: int | None = None
     tokens_per_day: int | None = None
+    micro_usd_per_day: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

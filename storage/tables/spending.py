@@ -20,6 +20,8 @@ class LimitRow(Row, table=True):
     requests_per_minute: int | None = Field(default=None, sa_type=BigInteger)
     tokens_per_minute: int | None = Field(default=None, sa_type=BigInteger)
     tokens_per_day: int | None = Field(default=None, sa_type=BigInteger)
+    requests_per_day: int | None = Field(default=None, sa_type=BigInteger)
+    micro_usd_per_day: int | None = Field(default=None, sa_type=BigInteger)
 
 
 class LimitWindowRow(Row, table=True):

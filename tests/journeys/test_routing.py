@@ -122,7 +122,7 @@ def test_another_deployment_answers_where_the_first_cannot(
     openai.refuses(500, "oops")
     answer = ask(client, name("fallback", stream), stream)
     told = account(answer)
-    assert (told["fallback_used"], told["fallback_count"], told["route_class"]) == (True, 1, "external_capacity")
+    assert (told["fallback_used"], told["fallback_count"], told["route_class"]) == (True, 1, "ipop_network")
     record = LedgerReader.of(server).get("default", answer.headers["x-request-id"])
     assert record is not None
     assert (record.state, record.provider, record.upstream_model) == ("completed", "anthropic", "spare")

@@ -1012,6 +1012,15 @@ class ProviderKey(View):
     credential_id: str | None = None
 
 
+class RoutePreference(View):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    fallback_profile: Literal['network_first', 'latency_first', 'cost_first', 'privacy_first'] | None = None
+    provider: str
+    session_affinity: bool
+
+
 class IpopMetadata(View):
     model_config = ConfigDict(
         extra='forbid',
@@ -1034,6 +1043,7 @@ class IpopMetadata(View):
     request_id: str
     route_class: Literal['cache', 'ipop_network', 'regional_capacity', 'external_capacity'] | None = None
     provider_key: ProviderKey | None = None
+    route_preference: RoutePreference | None = None
 
 
 class KvFreeTier(View):

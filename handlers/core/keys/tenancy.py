@@ -55,8 +55,10 @@ class Rates:
     """None limits nothing."""
 
     requests_per_minute: int | None = None
+    requests_per_day: int | None = None
     tokens_per_minute: int | None = None
     tokens_per_day: int | None = None
+    micro_usd_per_day: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from handlers.core import chat, metering
-from handlers.core.asks import Chunk
+from handlers.core.asks import AnyAsk, Chunk
 from handlers.core.call import Call
 from handlers.core.errors import CoreError, Forbidden, NotFound, NotImplementedYet
-from handlers.core.models import find_model, may_use
+from handlers.core.models import Offer, find_model, may_use
 from handlers.core.responses.conversation import chat_of
 from handlers.core.responses.output import Assembler, Step
 from handlers.core.responses.response import Response, ResponseAsk, new_id, to_stored
@@ -83,14 +83,22 @@ async def stream(ask: ResponseAsk, call: Call) -> Running:
 
 
 async def count_input(ask: ResponseAsk, call: Call) -> int:
-    """Tokens of the whole prompt, without asking a model; `ask.model` may be empty, and is then not looked at."""
-    if ask.model:
-        offer = await find_model(ask.model, call)
-        if offer is None:
-            raise NotFound(f"there is no model {ask.model}", code="model_not_found", param="model")
-        if not may_use(offer.served.id, call):
-            raise Forbidden(f"this key may not use {ask.model}", code="model_not_allowed", param="model")
-    return await metering.count_prompts(await chat_of(ask, call))
+    """Tokens of the whole prompt, with what a container adds, without asking a model; `ask.model` may be empty, and is
+    then not looked at."""
+    offer = await _offer(ask.model, call) if ask.model else None
+    asked: AnyAsk = await chat_of(ask, call)
+    if offer is not None and offer.route is not None:
+        asked = offer.route.apply(asked)
+    return await metering.count_prompts(asked)
+
+
+async def _offer(model_id: str, call: Call) -> Offer:
+    offer = await find_model(model_id, call)
+    if offer is None:
+        raise NotFound(f"there is no model {model_id}", code="model_not_found", param="model")
+    if not may_use(offer.served.id, call):
+        raise Forbidden(f"this key may not use {model_id}", code="model_not_allowed", param="model")
+    return offer
 
 
 def _refuse_background(ask: ResponseAsk) -> None:

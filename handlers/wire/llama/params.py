@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from handlers.core.errors import Invalid
+from handlers.wire.llama.grammar import grammar_text
 
 _TYPES = {
     "str": "string",
@@ -79,13 +80,13 @@ def sampling_options(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def format_options(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Their `json_schema` is the schema itself; OpenAI's wraps it under a name."""
+    """Their `json_schema` is the schema itself; OpenAI's wraps it under a name. A grammar is said as Fireworks has it,
+    since OpenAI has no word for it."""
     wanted = data.get("response_format")
     if not wanted:
         return {}
-    if wanted.get("type") != "json_schema":
-        message = "grammars are not taken: use a response_format of type json_schema"
-        raise Invalid(message, code="grammar_not_supported", param="response_format")
+    if wanted.get("type") == "grammar":
+        return {"response_format": {"type": "grammar", "grammar": grammar_text(wanted["bnf"])}}
     schema = wanted["json_schema"]
     title = schema.get("title")
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", title)[:64] if isinstance(title, str) and title else "answer"

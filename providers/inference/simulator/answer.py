@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ from providers.errors import Refused
 from providers.inference.interface import ChatRequest, TextRequest
 from providers.inference.simulator import logprobs
 from providers.inference.simulator.conversation import digest_of, quoted, text_of
+from providers.inference.simulator.grammar import make_text
 from providers.inference.simulator.instance import Unsatisfiable, make_instance
 from providers.inference.simulator.tools import Asked, asked_tools
 from providers.tokens import Piece, split_text
@@ -92,7 +94,7 @@ async def answer_chat(request: ChatRequest, index: int, new_id: Callable[[], str
     reasoning = turn.allowance.take(await split_text(_reasoning(options, messages, digest)))
     if asked:
         return await _call_tools(asked, reasoning, turn, new_id)
-    return await _say(_structured(options, messages, digest), reasoning, turn)
+    return await _say(await _structured(options, messages, digest), reasoning, turn)
 
 
 async def answer_text(request: TextRequest, index: int, empty: bool) -> Answer:
@@ -101,6 +103,9 @@ async def answer_text(request: TextRequest, index: int, empty: bool) -> Answer:
     options = request.options
     digest = digest_of([request.model, request.prompt, options.get("suffix"), options.get("seed"), index])
     text = f" This is a simulated continuation of {quoted(request.prompt)} ({digest[:8]})."
+    wanted = options.get("response_format")
+    if isinstance(wanted, dict) and wanted.get("type") == "grammar":
+        text = await _grammatical(wanted, digest)
     if options.get("echo"):
         text = request.prompt + text
     return await _say(text, [], Turn(options, digest, _allowance(options)))
@@ -144,7 +149,7 @@ def _stopped(text: str, stop: Any) -> str:
     return text[: min(ends)] if ends else text
 
 
-def _structured(options: Mapping[str, Any], messages: Sequence[Mapping[str, Any]], digest: str) -> str:
+async def _structured(options: Mapping[str, Any], messages: Sequence[Mapping[str, Any]], digest: str) -> str:
     wanted = options.get("response_format")
     wanted = wanted if isinstance(wanted, dict) else {}
     kind = wanted.get("type", "text")
@@ -152,8 +157,17 @@ def _structured(options: Mapping[str, Any], messages: Sequence[Mapping[str, Any]
         named = wanted.get("json_schema")
         schema = named.get("schema", {}) if isinstance(named, dict) else {}
         return orjson.dumps(_instance(schema, digest, "response_format")).decode()
+    if kind == "grammar":
+        return await _grammatical(wanted, digest)
     said = _sentence(messages, digest)
     return orjson.dumps({"simulated": True, "answer": said}).decode() if kind == "json_object" else said
+
+
+async def _grammatical(wanted: Mapping[str, Any], digest: str) -> str:
+    try:
+        return await asyncio.to_thread(make_text, str(wanted.get("grammar", "")), digest)
+    except Unsatisfiable as error:
+        raise Refused(f"the simulator makes no text by the grammar: {error}", param="response_format") from error
 
 
 def _instance(schema: Any, digest: str, param: str) -> Any:

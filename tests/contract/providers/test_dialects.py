@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import orjson
 import pytest
 
 from providers.errors import Refused, Unavailable
 from providers.inference.interface import ChatRequest, Usage
+from providers.inference.openai_compatible import OpenAICompatible
 from tests.contract.providers.fake_vendor import Reply, json_reply, sse_reply
 from tests.contract.providers.rigs import KEY, Rig, joined, rig_of
 from tests.contract.providers.wires import (
@@ -55,6 +57,28 @@ async def test_the_request_goes_out_as_it_is(openai: Rig) -> None:
     assert openai.vendor.last.path == "/v1/chat/completions"
     assert openai.vendor.last.headers["authorization"] == f"Bearer {KEY}"
     assert sent(openai) == {"model": "chat", "messages": request.messages, **request.options}
+
+
+@pytest.mark.parametrize(
+    ("style", "said"),
+    [
+        ("response_format", {"response_format": {"type": "grammar", "grammar": 'root ::= "x"'}}),
+        ("structured_outputs", {"structured_outputs": {"grammar": 'root ::= "x"'}}),
+        ("guided_grammar", {"guided_grammar": 'root ::= "x"'}),
+        ("grammar", {"grammar": 'root ::= "x"'}),
+        ("ebnf", {"ebnf": 'root ::= "x"'}),
+    ],
+)
+async def test_a_grammar_is_said_as_the_vendor_takes_it(openai: Rig, style: Any, said: dict[str, Any]) -> None:
+    openai.ready("text")
+    wanted = {"type": "grammar", "grammar": 'root ::= "x"'}
+    inference = cast(OpenAICompatible, openai.inference)
+    told = replace(inference, vendor=replace(inference.vendor, grammar=style))
+    await told.chat(ChatRequest("chat", [], {"response_format": wanted, "seed": 1}))
+    assert sent(openai) == {"model": "chat", "messages": [], "seed": 1, **said}
+    with pytest.raises(Refused) as caught:
+        await inference.chat(ChatRequest("chat", [], {"response_format": wanted}))
+    assert caught.value.code == "model_does_not_support_grammar"
 
 
 async def test_a_stream_always_asks_for_usage(openai: Rig) -> None:

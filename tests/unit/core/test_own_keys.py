@@ -9,13 +9,21 @@ import pytest
 
 from handlers.core import chat
 from handlers.core.asks import ChatAsk, KeyWish, Policy
-from handlers.core.call import Call
-from handlers.core.credentials import Book, Credential, Draft, check_credential, create_credential
-from handlers.core.errors import Forbidden, Invalid, Unavailable
+from handlers.core.call import Call, Caller
+from handlers.core.credentials import (
+    Book,
+    Credential,
+    Draft,
+    change_credential,
+    check_credential,
+    create_credential,
+)
+from handlers.core.errors import Forbidden, Invalid, PaymentRequired, RateLimited, Unavailable
+from handlers.core.models import find_model, list_models
 from handlers.core.sealing import Seal
 from providers.errors import ProviderError, Throttled, Unauthorized
 from tests.unit.core.vendors import Vendor
-from tests.unit.handlers.bench import NOW, Drawer, KeyedBy, make_call, make_services, said
+from tests.unit.handlers.bench import NOW, Drawer, KeyedBy, Purse, make_call, make_services, said
 
 KEY = "sk-own-0123456789abcdef"
 
@@ -198,3 +206,40 @@ async def test_there_is_an_end_to_the_credentials_of_a_project() -> None:
         await bring(call)
     with pytest.raises(Invalid, match="at most"):
         await bring(call)
+
+
+async def test_without_credits_only_the_projects_own_keys_answer() -> None:
+    own, hosted = Keyed("openai"), Vendor("openai")
+    keyed = KeyedBy(lambda vendor, key, base_url: own if vendor == "openai" else None)
+    book = Book(Drawer(), Seal(lambda: "s" * 32), keyed, lambda: NOW)
+    call = make_call("ipop", make_services(hosted, credentials=book, quota=Purse(solvent=False)))
+    with pytest.raises(PaymentRequired):
+        await ask(call)
+    await bring(call)
+    assert (await ask(call)).cost_micros == 0
+    own.failure = Throttled("slow down")
+    with pytest.raises(RateLimited):
+        await ask(call)
+    with pytest.raises(PaymentRequired):
+        await ask(call, "hosted_only")
+    assert hosted.asked == []
+
+
+async def test_a_model_is_there_for_those_who_have_a_key_for_it() -> None:
+    keyed = KeyedBy(lambda vendor, key, base_url: Keyed(vendor))
+    book = Book(Drawer(), Seal(lambda: "s" * 32), keyed, lambda: NOW)
+    call = make_call("ipop", make_services(profile="production", inference={}, credentials=book))
+    assert not any(offer.available for offer in await list_models(call) if offer.model.kind == "chat")
+    made = await bring(call, "openrouter")
+    offers = {offer.model.id: offer for offer in await list_models(call)}
+    assert [name for name, offer in offers.items() if offer.own] == ["openai/gpt-5.5"]
+    served = offers["openai/gpt-5.5"]
+    assert (served.available, served.provider, served.deployments) == (True, "openrouter", ())
+    others = replace(call, who=Caller("project-2", "other", "key-2"))
+    found = await find_model("openai/gpt-5.5", others)
+    assert found is not None
+    assert not found.available
+    await change_credential(made.id, {"enabled": False}, call)
+    found = await find_model("openai/gpt-5.5", call)
+    assert found is not None
+    assert not found.available

@@ -50,6 +50,14 @@ def test_money_is_exact_and_rounded_half_up(usage: Usage, micros: int) -> None:
     assert cost_micros(SHORT, usage) == micros
 
 
+def test_tokens_with_rates_of_their_own_are_charged_by_them() -> None:
+    usage = Usage(100, 50, cached_tokens=20, cache_write_tokens=30, reasoning_tokens=40)
+    plain = Price("v", Decimal(2), Decimal(10))
+    assert cost_micros(plain, usage) == 100 * 2 + 50 * 10
+    rich = replace(plain, cached_input_usd=Decimal(1), cache_write_usd=Decimal(3), reasoning_usd=Decimal(12))
+    assert cost_micros(rich, usage) == 50 * 2 + 20 * 1 + 30 * 3 + 10 * 10 + 40 * 12
+
+
 @pytest.mark.parametrize(
     ("asked", "steering", "tier"),
     [

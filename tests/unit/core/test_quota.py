@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from handlers.core.call import Caller
-from handlers.core.errors import PaymentRequired, RateLimited
+from handlers.core.errors import Forbidden, Invalid, PaymentRequired, RateLimited
 from handlers.core.keys import Bootstrap, KeyDraft, Rates, Tenancy, bootstrap
 from handlers.core.quota import Quota
 from storage.database import Database
@@ -106,9 +106,51 @@ async def test_a_request_larger_than_the_limit_says_so(
 ) -> None:
     await tenancy.set_limits("test", "default", Rates(tokens_per_minute=100))
     quota = Quota(database, clock)
-    with pytest.raises(RateLimited, match="may use 101 tokens"):
+    with pytest.raises(Invalid, match="may use 101 tokens") as refused:
         await quota.admit(caller, 101)
+    assert (refused.value.code, refused.value.retryable) == ("request_exceeds_token_limit", False)
     assert await quota.admit(caller, 100)
+
+
+async def test_a_limit_of_nothing_is_no_matter_of_waiting(
+    database: Database, tenancy: Tenancy, caller: Caller, clock: Clock
+) -> None:
+    await tenancy.set_limits("test", "default", Rates(requests_per_day=0))
+    with pytest.raises(Forbidden):
+        await Quota(database, clock).admit(caller)
+
+
+async def test_the_requests_of_a_day_are_counted_beside_those_of_a_minute(
+    database: Database, tenancy: Tenancy, caller: Caller, clock: Clock
+) -> None:
+    await tenancy.set_limits("test", "default", Rates(requests_per_minute=3, requests_per_day=5), caller.key_id)
+    clock.now = 1_790_000_000 // 86_400 * 86_400 + 86_400 - 90.0
+    quotas = Quota(database, clock), Quota(database, clock)
+    assert sum([await admitted(quota, caller, tries=2) for quota in quotas]) == 3
+    clock.now += 60
+    assert sum([await admitted(quota, caller, tries=2) for quota in quotas]) == 2
+    with pytest.raises(RateLimited, match="requests per day") as refused:
+        await quotas[1].admit(caller)
+    assert refused.value.headers == {
+        "Retry-After": "30",
+        "X-RateLimit-Limit": "5",
+        "X-RateLimit-Remaining": "0",
+        "X-RateLimit-Reset": str(int(clock.now + 30)),
+    }
+    clock.now += 30
+    assert await admitted(quotas[0], caller, tries=2) == 2
+
+
+async def test_a_limit_on_tokens_says_when_it_begins_anew(
+    database: Database, tenancy: Tenancy, caller: Caller, clock: Clock
+) -> None:
+    await tenancy.set_limits("test", "default", Rates(tokens_per_minute=100))
+    quota = Quota(database, clock)
+    await quota.admit(caller, 60)
+    with pytest.raises(RateLimited) as refused:
+        await quota.admit(caller, 60)
+    seconds = refused.value.retry_after_seconds
+    assert refused.value.headers == {"Retry-After": str(seconds), "X-RateLimit-Reset": str(int(clock.now) + seconds)}
 
 
 async def test_a_changed_limit_holds_from_the_next_look_on(
@@ -133,6 +175,50 @@ async def test_an_idle_block_goes_back(database: Database, tenancy: Tenancy, cal
     await idle.refresh()  # and a block that nobody used
     clock.now += 1
     assert await admitted(busy, caller, tokens=1_000, tries=1) == 1
+
+
+async def test_a_budget_of_a_day_ends_with_what_requests_cost(
+    database: Database, tenancy: Tenancy, caller: Caller, clock: Clock
+) -> None:
+    await tenancy.set_limits("test", "default", Rates(micro_usd_per_day=1_000), caller.key_id)
+    one, other = Quota(database, clock), Quota(database, clock)
+    await one.settle(await one.admit(caller, 10), tokens=10, cost_micros=600)
+    await other.settle(await other.admit(caller, 10), tokens=10, cost_micros=700)
+    for quota in (one, other):
+        await quota.refresh()
+        await quota.refresh()
+        assert not await quota.is_solvent(caller)
+        with pytest.raises(PaymentRequired, match=r"0\.001 US dollars") as refused:
+            await quota.admit(caller, 10)
+        assert refused.value.code == "budget_exhausted"
+        assert await quota.admit(caller, 10, free=True)
+    assert await one.admit(Caller(caller.project_id, "default"), 10)
+    clock.now += 86_400
+    assert await one.is_solvent(caller)
+    assert await one.admit(caller, 10)
+
+
+async def test_what_costs_nothing_counts_against_a_budget_when_it_costs_after_all(
+    database: Database, tenancy: Tenancy, caller: Caller, clock: Clock
+) -> None:
+    await tenancy.set_limits("test", "default", Rates(micro_usd_per_day=1_000))
+    quota = Quota(database, clock)
+    await quota.settle(await quota.admit(caller, 10, free=True), tokens=10, cost_micros=1_000)
+    assert not await quota.is_solvent(caller)
+
+
+async def test_what_costs_nothing_needs_no_credits(
+    database: Database, tenancy: Tenancy, caller: Caller, clock: Clock
+) -> None:
+    await tenancy.set_credits("test", "default", 0)
+    quota = Quota(database, clock)
+    assert not await quota.is_solvent(caller)
+    with pytest.raises(PaymentRequired):
+        await quota.admit(caller, 10)
+    assert await quota.admit(caller, 10, free=True)
+    await tenancy.set_credits("test", "default", 1)
+    await quota.refresh()
+    assert await quota.is_solvent(caller)
 
 
 async def test_prepaid_credits_end(database: Database, tenancy: Tenancy, caller: Caller, clock: Clock) -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
@@ -37,6 +36,19 @@ class Learner(Vendor):
         self.asked.append(request)
         body = spoken(self.says.pop(0) if len(self.says) > 1 else self.says[0])
         body["choices"][0] |= self.changed
+        return Completion(body, USAGE)
+
+
+@dataclass
+class Caller(Vendor):
+    """Calls the tool `save` with one text of arguments after the other."""
+
+    calls: list[str] = field(default_factory=list)
+
+    def _answer(self, request: ChatRequest | TextRequest) -> Completion:
+        self.asked.append(request)
+        body = spoken("")
+        body["choices"][0] |= calling(self.calls.pop(0))
         return Completion(body, USAGE)
 
 
@@ -113,11 +125,67 @@ async def test_a_schema_of_several_resources_is_left_to_the_vendor() -> None:
     assert await answer(Learner("openai", says=[PROSE]), wanting(schema))
 
 
-async def test_what_was_streamed_is_not_taken_back() -> None:
-    vendor = Vendor("openai", chunks=[chunk(piece("prose")), chunk(STOP)])
-    stream = await chat.stream(ASK, make_call("maniac", make_services(vendor)))
-    chunks: AsyncIterator[Chunk] = stream.chunks
-    assert [one.body["choices"][0]["delta"].get("content") async for one in chunks] == ["prose", None]
+async def test_a_stream_that_does_not_fit_ends_with_an_error_and_not_as_if_it_were_whole() -> None:
+    vendor = Vendor("openai", chunks=[chunk(piece("prose")), chunk(STOP), Chunk(body={"choices": []}, usage=USAGE)])
+    purse = Purse()
+    stream = await chat.stream(ASK, make_call("maniac", make_services(vendor, quota=purse)))
+    seen: list[Any] = []
+    with pytest.raises(UpstreamFailed) as caught:
+        await drain(stream, seen)
+    assert caught.value.code == "schema_mismatch"
+    assert [(one["delta"].get("content"), one["finish_reason"]) for one in seen] == [("prose", None)]
+    assert purse.settled == [(USAGE.total_tokens, stream.meter.cost_micros)]
+
+
+async def drain(stream: chat.Stream, seen: list[Any]) -> None:
+    async for one in stream.chunks:
+        seen.append(one.body["choices"][0])
+
+
+async def test_a_stream_that_fits_goes_out_as_it_came() -> None:
+    chunks = [chunk(piece('{\\"age\\":')), chunk(piece("36}")), chunk(STOP)]
+    stream = await chat.stream(ASK, make_call("maniac", make_services(Vendor("openai", chunks=chunks))))
+    assert [one async for one in stream.chunks] == chunks
+
+
+def calling(arguments: str) -> dict[str, Any]:
+    call = {"id": "call_1", "type": "function", "function": {"name": "save", "arguments": arguments}}
+    return {"finish_reason": "tool_calls", "message": {"role": "assistant", "content": None, "tool_calls": [call]}}
+
+
+def with_tool(strict: bool = True, parameters: Any = SCHEMA) -> ChatAsk:
+    tool = {"type": "function", "function": {"name": "save", "parameters": parameters, "strict": strict}}
+    return ChatAsk(models=("openai/gpt-5.5",), messages=said("Save it."), options={"tools": [tool]})
+
+
+async def test_a_strict_tool_is_called_with_arguments_that_fit_or_once_more() -> None:
+    vendor = Caller("openai", calls=[BAD, GOOD])
+    given = await answer(vendor, with_tool())
+    assert given.body["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"] == GOOD
+    *_, faulty, result = vendor.asked[1].messages  # type: ignore[union-attr]
+    assert faulty["tool_calls"][0]["function"]["arguments"] == BAD
+    assert (result["role"], result["tool_call_id"]) == ("tool", "call_1")
+    assert "age" in result["content"]
+    with pytest.raises(UpstreamFailed) as caught:
+        await answer(Caller("openai", calls=[BAD, BAD]), with_tool())
+    assert caught.value.code == "schema_mismatch"
+    assert await answer(Caller("openai", calls=[BAD]), with_tool(strict=False))
+
+
+async def test_a_strict_tool_without_a_schema_is_refused_before_the_vendor_is_asked() -> None:
+    vendor = Caller("openai", calls=[GOOD])
+    with pytest.raises(Invalid) as caught:
+        await answer(vendor, with_tool(parameters={"type": "nonsense"}))
+    assert caught.value.param == "tools"
+    assert vendor.asked == []
+
+
+async def test_a_streamed_call_of_a_strict_tool_is_held_to_its_schema() -> None:
+    begin = '{"index":0,"delta":{"tool_calls":[{"index":0,"id":"c","function":{"name":"save","arguments":"{}"}}]},'
+    chunks = [chunk(begin + '"finish_reason":null}'), chunk('{"index":0,"delta":{},"finish_reason":"tool_calls"}')]
+    stream = await chat.stream(with_tool(), make_call("maniac", make_services(Vendor("openai", chunks=chunks))))
+    with pytest.raises(UpstreamFailed, match="arguments of save"):
+        [one async for one in stream.chunks]
 
 
 async def test_the_simulator_keeps_to_a_strict_schema() -> None:

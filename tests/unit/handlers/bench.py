@@ -22,12 +22,16 @@ from handlers.core.breakers import Breakers
 from handlers.core.call import Call, Caller
 from handlers.core.catalog import Catalog, CatalogHolder, Deployment, Model, Price
 from handlers.core.credentials import Book
+from handlers.core.errors import PaymentRequired
+from handlers.core.latencies import Latencies
 from handlers.core.patience import Patience
 from handlers.core.regions import Regions, Signer
 from handlers.core.sealing import Seal
-from handlers.core.services import Route, Services
+from handlers.core.services import Route, Services, Traits
 from handlers.wire.reply import EventStream, Last, Reply
 from providers.embeddings.local import Local
+from providers.errors import BrokenAnswer, Unavailable
+from providers.fetch import Fetched
 from providers.inference.interface import Inference
 from providers.inference.simulator import Simulator
 from providers.outbound import Outbound
@@ -76,6 +80,7 @@ SIMULATED = replace(
     display_name="Simulator",
     owned_by="concordat",
     created=1_760_000_000,
+    capabilities=FULL.capabilities | {"grammar"},
     prices=(),
     deployments=(Deployment("simulator", "chat"),),
     tier="catalog",
@@ -142,6 +147,14 @@ class KeyRack:
         return fresh
 
 
+class _Traits(dict[str, Traits]):
+    """Of vendors that nobody knows there is nothing to say."""
+
+    def __missing__(self, vendor: str) -> Traits:
+        return Traits()
+
+
+TRAITS = _Traits(simulator=Traits(True, True), local=Traits(True, True))
 REGIONS = {"simulator": "here", "local": "here", "plainco": "there"}
 
 
@@ -197,11 +210,16 @@ class KeyedBy:
     """Vendors for callers' keys: `make` answers one for `(vendor, key, base_url)`; `made` remembers what was asked."""
 
     make: Callable[[str, str, str | None], Any] = lambda vendor, key, base_url: None
+    make_embedder: Callable[[str, str, str | None], Any] = lambda vendor, key, base_url: None
     made: list[tuple[str, str, str | None]] = field(default_factory=list)
 
     def with_key(self, vendor: str, key: str, base_url: str | None = None) -> Any:
         self.made.append((vendor, key, base_url))
         return self.make(vendor, key, base_url)
+
+    def embedder_with_key(self, vendor: str, key: str, base_url: str | None = None) -> Any:
+        self.made.append((vendor, key, base_url))
+        return self.make_embedder(vendor, key, base_url)
 
 
 @dataclass
@@ -209,17 +227,39 @@ class Purse:
     """A quota that admits everything and remembers; `refuse` is raised instead."""
 
     refuse: Exception | None = None
+    solvent: bool = True
     admitted: list[int] = field(default_factory=list)
     settled: list[tuple[int, int]] = field(default_factory=list)
 
-    async def admit(self, caller: Caller, tokens_estimate: int) -> int:
+    async def admit(self, caller: Caller, tokens_estimate: int, *, free: bool = False) -> int:
         if self.refuse:
             raise self.refuse
+        if not (free or self.solvent):
+            raise PaymentRequired("the project's prepaid credits are used up")
         self.admitted.append(tokens_estimate)
         return tokens_estimate
 
+    async def is_solvent(self, caller: Caller) -> bool:
+        return self.solvent
+
     async def settle(self, admission: int, *, tokens: int, cost_micros: int) -> None:
         self.settled.append((tokens, cost_micros))
+
+
+@dataclass
+class Pages:
+    """What stands at addresses; elsewhere there is nothing. `asked` are the addresses and how much of each is read."""
+
+    known: Mapping[str, Fetched] = field(default_factory=dict)
+    asked: list[tuple[str, int]] = field(default_factory=list)
+
+    async def get(self, url: str, largest_bytes: int) -> Fetched:
+        self.asked.append((url, largest_bytes))
+        if url not in self.known:
+            raise Unavailable("the host cannot be found")
+        if len(self.known[url].body) > largest_bytes:
+            raise BrokenAnswer("the provider's answer is too large")
+        return self.known[url]
 
 
 def make_services(*vendors: Inference, **changes: Any) -> Services:
@@ -235,6 +275,7 @@ def make_services(*vendors: Inference, **changes: Any) -> Services:
         "embedded": frozenset({"local"}),
         "patience": Patience(sleep=at_once),
         "breakers": Breakers(),
+        "latencies": Latencies(lambda: NOW),
         "answer_cache": AnswerCache(AnswersInMemory(2**20, 60, lambda: NOW)),
         "registered_models": Registry(),
         "containers": NoContainers(),
@@ -253,6 +294,8 @@ def make_services(*vendors: Inference, **changes: Any) -> Services:
         },
         "base_paths": {"ipop": "/ipop/v1"},
         "addresses": Outbound(resolve=resolves_to("8.8.8.8")),
+        "fetcher": Pages(),
+        "traits": TRAITS.__getitem__,
         "regions": Regions("here", REGIONS.get, signer(), Shelf()),
         "credentials": Book(Drawer(), Seal(lambda: "s" * 32), KeyedBy(), lambda: NOW),
     }

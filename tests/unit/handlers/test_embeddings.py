@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from array import array
 from base64 import b64decode
 from collections.abc import Callable, Sequence
@@ -14,15 +15,29 @@ import pytest
 from codegen.operation import Body
 from handlers.core.call import Call
 from handlers.core.catalog import Catalog, CatalogHolder, Deployment, Price
+from handlers.core.credentials import Book, Draft, create_credential
 from handlers.core.errors import CoreError, Forbidden, Invalid, NotFound, RateLimited, Unavailable, UpstreamFailed
-from handlers.core.services import Services
+from handlers.core.sealing import Seal
+from handlers.core.services import Services, Traits
 from handlers.ipop import embeddings as ipop
 from handlers.llama_stack import inference as llama_stack
 from handlers.llama_stack_deprecated import inference as deprecated
-from providers.embeddings.interface import Embeddings, EmbeddingsRequest
-from providers.errors import BrokenAnswer, ProviderError, Refused
+from providers.embeddings.interface import Embedder, Embeddings, EmbeddingsRequest
+from providers.embeddings.limited import LimitedByModel
+from providers.errors import BrokenAnswer, ProviderError, Refused, Throttled
 from providers.errors import Unavailable as VendorUnavailable
-from tests.unit.handlers.bench import EMBEDDER, FULL, Purse, body_of, check_answer, make_call, make_services
+from tests.unit.handlers.bench import (
+    EMBEDDER,
+    FULL,
+    NOW,
+    Drawer,
+    KeyedBy,
+    Purse,
+    body_of,
+    check_answer,
+    make_call,
+    make_services,
+)
 
 MODEL = replace(
     EMBEDDER,
@@ -35,17 +50,23 @@ MODEL = replace(
 
 @dataclass
 class Vendor:
-    """Every text is `[its length, 0.5, its number]`."""
+    """Every text is `[its length, 0.5, its number]`; `faults` are raised first, one a call."""
 
     name: str = "near"
     fault: ProviderError | None = None
+    faults: list[ProviderError] = field(default_factory=list)
+    held: asyncio.Event | None = None
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
     tokens: int | None = 12
     seen: list[EmbeddingsRequest] = field(default_factory=list)
 
     async def embed(self, request: EmbeddingsRequest) -> Embeddings:
         self.seen.append(request)
-        if self.fault:
-            raise self.fault
+        self.begun.set()
+        if self.held:
+            await self.held.wait()
+        if self.fault or self.faults:
+            raise self.fault or self.faults.pop(0)
         vectors = [array("f", [len(text), 0.5, number]) for number, text in enumerate(request.texts)]
         return Embeddings(vectors, self.tokens)
 
@@ -55,7 +76,7 @@ class Vendor:
     async def close(self) -> None: ...
 
 
-def serving(*vendors: Vendor, **changes: Any) -> Services:
+def serving(*vendors: Embedder, **changes: Any) -> Services:
     """The first deployment comes first: `random` is the same for both."""
     made: dict[str, Any] = {
         "catalog": CatalogHolder(Catalog([MODEL, FULL, EMBEDDER])),
@@ -120,6 +141,97 @@ async def test_a_vendor_that_fails_is_replaced_by_the_next(dialect: Dialect) -> 
     call = make_call(dialect.api, serving(Vendor(fault=VendorUnavailable("away")), Vendor("far")))
     await dialect.ask(call)
     assert call.record.provider == "far"
+
+
+@each
+async def test_a_failure_that_passes_is_tried_again(dialect: Dialect) -> None:
+    vendor = Vendor(faults=[VendorUnavailable("away"), Throttled("slow down", retry_after_seconds=1)])
+    await dialect.ask(make_call(dialect.api, serving(vendor)))
+    assert len(vendor.seen) == 3
+
+
+@each
+async def test_a_vendor_that_keeps_failing_is_left_alone(dialect: Dialect) -> None:
+    vendor = Vendor(fault=VendorUnavailable("away"))
+    services = serving(vendor)
+    for _ in range(3):
+        with pytest.raises(Unavailable) as refused:
+            await dialect.ask(make_call(dialect.api, services))
+    assert len(vendor.seen) == 5
+    assert int(refused.value.headers["Retry-After"]) >= 1
+
+
+@each
+async def test_who_comes_when_the_queue_is_full_is_told_to_come_back(dialect: Dialect) -> None:
+    held = asyncio.Event()
+    vendor = Vendor(held=held)
+    services = serving(LimitedByModel(vendor, running=1, waiting=0))
+    async with asyncio.TaskGroup() as group:
+        first = group.create_task(dialect.ask(make_call(dialect.api, services)))
+        await vendor.begun.wait()
+        with pytest.raises(Unavailable) as refused:
+            await dialect.ask(make_call(dialect.api, services))
+        held.set()
+    assert vectors_of(first.result())
+    assert (refused.value.code, refused.value.headers) == ("capacity_unavailable", {"Retry-After": "1"})
+
+
+async def with_own_key(services: Services, own: Vendor) -> Services:
+    """The project has a key of its own for the vendor `near`."""
+    made = KeyedBy(make_embedder=lambda vendor, key, base_url: own if vendor == own.name else None)
+    book = Book(Drawer(), Seal(lambda: "s" * 32), made, lambda: NOW)
+    services = replace(services, credentials=book)
+    await create_credential(Draft("near", "ours", "sk-own-0123456789"), make_call("ipop", services))
+    return services
+
+
+@each
+async def test_a_projects_own_key_goes_first_and_costs_nothing_here(dialect: Dialect) -> None:
+    hosted, own, purse = Vendor(), Vendor(), Purse(solvent=False)
+    call = make_call(dialect.api, await with_own_key(serving(hosted, quota=purse), own))
+    content = await dialect.ask(call)
+    assert (len(hosted.seen), len(own.seen)) == (0, 1)
+    assert (call.record.prompt_tokens, call.record.cost_micros, purse.settled) == (12, 0, [(12, 0)])
+    told = (call.record.metadata or {})["provider_key"]
+    assert told["source"] == "byok"
+    if dialect is IPOP:
+        assert content["ipop"]["provider_key"] == told
+
+
+@each
+async def test_without_credits_the_servers_key_does_not_stand_in(dialect: Dialect) -> None:
+    hosted, own = Vendor(), Vendor(fault=VendorUnavailable("away"))
+    services = await with_own_key(serving(hosted, quota=Purse(solvent=False)), own)
+    with pytest.raises(Unavailable):
+        await dialect.ask(make_call(dialect.api, services))
+    assert hosted.seen == []
+
+
+async def test_llama_stack_brings_a_key_for_one_request() -> None:
+    hosted, own = Vendor(), Vendor()
+    made = KeyedBy(make_embedder=lambda vendor, key, base_url: own)
+    book = Book(Drawer(), Seal(lambda: "s" * 32), made, lambda: NOW)
+    call = make_call(LLAMA.api, serving(hosted, credentials=book))
+    call = replace(call, headers={"x-llamastack-provider-data": '{"near_api_key": "sk-once"}'})
+    await LLAMA.ask(call)
+    assert (len(hosted.seen), len(own.seen), made.made) == (0, 1, [("near", "sk-once", None)])
+
+
+async def test_ipop_steers_embeddings_as_it_does_chats() -> None:
+    near, far = Vendor(fault=VendorUnavailable("away")), Vendor("far")
+    with pytest.raises(Unavailable):
+        await IPOP.ask(make_call("ipop", serving(near, far)), metadata={"disable_external_fallback": True})
+    traits = {"near": Traits(), "far": Traits(internal=True, private=True)}
+    services = serving(Vendor(), Vendor("far"), traits=traits.__getitem__)
+    content = await IPOP.ask(make_call("ipop", services), metadata={"fallback_profile": "privacy_first"})
+    assert content["ipop"]["route_class"] == "ipop_network"
+    assert content["ipop"]["route_preference"] == {
+        "fallback_profile": "privacy_first",
+        "provider": "far",
+        "session_affinity": False,
+    }
+    with pytest.raises(Invalid, match="there is no region"):
+        await IPOP.ask(make_call("ipop", services), metadata={"require_region": "moon"})
 
 
 @each
@@ -216,7 +328,7 @@ async def test_an_encoding_that_is_none_is_refused_where_the_document_leaves_it_
 
 async def test_ipop_tells_how_it_came_about() -> None:
     call = make_call("ipop", serving(Vendor(fault=VendorUnavailable("away")), Vendor("far")))
-    content = await IPOP.ask(call, metadata={"session_id": "s-1"})
+    content = await IPOP.ask(call, metadata={"priority": "realtime"})
     assert content["id"].startswith("emb-")
     assert content["ipop"] == {
         "request_id": "req-1",
@@ -227,7 +339,7 @@ async def test_ipop_tells_how_it_came_about() -> None:
         "fallback_count": 1,
         "route_class": "external_capacity",
     }
-    assert call.record.metadata == {"metadata": {"session_id": "s-1"}}
+    assert call.record.metadata == {"metadata": {"priority": "realtime"}}
 
 
 async def test_ipop_keeps_to_what_it_may_cost() -> None:

@@ -2,14 +2,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from codegen.generated.ipop.routes import ModelsGetParams, ModelsListParams, ReadyGetParams, StatusGetParams
 from handlers.core.call import Call
-from handlers.core.catalog import Catalog, CatalogHolder, Price
+from handlers.core.catalog import Catalog, CatalogHolder
 from handlers.core.errors import Forbidden, Invalid, NotFound, NotImplementedYet, Unavailable
 from handlers.core.services import Services
 from handlers.ipop.chat import chat_completions_create
@@ -315,17 +314,6 @@ async def test_without_external_fallback_only_the_first_choice_is_asked() -> Non
     with pytest.raises(Unavailable):
         await ask_with({"disable_external_fallback": True}, first, second)
     assert second.asked == []
-
-
-async def test_cost_first_asks_the_cheapest_deployment() -> None:
-    first, second = two()
-    dear = Price("openai", Decimal(5), Decimal(30))
-    cheap = Price("openrouter", Decimal(4), Decimal(20))
-    model = replace(FULL, prices=(dear, cheap))
-    catalog = CatalogHolder(Catalog([model]))
-    await ask_with({"fallback_profile": "cost_first"}, first, second, catalog=catalog)
-    await ask_with({"fallback_profile": "network_first"}, first, second, catalog=catalog)
-    assert (len(first.asked), len(second.asked)) == (1, 1)
 
 
 async def test_a_hedged_request_is_answered_by_whoever_is_quicker_and_billed_once() -> None:

@@ -115,11 +115,53 @@ async def test_log_probabilities_come_by_token() -> None:
     assert streamed == whole["logprobs"]
 
 
-@pytest.mark.parametrize("bnf", [{"root": "x"}])
-async def test_a_grammar_is_refused(bnf: dict[str, Any]) -> None:
+RULES = {"root": 'answer "!"', "answer": ['"yes"', '"no"']}
+
+
+@pytest.mark.parametrize(
+    "bnf",
+    [
+        RULES,
+        {"grammar": 'root ::= answer "!"\nanswer ::= "yes" | "no"'},
+        {"grammar": '# the first rule is the root\n<reply> ::= <answer> "!"\n<answer> ::= "yes" | "no"'},
+    ],
+)
+async def test_an_answer_keeps_to_a_grammar(bnf: dict[str, Any]) -> None:
+    wanted = {"type": "grammar", "bnf": bnf}
+    answer = await whole_chat(model_id="simulator/chat", response_format=wanted)
+    assert answer["completion_message"]["content"] in ("yes!", "no!")
+    events = await chat_events(model_id="simulator/chat", response_format=wanted)
+    said = "".join(event["delta"].get("text", "") for event in events)
+    assert said == answer["completion_message"]["content"]
+
+
+async def test_a_text_completion_keeps_to_a_grammar() -> None:
+    wanted = {"type": "grammar", "bnf": RULES}
+    answer = content_of(await complete(model_id="simulator/chat", response_format=wanted))
+    assert answer["content"] in ("yes!", "no!")
+
+
+@pytest.mark.parametrize(
+    ("bnf", "code"),
+    [
+        ({}, "invalid_grammar"),
+        ({"root": 7}, "invalid_grammar"),
+        ({"root": []}, "invalid_grammar"),
+        ({"": "x"}, "invalid_grammar"),
+        ({"root": "x" * 100_001}, "invalid_grammar"),
+        ({"root": "unknown"}, "invalid_request"),
+    ],
+)
+async def test_a_grammar_that_is_none_is_refused(bnf: dict[str, Any], code: str) -> None:
     with pytest.raises(Invalid) as caught:
-        await chat(response_format={"type": "grammar", "bnf": bnf})
-    assert caught.value.code == "grammar_not_supported"
+        await chat(model_id="simulator/chat", response_format={"type": "grammar", "bnf": bnf})
+    assert (caught.value.code, caught.value.param) == (code, "response_format")
+
+
+async def test_a_model_that_writes_by_no_grammar_says_so() -> None:
+    with pytest.raises(Invalid) as caught:
+        await chat(model_id="plain-1", response_format={"type": "grammar", "bnf": RULES})
+    assert caught.value.code == "model_does_not_support_grammar"
 
 
 @pytest.mark.parametrize(

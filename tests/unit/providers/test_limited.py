@@ -9,7 +9,8 @@ import pytest
 
 from providers.errors import ProviderError, Saturated, Unavailable
 from providers.inference.interface import ChatRequest, Chunk, Completion, TextRequest
-from providers.inference.limited import Limited, LimitedByModel, Slots
+from providers.inference.limited import Limited, LimitedByModel
+from providers.slots import Slots
 
 TEXT = TextRequest("m", "x")
 

@@ -9,7 +9,7 @@ import pytest
 from providers.errors import BrokenAnswer, Refused, Unavailable
 from providers.fetch import Fetcher
 from providers.http import HttpClient, Timeouts
-from providers.outbound import Outbound, is_public
+from providers.outbound import Outbound, is_internal, is_public
 from tests.contract.providers.fake_vendor import FakeVendor, Reply, json_reply
 
 SOON = Timeouts(connect_seconds=2, first_byte_seconds=2, idle_seconds=2)
@@ -215,3 +215,22 @@ async def test_no_more_is_read_than_allowed(vendor: FakeVendor) -> None:
     vendor.reply = Reply([b"x" * 2000])
     with pytest.raises(BrokenAnswer, match="too large"):
         await fetch(Outbound(allow_private=True), vendor.url)
+
+
+@pytest.mark.parametrize(
+    ("host", "internal"),
+    [
+        ("localhost", True),
+        ("vllm", True),
+        ("box.lan", True),
+        ("BOX.local.", True),
+        ("10.0.0.7", True),
+        ("2130706433", True),
+        ("::1", True),
+        ("api.openai.com", False),
+        ("8.8.8.8", False),
+        ("2606:4700::1111", False),
+    ],
+)
+def test_a_host_of_ones_own_network_is_known_by_how_it_is_written(host: str, internal: bool) -> None:
+    assert is_internal(host) is internal

@@ -149,6 +149,12 @@ def test_limits_are_set_one_by_one_and_lifted(concordat: Concordat) -> None:
     concordat("limits", "set", "--requests-per-minute", "none")
     assert printed(concordat("limits", "show", "--json"))["requests_per_minute"] is None
     assert concordat("limits", "set", "--tokens-per-day", "-1").exit_code == 2
+    concordat("limits", "set", "--usd-per-day", "2.5")
+    shown = printed(concordat("limits", "show", "--json"))
+    assert (shown["micro_usd_per_day"], shown["tokens_per_day"]) == (2_500_000, 100)
+    concordat("limits", "set", "--usd-per-day", "none")
+    assert printed(concordat("limits", "show", "--json"))["micro_usd_per_day"] is None
+    assert concordat("limits", "set", "--usd-per-day", "much").exit_code == 2
 
 
 def test_credits_are_dollars_to_the_millionth(concordat: Concordat) -> None:
