@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 from handlers.core.answer_cache import AnswerCache, AnswersInMemory
 from handlers.core.breakers import Breakers, Rule
 from handlers.core.catalog import CatalogHolder
 from handlers.core.credentials import Book
+from handlers.core.files import FileStore
+from handlers.core.files_cleaning import FileCleaning
 from handlers.core.idempotency import Idempotency
 from handlers.core.jobs import Definition, Definitions, Jobs
 from handlers.core.keys import KeyRing, Tenancy, bootstrap
@@ -36,7 +37,7 @@ from server.binding.endpoint import Serving
 from server.binding.idempotent import MAX_KEPT_BYTES
 from server.binding.recorder import Recorder
 from server.binding.watch import OpenStreams
-from server.config import Settings
+from server.config import ConfigError, Settings
 from server.docs_page import ShownApi, docs_app
 from server.inspect import find_handler, operations
 from server.openapi31.specification import Document
@@ -46,7 +47,8 @@ from server.readiness import Readiness
 from server.secret_key import secret_key
 from server.vendors import Vendors
 from server.worker import Worker
-from storage.blobs.local import LocalBlobs
+from storage.blobs.address import CREDENTIALS, open_blobs
+from storage.blobs.interface import Blobs
 from storage.database import Database
 from storage.errors import StorageUnavailable
 from storage.ledger import Ledger
@@ -121,9 +123,10 @@ async def build_worker(settings: Settings, definitions: Iterable[Definition] = (
 
 
 def _worker(settings: Settings, services: Services, definitions: Iterable[Definition], stack: AsyncExitStack) -> Worker:
-    blobs = LocalBlobs(Path(settings.blob_url.get_secret_value().removeprefix("file://")))
-    maintenance = Maintenance(services.jobs.database, blobs, services.clock)
-    worker = Worker(services, Definitions([maintenance.definition, *definitions]), settings.max_jobs)
+    files = services.files
+    maintenance = Maintenance(files.database, files.blobs, services.clock)
+    own = [maintenance.definition, FileCleaning(files).definition]
+    worker = Worker(services, Definitions([*own, *definitions]), settings.max_jobs)
     stack.push_async_callback(worker.close)
     return worker
 
@@ -177,6 +180,7 @@ def _prefixes(settings: Settings) -> dict[str, str]:
 
 def _services(settings: Settings, stores: Stores, documents: Mapping[str, Document], models: _Models) -> Services:
     seal = Seal(partial(secret_key, settings))
+    blobs = _blobs(settings)
     return Services(
         profile=settings.profile,
         version=_version(),
@@ -192,6 +196,7 @@ def _services(settings: Settings, stores: Stores, documents: Mapping[str, Docume
         completions=ChatCompletions(stores.database),
         traces=Traces(stores.database),
         responses=Responses(stores.database),
+        files=FileStore(stores.database, blobs, time.time, _new_id),
         quota=stores.quota,
         jobs=Jobs(stores.database, time.time, _new_id),
         clock=time.time,
@@ -205,6 +210,15 @@ def _services(settings: Settings, stores: Stores, documents: Mapping[str, Docume
         credentials=Book(ProviderCredentials(stores.database), seal, models.vendors, time.time),
         regions=_regions(settings, stores, seal, models.vendors),
     )
+
+
+def _blobs(settings: Settings) -> Blobs:
+    url = settings.blob_url.get_secret_value()
+    names = {name for scheme in CREDENTIALS.values() for name in scheme}
+    try:
+        return open_blobs(url, settings.variables(names))
+    except ValueError as error:
+        raise ConfigError(f"blob_url: {error}") from None
 
 
 def _answer_cache(settings: Settings) -> AnswerCache:
@@ -228,7 +242,7 @@ async def _application(
     everybody = None if settings.auth else await stores.keys.member("default")
     gate = Gate(
         Authenticator(stores.keys, everybody, frozenset(settings.cors_origins)),
-        Limits(settings.max_json_bytes, settings.max_upload_bytes),
+        Limits(settings.max_json_bytes, settings.max_upload_bytes, settings.body_idle_seconds),
         stores.idempotency,
     )
     prefixes = _prefixes(settings)

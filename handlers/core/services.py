@@ -14,6 +14,7 @@ from handlers.core.breakers import Breakers
 from handlers.core.call import Caller
 from handlers.core.catalog import CatalogHolder
 from handlers.core.credentials import Book
+from handlers.core.files import FileStore
 from handlers.core.jobs import Jobs
 from handlers.core.patience import Patience
 from handlers.core.regions import Regions
@@ -96,6 +97,7 @@ class Services:
     completions: ChatCompletions
     traces: Traces
     responses: Responses
+    files: FileStore
     quota: Quota
     jobs: Jobs
     clock: Callable[[], float]

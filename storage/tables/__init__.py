@@ -1,6 +1,7 @@
 """Every table of the schema; importing this fills `METADATA`."""
 
 from storage.tables.chats import ChatCompletionRow, ContainerRow, SubmodelRow, TraceEntryRow
+from storage.tables.files import BlobRow, FileRow
 from storage.tables.jobs import JobEventRow, JobRow, JobScheduleRow
 from storage.tables.responses import ResponseRow
 from storage.tables.secrets import ProviderCredentialRow, RegionKeyRow
@@ -15,11 +16,13 @@ __all__ = [
     "METADATA",
     "AdminTokenRow",
     "AuditRow",
+    "BlobRow",
     "ChangeRow",
     "ChatCompletionRow",
     "ContainerRow",
     "CreditAccountRow",
     "CreditEntryRow",
+    "FileRow",
     "IdempotencyRow",
     "JobEventRow",
     "JobRow",

@@ -241,6 +241,7 @@ def make_services(*vendors: Inference, **changes: Any) -> Services:
         "completions": None,
         "traces": None,
         "responses": None,
+        "files": None,
         "quota": Purse(),
         "jobs": None,
         "clock": lambda: NOW,
