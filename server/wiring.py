@@ -22,7 +22,10 @@ from handlers.core.files_cleaning import FileCleaning
 from handlers.core.idempotency import Idempotency
 from handlers.core.jobs import Definition, Definitions, Jobs
 from handlers.core.keys import KeyRing, Tenancy, bootstrap
+from handlers.core.kv import KvStore
+from handlers.core.kv_cleaning import KvCleaning
 from handlers.core.maintenance import Maintenance
+from handlers.core.meters import MeterBook
 from handlers.core.patience import Patience
 from handlers.core.quota import Quota
 from handlers.core.regions import Regions, Signer
@@ -55,6 +58,7 @@ from storage.ledger import Ledger
 from storage.presence import Presence
 from storage.repositories.completions import ChatCompletions
 from storage.repositories.containers import Containers
+from storage.repositories.kv import KvItems
 from storage.repositories.models import RegisteredModels
 from storage.repositories.provider_credentials import ProviderCredentials
 from storage.repositories.region_keys import RegionKeys
@@ -88,10 +92,11 @@ class Stores:
     keys: KeyRing
     quota: Quota
     idempotency: Idempotency
+    meters: MeterBook
 
     @property
     def background(self) -> tuple[Background, ...]:
-        return (self.ledger.run, self.keys.run, self.quota.run)
+        return (self.ledger.run, self.keys.run, self.quota.run, self.meters.run)
 
 
 @asynccontextmanager
@@ -125,7 +130,7 @@ async def build_worker(settings: Settings, definitions: Iterable[Definition] = (
 def _worker(settings: Settings, services: Services, definitions: Iterable[Definition], stack: AsyncExitStack) -> Worker:
     files = services.files
     maintenance = Maintenance(files.database, files.blobs, services.clock)
-    own = [maintenance.definition, FileCleaning(files).definition]
+    own = [maintenance.definition, FileCleaning(files).definition, KvCleaning(services.kv).definition]
     worker = Worker(services, Definitions([*own, *definitions]), settings.max_jobs)
     stack.push_async_callback(worker.close)
     return worker
@@ -161,15 +166,24 @@ async def _open_stores(settings: Settings, stack: AsyncExitStack) -> Stores:
     await ledger.open()
     stack.push_async_callback(ledger.close)
     keys, quota = KeyRing(database), Quota(database)
-    stack.push_async_callback(_settle, keys, quota)
-    return Stores(database, ledger, keys, quota, Idempotency(database, presence.process_id, MAX_KEPT_BYTES))
+    stores = Stores(
+        database,
+        ledger,
+        keys,
+        quota,
+        Idempotency(database, presence.process_id, MAX_KEPT_BYTES),
+        MeterBook(database, time.time),
+    )
+    stack.push_async_callback(_settle, stores)
+    return stores
 
 
-async def _settle(keys: KeyRing, quota: Quota) -> None:
+async def _settle(stores: Stores) -> None:
     """Writes down what is only remembered, as far as the database still answers."""
     with suppress(StorageUnavailable):
-        await keys.flush()
-        await quota.close()
+        await stores.keys.flush()
+        await stores.quota.close()
+        await stores.meters.flush()
 
 
 def _prefixes(settings: Settings) -> dict[str, str]:
@@ -197,6 +211,7 @@ def _services(settings: Settings, stores: Stores, documents: Mapping[str, Docume
         traces=Traces(stores.database),
         responses=Responses(stores.database),
         files=FileStore(stores.database, blobs, time.time, _new_id),
+        kv=KvStore(KvItems(stores.database), stores.meters, time.time),
         quota=stores.quota,
         jobs=Jobs(stores.database, time.time, _new_id),
         clock=time.time,

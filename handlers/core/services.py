@@ -16,6 +16,7 @@ from handlers.core.catalog import CatalogHolder
 from handlers.core.credentials import Book
 from handlers.core.files import FileStore
 from handlers.core.jobs import Jobs
+from handlers.core.kv import KvStore
 from handlers.core.patience import Patience
 from handlers.core.regions import Regions
 from providers.embeddings.interface import Embedder
@@ -98,6 +99,7 @@ class Services:
     traces: Traces
     responses: Responses
     files: FileStore
+    kv: KvStore
     quota: Quota
     jobs: Jobs
     clock: Callable[[], float]

@@ -3,6 +3,7 @@
 from storage.tables.chats import ChatCompletionRow, ContainerRow, SubmodelRow, TraceEntryRow
 from storage.tables.files import BlobRow, FileRow
 from storage.tables.jobs import JobEventRow, JobRow, JobScheduleRow
+from storage.tables.kv import KvItemRow, KvTableRow, MeterRow
 from storage.tables.responses import ResponseRow
 from storage.tables.secrets import ProviderCredentialRow, RegionKeyRow
 from storage.tables.spending import CreditAccountRow, CreditEntryRow, LimitRow, LimitWindowRow
@@ -28,8 +29,11 @@ __all__ = [
     "JobRow",
     "JobScheduleRow",
     "KeyRow",
+    "KvItemRow",
+    "KvTableRow",
     "LimitRow",
     "LimitWindowRow",
+    "MeterRow",
     "OrganisationRow",
     "ProcessRow",
     "ProjectRow",

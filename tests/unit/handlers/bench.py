@@ -242,6 +242,7 @@ def make_services(*vendors: Inference, **changes: Any) -> Services:
         "traces": None,
         "responses": None,
         "files": None,
+        "kv": None,
         "quota": Purse(),
         "jobs": None,
         "clock": lambda: NOW,
