@@ -59,6 +59,7 @@ from storage.presence import Presence
 from storage.repositories.completions import ChatCompletions
 from storage.repositories.containers import Containers
 from storage.repositories.kv import KvItems
+from storage.repositories.kv_reads import KvReads
 from storage.repositories.models import RegisteredModels
 from storage.repositories.provider_credentials import ProviderCredentials
 from storage.repositories.region_keys import RegionKeys
@@ -93,10 +94,11 @@ class Stores:
     quota: Quota
     idempotency: Idempotency
     meters: MeterBook
+    kv_reads: KvReads
 
     @property
     def background(self) -> tuple[Background, ...]:
-        return (self.ledger.run, self.keys.run, self.quota.run, self.meters.run)
+        return (self.ledger.run, self.keys.run, self.quota.run, self.meters.run, self.kv_reads.run)
 
 
 @asynccontextmanager
@@ -173,6 +175,7 @@ async def _open_stores(settings: Settings, stack: AsyncExitStack) -> Stores:
         quota,
         Idempotency(database, presence.process_id, MAX_KEPT_BYTES),
         MeterBook(database, time.time),
+        KvReads(database),
     )
     stack.push_async_callback(_settle, stores)
     return stores
@@ -211,7 +214,7 @@ def _services(settings: Settings, stores: Stores, documents: Mapping[str, Docume
         traces=Traces(stores.database),
         responses=Responses(stores.database),
         files=FileStore(stores.database, blobs, time.time, _new_id),
-        kv=KvStore(KvItems(stores.database), stores.meters, time.time),
+        kv=KvStore(KvItems(stores.database), stores.kv_reads, stores.meters, time.time),
         quota=stores.quota,
         jobs=Jobs(stores.database, time.time, _new_id),
         clock=time.time,

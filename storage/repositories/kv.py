@@ -85,12 +85,6 @@ class KvItems:
 
     database: Database
 
-    async def get(self, project_id: str, key: str, now_us: int) -> KvItem | None:
-        query = select(*ITEMS.c).where(_mine(project_id, key), _alive(now_us))
-        async with self.database.reading() as connection:
-            row = (await connection.execute(query)).one_or_none()
-        return None if row is None else KvItem(**plain(row))
-
     async def list(self, project_id: str, page: KvPage, now_us: int) -> list[KvItem]:
         """By key, as code points order them."""
         async with self.database.reading() as connection:
