@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing, contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from obstore.exceptions import BaseError
@@ -26,19 +26,20 @@ class BucketBlobs:
     store: Any
 
     async def put(self, key: str, content: AsyncIterator[bytes]) -> Blob:
-        checked(key)
-        passed = _Passed(content)
+        """The store is handed what `content` gives, and told when that breaks off, so that it drops what it has."""
+        hashed, size_bytes = hashlib.sha256(), 0
+        feed = _Feed(self.store, checked(key))
         try:
-            async with aclosing(passed.pieces()) as pieces:  # type: ignore[type-var]
-                with _translated():
-                    await self.store.put_async(
-                        key, pieces, use_multipart=True, chunk_size=PART_BYTES, max_concurrency=PARTS_AT_ONCE
-                    )
-        except Exception:
-            if passed.failure is not None:
-                raise passed.failure from None
+            async for piece in content:
+                if piece:
+                    await asyncio.to_thread(hashed.update, piece)
+                    size_bytes += len(piece)
+                    await feed.give(piece)
+            await feed.finish()
+        except BaseException:
+            await feed.break_off()
             raise
-        return Blob(key, passed.size_bytes, passed.hashed.hexdigest())
+        return Blob(key, size_bytes, hashed.hexdigest())
 
     async def get(self, key: str, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes] | None:
         size_bytes = await self.size(key)
@@ -86,27 +87,49 @@ class BucketBlobs:
         return 0
 
 
-@dataclass(slots=True)
-class _Passed:
-    """Content on its way into the store, counted and hashed; `failure` is what it raised."""
+class _BrokenOff(Exception):
+    """There is no more to store, and what there was is not wanted."""
 
-    content: AsyncIterator[bytes]
-    size_bytes: int = 0
-    hashed: Any = field(default_factory=hashlib.sha256)
-    failure: BaseException | None = None
 
-    async def pieces(self) -> AsyncIterator[bytes]:
-        try:
-            async for piece in self.content:
-                if piece:
-                    await asyncio.to_thread(self.hashed.update, piece)
-                    self.size_bytes += len(piece)
-                    yield piece
-        except GeneratorExit:
-            raise
-        except BaseException as error:
-            self.failure = error
-            raise
+class _Feed:
+    """An upload under way: the store takes pieces out of a queue of one."""
+
+    def __init__(self, store: Any, key: str) -> None:
+        self._queue: asyncio.Queue[bytes | _BrokenOff | None] = asyncio.Queue(1)
+        options = {"use_multipart": True, "chunk_size": PART_BYTES, "max_concurrency": PARTS_AT_ONCE}
+        self._storing = asyncio.get_running_loop().create_task(store.put_async(key, self._pieces(), **options))
+        self._storing.add_done_callback(lambda _: self._empty())
+
+    async def give(self, piece: bytes) -> None:
+        await self._queue.put(piece)
+        if self._storing.done():
+            await self._end()
+
+    async def finish(self) -> None:
+        await self._queue.put(None)
+        await self._end()
+
+    async def break_off(self) -> None:
+        self._empty()
+        self._queue.put_nowait(_BrokenOff())
+        await asyncio.wait({self._storing})
+        if not self._storing.cancelled():
+            self._storing.exception()  # it was looked at: there is nobody to tell
+
+    async def _end(self) -> None:
+        with _translated():
+            await asyncio.shield(self._storing)
+
+    async def _pieces(self) -> AsyncIterator[bytes]:
+        while (piece := await self._queue.get()) is not None:
+            if isinstance(piece, _BrokenOff):
+                raise piece
+            yield piece
+
+    def _empty(self) -> None:
+        """Whoever waits for room goes on."""
+        while not self._queue.empty():
+            self._queue.get_nowait()
 
 
 async def _pieces(found: Any) -> AsyncIterator[bytes]:
