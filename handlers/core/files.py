@@ -23,7 +23,6 @@ __all__ = ["File", "FilePage", "FileStore", "NewFile"]
 UPLOAD_SECONDS = 86_400
 """An upload that takes longer is given up."""
 MAX_NAME_LENGTH = 1024
-MAX_PURPOSE_LENGTH = 64
 MAX_LASTING_SECONDS = 100 * 366 * 86_400
 
 
@@ -125,10 +124,9 @@ def _missing(file_id: str) -> NotFound:
 
 
 def _check(new: NewFile) -> None:
-    texts = {"filename": (new.filename, MAX_NAME_LENGTH), "purpose": (new.purpose, MAX_PURPOSE_LENGTH)}
-    for name, (text, most) in texts.items():
-        if not 0 < len(text) <= most:
-            raise Invalid(f"{name} must have 1 to {most} characters", param=name)
+    for name, text in (("filename", new.filename), ("purpose", new.purpose)):
+        if len(text) > MAX_NAME_LENGTH:
+            raise Invalid(f"{name} must have {MAX_NAME_LENGTH} characters at most", param=name)
         if "\0" in text:
             raise Invalid(f"{name} must not hold a NUL", param=name)
     if new.expires_after_seconds is not None and not 0 < new.expires_after_seconds <= MAX_LASTING_SECONDS:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -134,22 +132,6 @@ def checked(key: str) -> str:
     if not 0 < len(key) <= MAX_KEY_LENGTH or "\0" in key:
         raise Invalid(f"a key has 1 to {MAX_KEY_LENGTH} characters, and no NUL", code="invalid_key", param="key")
     return key
-
-
-def cursor_of(key: str | None) -> str | None:
-    """A place in a listing, as a text for URLs."""
-    return None if key is None else base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
-
-
-def key_of(cursor: str | None) -> str | None:
-    """Raises `Invalid`."""
-    if cursor is None:
-        return None
-    try:
-        padded = cursor + "=" * (-len(cursor) % 4)
-        return checked(base64.b64decode(padded, altchars=b"-_", validate=True).decode())
-    except (binascii.Error, ValueError, Invalid):
-        raise Invalid("not a cursor of this listing", code="invalid_cursor", param="cursor") from None
 
 
 def _missing(key: str) -> NotFound:

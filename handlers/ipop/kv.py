@@ -12,7 +12,7 @@ import orjson
 from codegen.generated.ipop.routes import KvItemsDeleteParams, KvItemsGetParams, KvItemsListParams, KvItemsPutBody
 from handlers.core.call import Call
 from handlers.core.errors import Invalid
-from handlers.core.kv import KvItem, KvPage, KvSummary, KvWrite, cursor_of, key_of
+from handlers.core.kv import KvItem, KvPage, KvSummary, KvWrite
 
 _TABLE = "default"
 _TYPES = {"json": "application/json", "bytes": "application/octet-stream"}
@@ -45,10 +45,11 @@ async def kv_get(call: Call) -> dict[str, Any]:
 
 
 async def kv_items_list(params: KvItemsListParams, call: Call) -> dict[str, Any]:
-    page = KvPage(params.prefix or "", key_of(params.cursor), params.limit, params.include_values)
+    """A cursor is the last key of the page before."""
+    page = KvPage(params.prefix or "", params.cursor, params.limit, params.include_values)
     items, after = await call.services.kv.list(call.caller.project_id, page)
     data = [_render(item) | (await _value(item) if page.with_values else {}) for item in items]
-    return {"object": "kv.list", "table_id": _TABLE, "data": data, "next_cursor": cursor_of(after)}
+    return {"object": "kv.list", "table_id": _TABLE, "data": data, "next_cursor": after}
 
 
 async def kv_items_put(body: KvItemsPutBody, call: Call) -> dict[str, Any]:

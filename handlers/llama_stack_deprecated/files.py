@@ -24,9 +24,8 @@ async def files_create(body: FilesCreateBody, call: Call) -> dict[str, Any]:
 
 
 async def files_list(params: FilesListParams, call: Call) -> dict[str, Any]:
-    """The newest first, unless asked otherwise; a limit of -1 is as many as there may be."""
-    limit = _PAGE if params.limit == -1 else params.limit
-    page = wire.page(limit, params.after, params.purpose, default=_PAGE, order=params.order)
+    """The newest first, unless asked otherwise."""
+    page = wire.page(params.limit, params.after, params.purpose, default=_PAGE, order=params.order)
     found, has_more = await call.services.files.list(call.caller.project_id, page)
     return {
         "object": "list",

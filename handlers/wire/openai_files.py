@@ -16,7 +16,6 @@ from handlers.wire.upload import StreamedForm
 OCTETS = "application/octet-stream"
 MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(?:\s*;\s*[\w-]+=(?:[\w.+-]+|\"[\w .+-]*\"))*", re.ASCII)
 RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
-LARGEST_PAGE = 10_000
 UNPRINTABLE = re.compile(r"[^\x20-\x7e]|[\"\\%]")
 
 
@@ -42,11 +41,9 @@ def media_type_of(named: str) -> str:
 def page(
     limit: int | None, after: str | None, purpose: str | None, *, default: int, order: str | None = None
 ) -> FilePage:
-    """Raises `Invalid` for a limit beyond 1 to 10 000."""
+    """A negative limit is all, as in other lists of these APIs."""
     limit = default if limit is None else limit
-    if not 1 <= limit <= LARGEST_PAGE:
-        raise Invalid(f"limit must be from 1 to {LARGEST_PAGE}", param="limit")
-    return FilePage(limit=limit, after=after, purpose=purpose, newest_first=order != "asc")
+    return FilePage(limit=None if limit < 0 else limit, after=after, purpose=purpose, newest_first=order != "asc")
 
 
 async def content(file_id: str, call: Call) -> ByteStream:

@@ -105,7 +105,7 @@ def test_a_form_may_name_its_fields_behind_the_file(client: httpx.Client, api: A
     ("data", "files"),
     [
         ({"purpose": "batch"}, {"other": ("a", b"x")}),
-        ({"purpose": "b" * 100}, {"file": ("a", b"x")}),
+        ({"purpose": "b" * 1025}, {"file": ("a", b"x")}),
         ({"purpose": "batch", "expires_after": "{'anchor': 'created_at', 'seconds': 5}"}, {"file": ("a", b"x")}),
         ({"purpose": "batch"}, [("file", ("a", b"x")), ("file", ("b", b"x"))]),
     ],
@@ -134,7 +134,6 @@ def test_pages_end(client: httpx.Client, api: Api) -> None:
     else:
         assert (page["has_more"], page["first_id"], page["last_id"]) == (True, made[0], made[1])
     assert client.get(api.url, params={"after": "file-unknown"}).status_code == 404
-    assert client.get(api.url, params={"limit": 0}).status_code == 400
 
 
 def test_a_file_expires_when_it_was_asked_to(client: httpx.Client) -> None:
