@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -40,6 +41,7 @@ CREDENTIALS = {
 """Variables by which an operator says who we are; without any, the machine's own identity is looked for."""
 
 SPELLINGS = {"account": "account_name"}
+RETRIES = {"max_retries": 4, "retry_timeout": timedelta(seconds=30)}
 CONNECT_TIMEOUT, SILENCE_TIMEOUT, REQUEST_TIMEOUT = "10s", "60s", "1h"
 """The last is for a whole object, read by a client that is slow."""
 
@@ -92,6 +94,6 @@ def _store(scheme: str, bucket: str, prefix: str, options: dict[str, Any]) -> An
         options["base_url"] = options.pop("endpoint")
     kind: Any = {"s3": S3Store, "gs": GCSStore, "az": AzureStore}[scheme]
     try:
-        return kind(bucket, prefix=prefix or None, client_options=client, **options)
+        return kind(bucket, prefix=prefix or None, client_options=client, retry_config=RETRIES, **options)
     except (BaseError, ValueError, OSError) as error:
         raise ValueError(f"the bucket's store cannot be set up: {type(error).__name__}") from None

@@ -26,16 +26,20 @@ class BucketBlobs:
     store: Any
 
     async def put(self, key: str, content: AsyncIterator[bytes]) -> Blob:
-        """The store is handed what `content` gives, and told when that breaks off, so that it drops what it has."""
+        """What is small goes in one request. Of what is large the store is handed what `content` gives, and told when
+        that breaks off, so that it drops what it has."""
         hashed, size_bytes = hashlib.sha256(), 0
+        held: list[bytes] = []
         feed = _Feed(self.store, checked(key))
         try:
             async for piece in content:
-                if piece:
-                    await asyncio.to_thread(hashed.update, piece)
-                    size_bytes += len(piece)
-                    await feed.give(piece)
-            await feed.finish()
+                await asyncio.to_thread(hashed.update, piece)
+                size_bytes += len(piece)
+                held.append(piece)
+                if size_bytes >= PART_BYTES:
+                    await feed.give(b"".join(held))
+                    held = []
+            await feed.finish(b"".join(held))
         except BaseException:
             await feed.break_off()
             raise
@@ -92,33 +96,47 @@ class _BrokenOff(Exception):
 
 
 class _Feed:
-    """An upload under way: the store takes pieces out of a queue of one."""
+    """An upload under way: from its first piece on the store takes them out of a queue of one."""
 
     def __init__(self, store: Any, key: str) -> None:
+        self._store = store
+        self._key = key
         self._queue: asyncio.Queue[bytes | _BrokenOff | None] = asyncio.Queue(1)
-        options = {"use_multipart": True, "chunk_size": PART_BYTES, "max_concurrency": PARTS_AT_ONCE}
-        self._storing = asyncio.get_running_loop().create_task(store.put_async(key, self._pieces(), **options))
-        self._storing.add_done_callback(lambda _: self._empty())
+        self._storing: asyncio.Task[Any] | None = None
 
     async def give(self, piece: bytes) -> None:
+        if self._storing is None:
+            options = {"use_multipart": True, "chunk_size": PART_BYTES, "max_concurrency": PARTS_AT_ONCE}
+            storing = self._store.put_async(self._key, self._pieces(), **options)
+            self._storing = asyncio.get_running_loop().create_task(storing)
+            self._storing.add_done_callback(lambda _: self._empty())
         await self._queue.put(piece)
         if self._storing.done():
-            await self._end()
+            await self._end(self._storing)
 
-    async def finish(self) -> None:
+    async def finish(self, piece: bytes) -> None:
+        """With the last piece, or all there is."""
+        if self._storing is None:
+            with _translated():
+                await self._store.put_async(self._key, piece, use_multipart=False)
+            return
+        if piece:
+            await self.give(piece)
         await self._queue.put(None)
-        await self._end()
+        await self._end(self._storing)
 
     async def break_off(self) -> None:
+        if self._storing is None:
+            return
         self._empty()
         self._queue.put_nowait(_BrokenOff())
         await asyncio.wait({self._storing})
         if not self._storing.cancelled():
             self._storing.exception()  # it was looked at: there is nobody to tell
 
-    async def _end(self) -> None:
+    async def _end(self, storing: asyncio.Task[Any]) -> None:
         with _translated():
-            await asyncio.shield(self._storing)
+            await asyncio.shield(storing)
 
     async def _pieces(self) -> AsyncIterator[bytes]:
         while (piece := await self._queue.get()) is not None:

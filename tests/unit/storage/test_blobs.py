@@ -90,9 +90,10 @@ async def test_a_folder_is_no_blob(local: Blobs) -> None:
         await blobs.put("folder/a/b", pieces(b"x"))
 
 
-async def test_content_that_fails_on_the_way_changes_nothing(blobs: Blobs, tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [1, 20 * PIECE_BYTES])
+async def test_content_that_fails_on_the_way_changes_nothing(blobs: Blobs, tmp_path: Path, size: int) -> None:
     async def broken() -> AsyncIterator[bytes]:
-        yield b"new"
+        yield b"new" * size
         raise ConnectionResetError
 
     await blobs.put("a", pieces(b"old"))
@@ -102,11 +103,12 @@ async def test_content_that_fails_on_the_way_changes_nothing(blobs: Blobs, tmp_p
     assert len(files(tmp_path)) == (0 if isinstance(blobs, BucketBlobs) and "Memory" in repr(blobs) else 1)
 
 
-async def test_an_upload_that_is_cancelled_leaves_no_file(blobs: Blobs, tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [100, 20 * PIECE_BYTES])
+async def test_an_upload_that_is_cancelled_leaves_no_file(blobs: Blobs, tmp_path: Path, size: int) -> None:
     begun = asyncio.Event()
 
     async def endless() -> AsyncIterator[bytes]:
-        yield b"x" * 100
+        yield b"x" * size
         begun.set()
         await asyncio.Event().wait()
 
