@@ -40,7 +40,7 @@ APIS = [MANIAC, IPOP, LLAMA]
 each = pytest.mark.parametrize("api", APIS, ids=lambda api: api.name)
 
 
-def upload(client: httpx.Client, api: Api, content: bytes = b"hello", **fields: str) -> dict[str, Any]:
+def upload(client: httpx.Client, api: Api, content: bytes = b"hello", **fields: Any) -> dict[str, Any]:
     name = fields.pop("filename", "a.txt")
     answer = client.post(api.url, data={"purpose": "batch"} | fields, files={"file": (name, content, "text/plain")})
     assert answer.status_code == (201 if api is MANIAC else 200), answer.text
@@ -137,7 +137,7 @@ def test_pages_end(client: httpx.Client, api: Api) -> None:
 
 
 def test_a_file_expires_when_it_was_asked_to(client: httpx.Client) -> None:
-    wish = {"expires_after[anchor]": "created_at", "expires_after[seconds]": "3600"}
+    wish: dict[str, Any] = {"expires_after[anchor]": "created_at", "expires_after[seconds]": "3600"}
     made = upload(client, LLAMA, **wish)
     assert made["expires_at"] == made["created_at"] + 3600
     assert client.get(f"{IPOP.url}/{made['id']}").json()["expires_at"] is not None

@@ -99,7 +99,7 @@ def test_listings_are_paged_by_cursor(client: httpx.Client, prefix: str) -> None
         put(client, key, value=key)
     found, cursor = [], None
     while True:
-        params = {"prefix": prefix, "limit": 2} | ({"cursor": cursor} if cursor else {})
+        params: dict[str, Any] = {"prefix": prefix, "limit": 2} | ({"cursor": cursor} if cursor else {})
         page = client.get(ITEMS, params=params).json()
         found += page["data"]
         cursor = page["next_cursor"]
