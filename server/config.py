@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
@@ -33,6 +33,8 @@ from pydantic_settings import (
     YamlConfigSettingsSource,
 )
 
+from storage.blobs.address import check_address
+
 PREFIX = "CONCORDAT_"
 ApiName = Literal["maniac", "ipop", "llama_stack", "llama_stack_deprecated"]
 APIS: tuple[ApiName, ...] = get_args(ApiName)
@@ -41,7 +43,7 @@ NOT_SETTINGS = frozenset(PREFIX + name for name in ("CONFIG", "FUZZ_SECONDS", "F
 
 PASSWORD_IN_URL = re.compile(r"(?<=://)([^:/@\s]*):\S*@|(?<=password=)[^&\s]+")
 
-VENDOR_SECRET = re.compile(r"_(API_KEY|ACCESS_KEY|SECRET_KEY|TOKEN|PASSWORD)$")
+VENDOR_SECRET = re.compile(r"_(API_KEY|ACCESS_KEY|ACCOUNT_KEY|SECRET_KEY|SECRET|TOKEN|PASSWORD)$")
 
 
 class ConfigError(Exception):
@@ -102,7 +104,7 @@ class Settings(BaseSettings):
         SecretUrl(""), description="`sqlite:///...` or `postgresql://...`; empty is SQLite in the data directory."
     )
     blob_url: SecretUrl = Field(
-        SecretUrl(""), description="`file:///...`, as yet the only kind; empty is files in the data directory."
+        SecretUrl(""), description="`file:///`, `s3://`, `gs://` or `az://...`; empty is files in the data directory."
     )
     catalog: Path | None = Field(
         None, description="The operator's model catalog; empty is `catalog.yaml` in the data directory, if there."
@@ -130,6 +132,7 @@ class Settings(BaseSettings):
     )
     max_json_bytes: int = Field(32 * 2**20, gt=0, description="Largest JSON body.")
     max_upload_bytes: int = Field(2 * 2**30, gt=0, description="Largest file or multipart body.")
+    body_idle_seconds: Seconds = Field(60.0, description="Silence in a request's body until it is given up, with 408.")
     validate_responses: bool = Field(False, description="Hold every answer against its document. For tests.")
     connect_timeout_seconds: Seconds = Field(10.0, description="Vendors: to connect.")
     first_byte_timeout_seconds: Seconds = Field(300.0, description="Vendors: from the request to the first byte.")
@@ -193,8 +196,7 @@ class Settings(BaseSettings):
     @field_validator("blob_url")
     @classmethod
     def check_blob_url(cls, url: SecretUrl) -> SecretUrl:
-        if not url.get_secret_value().startswith("file:///"):
-            raise ValueError("must begin with file:///; buckets are not built yet")
+        check_address(url.get_secret_value())
         return url
 
     @field_validator("bootstrap_keys")
@@ -237,6 +239,10 @@ class Settings(BaseSettings):
         key = read_variable(self._environ, key_env) if key_env else None
         address = self._environ.get(f"{vendor.upper().replace('-', '_')}_BASE_URL", "").strip()
         return VendorAccess(key=SecretStr(key) if key else None, base_url=address.rstrip("/") or None)
+
+    def variables(self, names: Iterable[str]) -> dict[str, str]:
+        """Those of the names that are set, or whose `<name>_FILE` names a file. Raises `ConfigError`."""
+        return {name: value for name in names if (value := read_variable(self._environ, name))}
 
     def secret_values(self) -> frozenset[str]:
         """Every secret in force, vendors' keys too, to be kept out of logs.

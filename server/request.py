@@ -19,10 +19,10 @@ KEY = "concordat"
 class Request:
     """Made by the mount, filled in by routing (`operation`, `path_values`), security (`who`) and validation
     (`params`, `body`). `path` is the decoded path below the mount; `headers` are lower-cased, the last of a name wins.
-    `streaming` says that the headers of an event stream are out."""
+    `streaming` says that the headers of a stream are out, `framed` that its reader understands a farewell."""
 
     __slots__ = (
-        "body", "headers", "method", "operation", "params", "path", "path_values", "query", "record",
+        "body", "framed", "headers", "method", "operation", "params", "path", "path_values", "query", "record",
         "request_id", "scheme", "started", "started_at", "streaming", "uploads", "who",
     )  # fmt: skip
 
@@ -42,6 +42,7 @@ class Request:
         self.body: Any = None
         self.record: Record | None = None
         self.streaming = False
+        self.framed = True
         self.uploads: list[Upload] = []
 
     @property

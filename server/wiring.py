@@ -11,18 +11,22 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 from handlers.core.answer_cache import AnswerCache, AnswersInMemory
 from handlers.core.breakers import Breakers, Rule
 from handlers.core.catalog import CatalogHolder
 from handlers.core.credentials import Book
+from handlers.core.files import FileStore
+from handlers.core.files_cleaning import FileCleaning
 from handlers.core.idempotency import Idempotency
 from handlers.core.jobs import Definition, Definitions, Jobs
 from handlers.core.keys import KeyRing, Tenancy, bootstrap
+from handlers.core.kv import KvStore
+from handlers.core.kv_cleaning import KvCleaning
 from handlers.core.latencies import Latencies
 from handlers.core.maintenance import Maintenance
+from handlers.core.meters import MeterBook
 from handlers.core.patience import Patience
 from handlers.core.quota import Quota
 from handlers.core.regions import Regions, Signer
@@ -37,7 +41,7 @@ from server.binding.endpoint import Serving
 from server.binding.idempotent import MAX_KEPT_BYTES
 from server.binding.recorder import Recorder
 from server.binding.watch import OpenStreams
-from server.config import Settings
+from server.config import ConfigError, Settings
 from server.docs_page import ShownApi, docs_app
 from server.inspect import find_handler, operations
 from server.openapi31.specification import Document
@@ -47,13 +51,16 @@ from server.readiness import Readiness
 from server.secret_key import secret_key
 from server.vendors import Vendors
 from server.worker import Worker
-from storage.blobs.local import LocalBlobs
+from storage.blobs.address import CREDENTIALS, open_blobs
+from storage.blobs.interface import Blobs
 from storage.database import Database
 from storage.errors import StorageUnavailable
 from storage.ledger import Ledger
 from storage.presence import Presence
 from storage.repositories.completions import ChatCompletions
 from storage.repositories.containers import Containers
+from storage.repositories.kv import KvItems
+from storage.repositories.kv_reads import KvReads
 from storage.repositories.models import RegisteredModels
 from storage.repositories.provider_credentials import ProviderCredentials
 from storage.repositories.region_keys import RegionKeys
@@ -87,10 +94,12 @@ class Stores:
     keys: KeyRing
     quota: Quota
     idempotency: Idempotency
+    meters: MeterBook
+    kv_reads: KvReads
 
     @property
     def background(self) -> tuple[Background, ...]:
-        return (self.ledger.run, self.keys.run, self.quota.run)
+        return (self.ledger.run, self.keys.run, self.quota.run, self.meters.run, self.kv_reads.run)
 
 
 @asynccontextmanager
@@ -122,9 +131,10 @@ async def build_worker(settings: Settings, definitions: Iterable[Definition] = (
 
 
 def _worker(settings: Settings, services: Services, definitions: Iterable[Definition], stack: AsyncExitStack) -> Worker:
-    blobs = LocalBlobs(Path(settings.blob_url.get_secret_value().removeprefix("file://")))
-    maintenance = Maintenance(services.jobs.database, blobs, services.clock)
-    worker = Worker(services, Definitions([maintenance.definition, *definitions]), settings.max_jobs)
+    files = services.files
+    maintenance = Maintenance(files.database, files.blobs, services.clock)
+    own = [maintenance.definition, FileCleaning(files).definition, KvCleaning(services.kv).definition]
+    worker = Worker(services, Definitions([*own, *definitions]), settings.max_jobs)
     stack.push_async_callback(worker.close)
     return worker
 
@@ -159,15 +169,25 @@ async def _open_stores(settings: Settings, stack: AsyncExitStack) -> Stores:
     await ledger.open()
     stack.push_async_callback(ledger.close)
     keys, quota = KeyRing(database), Quota(database)
-    stack.push_async_callback(_settle, keys, quota)
-    return Stores(database, ledger, keys, quota, Idempotency(database, presence.process_id, MAX_KEPT_BYTES))
+    stores = Stores(
+        database,
+        ledger,
+        keys,
+        quota,
+        Idempotency(database, presence.process_id, MAX_KEPT_BYTES),
+        MeterBook(database, time.time),
+        KvReads(database),
+    )
+    stack.push_async_callback(_settle, stores)
+    return stores
 
 
-async def _settle(keys: KeyRing, quota: Quota) -> None:
+async def _settle(stores: Stores) -> None:
     """Writes down what is only remembered, as far as the database still answers."""
     with suppress(StorageUnavailable):
-        await keys.flush()
-        await quota.close()
+        await stores.keys.flush()
+        await stores.quota.close()
+        await stores.meters.flush()
 
 
 def _prefixes(settings: Settings) -> dict[str, str]:
@@ -178,6 +198,7 @@ def _prefixes(settings: Settings) -> dict[str, str]:
 
 def _services(settings: Settings, stores: Stores, documents: Mapping[str, Document], models: _Models) -> Services:
     seal = Seal(partial(secret_key, settings))
+    blobs = _blobs(settings)
     return Services(
         profile=settings.profile,
         version=_version(),
@@ -194,6 +215,8 @@ def _services(settings: Settings, stores: Stores, documents: Mapping[str, Docume
         completions=ChatCompletions(stores.database),
         traces=Traces(stores.database),
         responses=Responses(stores.database),
+        files=FileStore(stores.database, blobs, time.time, _new_id),
+        kv=KvStore(KvItems(stores.database), stores.kv_reads, stores.meters, time.time),
         quota=stores.quota,
         jobs=Jobs(stores.database, time.time, _new_id),
         clock=time.time,
@@ -209,6 +232,15 @@ def _services(settings: Settings, stores: Stores, documents: Mapping[str, Docume
         regions=_regions(settings, stores, seal, models.vendors),
         traits=models.vendors.traits_of,
     )
+
+
+def _blobs(settings: Settings) -> Blobs:
+    url = settings.blob_url.get_secret_value()
+    names = {name for scheme in CREDENTIALS.values() for name in scheme}
+    try:
+        return open_blobs(url, settings.variables(names))
+    except ValueError as error:
+        raise ConfigError(f"blob_url: {error}") from None
 
 
 def _answer_cache(settings: Settings) -> AnswerCache:
@@ -232,7 +264,7 @@ async def _application(
     everybody = None if settings.auth else await stores.keys.member("default")
     gate = Gate(
         Authenticator(stores.keys, everybody, frozenset(settings.cors_origins)),
-        Limits(settings.max_json_bytes, settings.max_upload_bytes),
+        Limits(settings.max_json_bytes, settings.max_upload_bytes, settings.body_idle_seconds),
         stores.idempotency,
     )
     prefixes = _prefixes(settings)

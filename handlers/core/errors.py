@@ -7,9 +7,11 @@ CoreError                 status
 ├── Forbidden             403   the key may not do this
 ├── NotFound              404
 ├── MethodNotAllowed      405   `headers` carries Allow
+├── TimedOut              408   the body did not arrive
 ├── Conflict              409   retrying the same request is in vain
 ├── TooLarge              413
 ├── UnsupportedMedia      415
+├── RangeNotSatisfiable   416   `headers` carries Content-Range
 ├── RateLimited           429   with the seconds to wait
 ├── NotImplementedYet     501   the operation has no handler
 ├── UpstreamFailed        502   a vendor failed us in a way that retrying may mend
@@ -48,7 +50,7 @@ class CoreError(Exception):
 
     @property
     def retryable(self) -> bool:
-        return self.status in (429, 502, 503)
+        return self.status in (408, 429, 502, 503)
 
 
 class Invalid(CoreError):
@@ -75,6 +77,10 @@ class MethodNotAllowed(CoreError):
     status, code = 405, "method_not_allowed"
 
 
+class TimedOut(CoreError):
+    status, code = 408, "request_timeout"
+
+
 class Conflict(CoreError):
     status, code = 409, "conflict"
 
@@ -85,6 +91,10 @@ class TooLarge(CoreError):
 
 class UnsupportedMedia(CoreError):
     status, code = 415, "unsupported_media_type"
+
+
+class RangeNotSatisfiable(CoreError):
+    status, code = 416, "range_not_satisfiable"
 
 
 class RateLimited(CoreError):

@@ -30,11 +30,12 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """An answer as it was first sent."""
+    """An answer as it was first sent. `digest` is that of a request's body that was read after its claim."""
 
     status: int
     headers: dict[str, str]
     body: bytes
+    digest: str | None = None
 
 
 class Idempotency:
@@ -80,7 +81,15 @@ class Idempotency:
     async def complete(self, claim: Claimed, answer: Replay) -> None:
         """Keeps the answer for 24 hours. One that is too large is not kept, but its request is not repeated either."""
         body = answer.body if len(answer.body) <= self._max_body_bytes else None
-        await self._keys.answer(replace(claim.entry, status=answer.status, headers=answer.headers, body=body))
+        kept = replace(claim.entry, status=answer.status, headers=answer.headers, body=body)
+        if answer.digest is not None:
+            kept = replace(kept, fingerprint=f"{kept.fingerprint}:{answer.digest}")
+        await self._keys.answer(kept)
+
+    def check_same(self, answer: Replay, digest: str) -> None:
+        """Raises `Invalid` when the repeated request's body, read after its claim, is another."""
+        if answer.digest != digest:
+            raise _reused()
 
     async def release(self, claim: Claimed) -> None:
         """Frees the key of a request that created nothing."""
@@ -88,10 +97,15 @@ class Idempotency:
 
 
 def _replay(first: IdempotencyEntry, mine: IdempotencyEntry) -> Replay:
-    if (first.operation_id, first.fingerprint) != (mine.operation_id, mine.fingerprint):
-        raise Invalid("this idempotency key was used for another request", code="idempotency_key_reused")
+    fingerprint, _, digest = first.fingerprint.partition(":")
+    if (first.operation_id, fingerprint) != (mine.operation_id, mine.fingerprint):
+        raise _reused()
     if first.status is None:
         raise Conflict("the first request with this idempotency key is not finished", code="idempotency_in_progress")
     if first.body is None:
         raise Conflict("the first request's answer was too large to keep", code="idempotency_answer_not_kept")
-    return Replay(first.status, first.headers or {}, first.body)
+    return Replay(first.status, first.headers or {}, first.body, digest or None)
+
+
+def _reused() -> Invalid:
+    return Invalid("this idempotency key was used for another request", code="idempotency_key_reused")

@@ -14,7 +14,9 @@ from handlers.core.breakers import Breakers
 from handlers.core.call import Caller
 from handlers.core.catalog import CatalogHolder
 from handlers.core.credentials import Book
+from handlers.core.files import FileStore
 from handlers.core.jobs import Jobs
+from handlers.core.kv import KvStore
 from handlers.core.latencies import Latencies
 from handlers.core.patience import Patience
 from handlers.core.regions import Regions
@@ -131,6 +133,8 @@ class Services:
     completions: ChatCompletions
     traces: Traces
     responses: Responses
+    files: FileStore
+    kv: KvStore
     quota: Quota
     jobs: Jobs
     clock: Callable[[], float]

@@ -9,9 +9,11 @@ CoreError                 status  code                 error_type
 │   └ model_not_allowed           model_not_allowed
 ├── NotFound              404     bad_request          not_found, model_not_found, ...
 ├── MethodNotAllowed      405     bad_request          method_not_allowed
+├── TimedOut              408     bad_request          request_timeout; worth a retry
 ├── Conflict              409     bad_request          conflict; never worth a retry
 ├── TooLarge              413     bad_request          too_large
 ├── UnsupportedMedia      415     bad_request          unsupported_media_type
+├── RangeNotSatisfiable   416     bad_request          range_not_satisfiable
 ├── RateLimited           429     rate_limit_exceeded  with retry_after_seconds
 ├── (internal)            500     service_unavailable  internal_error
 ├── NotImplementedYet     501     bad_request          not_implemented

@@ -4,7 +4,7 @@ CoreError                 status  body
 ├── Invalid               400     {"error": {"detail": {"errors": [{"loc", "msg", "type"}, ...]}}}
 └── every other           its own {"detail": message}
     ├── Unauthenticated 401, PaymentRequired 402, Forbidden 403
-    ├── NotFound 404, MethodNotAllowed 405, Conflict 409, TooLarge 413, UnsupportedMedia 415
+    ├── NotFound 404, MethodNotAllowed 405, TimedOut 408, Conflict 409, TooLarge 413, UnsupportedMedia 415
     ├── RateLimited 429
     └── (internal) 500, NotImplementedYet 501, UpstreamFailed 502, Unavailable 503
 """

@@ -7,9 +7,11 @@ CoreError                 status  title
 ├── Forbidden             403     Forbidden
 ├── NotFound              404     Not Found
 ├── MethodNotAllowed      405     Method Not Allowed
+├── TimedOut              408     Request Timeout
 ├── Conflict              409     Conflict
 ├── TooLarge              413     Request Entity Too Large
 ├── UnsupportedMedia      415     Unsupported Media Type
+├── RangeNotSatisfiable   416     Requested Range Not Satisfiable
 ├── RateLimited           429     Too Many Requests
 ├── (internal)            500     Internal Server Error
 ├── NotImplementedYet     501     Not Implemented

@@ -7,9 +7,11 @@ CoreError                 status  code (a more precise one where the error has i
 ├── Forbidden             403     FORBIDDEN
 ├── NotFound              404     NOT_FOUND
 ├── MethodNotAllowed      405     METHOD_NOT_ALLOWED
+├── TimedOut              408     REQUEST_TIMEOUT
 ├── Conflict              409     CONFLICT
 ├── TooLarge              413     TOO_LARGE
 ├── UnsupportedMedia      415     UNSUPPORTED_MEDIA_TYPE
+├── RangeNotSatisfiable   416     RANGE_NOT_SATISFIABLE
 ├── RateLimited           429     RATE_LIMIT_EXCEEDED, `details.retry_after`
 ├── (internal)            500     INTERNAL_ERROR
 ├── NotImplementedYet     501     NOT_IMPLEMENTED

@@ -23,6 +23,18 @@ class Last(bytes):
 
 
 @dataclass(frozen=True, slots=True)
+class ByteStream:
+    """A whole answer that is too large to be held: `chunks` add up to `size_bytes`. What goes wrong in the first is
+    answered as an error; later on the connection breaks off, which its reader notices by the length."""
+
+    chunks: AsyncIterator[bytes]
+    size_bytes: int
+    media_type: str
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class EventStream:
     """A `text/event-stream` answer: `events` yields whole SSE frames (`b"data: ...\\n\\n"`).
 

@@ -16,8 +16,8 @@ from codegen.operation import Operation
 from handlers.core.call import Call
 from handlers.core.errors import CoreError, NotImplementedYet
 from handlers.core.services import Services
-from handlers.wire.reply import EventStream, Reply
-from handlers.wire.upload import RawBody
+from handlers.wire.reply import ByteStream, EventStream, Reply
+from handlers.wire.upload import RawBody, StreamedForm
 from server.binding.boundary import Wording
 from server.binding.recorder import Recorder
 from server.binding.streams import StreamSender
@@ -77,6 +77,8 @@ class Endpoint:
                 answer = await self._handle(request, call)
                 if isinstance(answer, EventStream):
                     await self._sender.send(answer, request, watch, send)
+                elif isinstance(answer, ByteStream):
+                    await self._sender.send_bytes(answer, request, send)
                 else:
                     reply = answer if isinstance(answer, Reply) else Reply(answer)
                     await self._send(reply, request, send)
@@ -125,7 +127,7 @@ class Endpoint:
 
 def _is_raw(request: Request) -> bool:
     """Whether the handler itself reads the body, and so is the one to notice a client that hangs up."""
-    return request.body is not None and isinstance(request.body.data, RawBody)
+    return request.body is not None and isinstance(request.body.data, RawBody | StreamedForm)
 
 
 class Endpoints(SpecMiddleware):  # type: ignore[misc]

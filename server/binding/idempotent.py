@@ -7,15 +7,20 @@ only the fact is kept, and a repetition is refused with 409.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import orjson
 from connexion.middleware.abstract import SpecMiddleware
 
+from codegen.operation import Body
 from handlers.core.idempotency import Claimed, Idempotency, Replay
 from handlers.wire.reply import Last
-from handlers.wire.upload import RawBody, Upload
+from handlers.wire.upload import RawBody, StreamedForm, Upload
 from server.openapi31.specification import Document
 from server.request import KEY, Request
 
@@ -48,22 +53,67 @@ class Idempotent(SpecMiddleware):  # type: ignore[misc]
         claim = await self._idempotency.claim(
             request.who.project_id, request.headers[HEADER], operation, fingerprint(request)
         )
+        digest = Digest.of(request)
         if isinstance(claim, Replay):
+            if digest is not None:
+                self._idempotency.check_same(claim, await digest.finish())
             await _replay(claim, request, send)
             return
-        recording = Recording(self._idempotency, claim, request, send)
+        recording = Recording(self._idempotency, claim, request, send, digest)
         try:
             await self.app(scope, receive, recording.send)
         finally:
             await recording.close()
 
 
+class Digest:
+    """Of a body that only its handler reads: made on the way there, piece by piece, in a thread."""
+
+    def __init__(self, body: RawBody | StreamedForm) -> None:
+        self._body = body
+        self._hashed = hashlib.sha256()
+
+    @classmethod
+    def of(cls, request: Request) -> Digest | None:
+        """Takes its place between the request's body and who reads it."""
+        data = request.body.data if request.body is not None else None
+        if not isinstance(data, RawBody | StreamedForm):
+            return None
+        digest = cls(data)
+        request.body = Body(replace(data, chunks=digest._pass_on()))
+        return digest
+
+    async def _pass_on(self) -> AsyncIterator[bytes]:
+        async with aclosing(self._body.chunks) as chunks:  # type: ignore[type-var]
+            async for chunk in chunks:
+                await asyncio.to_thread(self._hashed.update, chunk)
+                yield chunk
+
+    async def finish(self) -> str:
+        """Reads on to the end, where somebody else has not."""
+        async for _ in self._pass_on():
+            pass
+        return self.text
+
+    @property
+    def text(self) -> str:
+        """Of all that was read."""
+        hashed = self._hashed.copy()
+        if isinstance(self._body, StreamedForm):
+            described = [self._body.filename, self._body.media_type, self._body.fields]
+            hashed.update(orjson.dumps(described, option=orjson.OPT_SORT_KEYS))
+        return hashed.hexdigest()
+
+
 class Recording:
     """Passes an answer on and keeps a copy. The headers wait for the first of the body: of a whole answer nothing is
     out before it is kept, so that where it cannot be kept an error can still be answered."""
 
-    def __init__(self, idempotency: Idempotency, claim: Claimed, request: Request, send: Any) -> None:
+    def __init__(
+        self, idempotency: Idempotency, claim: Claimed, request: Request, send: Any, digest: Digest | None = None
+    ) -> None:
         self._idempotency = idempotency
+        self._digest = digest
         self._claim = claim
         self._request = request
         self._send = send
@@ -102,7 +152,8 @@ class Recording:
             await self.close()
             return
         headers = {name: value for name, value in self._headers.items() if name not in DROPPED_HEADERS}
-        await self._idempotency.complete(self._claim, Replay(self._status, headers, bytes(self._body)))
+        answer = Replay(self._status, headers, bytes(self._body), self._digest.text if self._digest else None)
+        await self._idempotency.complete(self._claim, answer)
         self._settled = True
 
     def _worth_keeping(self) -> bool:
@@ -118,10 +169,10 @@ def _is_end(message: dict[str, Any]) -> bool:
 
 
 def fingerprint(request: Request) -> str:
-    """A digest of what is asked. A body that only the handler reads counts by its declared length and type."""
+    """A digest of what is asked, without a body that only the handler reads: it is not here yet."""
     data = request.body.data if request.body is not None else None
-    if isinstance(data, RawBody):
-        data = [data.media_type, request.headers.get("content-length")]
+    if isinstance(data, RawBody | StreamedForm):
+        data = None
     text = orjson.dumps(data, option=orjson.OPT_SORT_KEYS, default=_describe)
     return hashlib.sha256(b"\n".join((request.path.encode(), request.query, text))).hexdigest()
 

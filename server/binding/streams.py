@@ -6,7 +6,7 @@ from contextlib import aclosing
 from typing import Any
 
 from handlers.core.errors import CoreError, Unavailable
-from handlers.wire.reply import EventStream, Last
+from handlers.wire.reply import ByteStream, EventStream, Last
 from server.binding.boundary import Wording, as_core_error
 from server.binding.recorder import Recorder
 from server.binding.watch import Interrupted, Reason, Watch
@@ -43,6 +43,23 @@ class StreamSender:
             except Exception as error:
                 await self._break_off(as_core_error(error, request), record, request, send)
             await _body(send, b"", more=False)
+
+    async def send_bytes(self, stream: ByteStream, request: Request, send: Any) -> None:
+        """Raises whatever goes wrong: before the first bytes it can be answered, later it cuts the connection."""
+        record = request.record
+        if record is None:
+            raise RuntimeError("a stream needs a record")
+        async with aclosing(stream.chunks) as chunks:  # type: ignore[type-var]
+            first = await anext(chunks, b"")
+            request.streaming, request.framed = True, False
+            await send(
+                {"type": "http.response.start", "status": stream.status, "headers": _byte_headers(stream, request)}
+            )
+            await _body(send, first)
+            async for chunk in chunks:
+                await _body(send, chunk)
+        await self._recorder.close(record, request, "completed", stream.status)
+        await _body(send, b"", more=False)
 
     async def _relay(self, first: bytes, events: Any, request: Request, watch: Watch, send: Any) -> None:
         record: Record = request.record  # type: ignore[assignment]
@@ -86,13 +103,24 @@ class StreamSender:
             raise farewell
         record.error_code = interrupted.reason.value
         await self._recorder.close(record, request, "interrupted", 200 if request.streaming else CLIENT_CLOSED)
-        if shutdown:
+        if shutdown and request.framed:
             await _body(send, self._wording.stream_error(farewell, request.request_id))
             await _body(send, b"", more=False)
 
 
 async def _body(send: Any, body: bytes, *, more: bool = True) -> None:
     await send({"type": "http.response.body", "body": body, "more_body": more})
+
+
+def _byte_headers(stream: ByteStream, request: Request) -> list[tuple[bytes, bytes]]:
+    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in stream.headers.items()]
+    if stream.status != 304:  # there it would be taken for the length of what the reader has
+        headers.append((b"content-length", b"%d" % stream.size_bytes))
+    return [
+        *headers,
+        (b"content-type", stream.media_type.encode("latin-1")),
+        (b"x-request-id", request.request_id.encode()),
+    ]
 
 
 def _headers(stream: EventStream, request: Request) -> list[tuple[bytes, bytes]]:

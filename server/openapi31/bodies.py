@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from typing import Any
 
 import orjson
 from starlette.datastructures import Headers, UploadFile
 
-from handlers.core.errors import Invalid, TooLarge
+from handlers.core.errors import Invalid, TimedOut, TooLarge
 from handlers.wire.upload import Upload
 from server.openapi31.values import TooDeep, load_json, parse_literal
 from server.request import Request
 
 MEBIBYTE = 1024 * 1024
-DRAIN_FACTOR = 4
+DRAIN_BYTES = 16 * MEBIBYTE
+DRAIN_SECONDS = 2.0
+IDLE_SECONDS = 60.0
 MAX_FIELDS = 1000
 
 
@@ -22,37 +26,53 @@ class Disconnected(Exception):
     """The client hung up before its body was complete."""
 
 
-async def read_chunks(receive: Any, limit_bytes: int) -> AsyncGenerator[bytes, None]:
-    """The body in pieces. Raises `TooLarge` past the limit, `Disconnected`."""
+async def read_chunks(
+    receive: Any, limit_bytes: int, idle_seconds: float = IDLE_SECONDS
+) -> AsyncGenerator[bytes, None]:
+    """The body in pieces. Raises `TooLarge` past the limit, `TimedOut` when nothing comes, `Disconnected`."""
     size = 0
     while True:
-        message = await receive()
+        message = await _receive(receive, idle_seconds)
         if message["type"] == "http.disconnect":
             raise Disconnected
         chunk: bytes = message.get("body", b"")
         size += len(chunk)
         if size > limit_bytes:
             if message.get("more_body"):
-                await _drain(receive, limit_bytes * DRAIN_FACTOR)
-            raise TooLarge(f"the body is larger than {limit_bytes / MEBIBYTE:g} MiB", headers={"Connection": "close"})
+                await drain(receive)
+            raise too_large(limit_bytes)
         if chunk:
             yield chunk
         if not message.get("more_body", False):
             return
 
 
-async def _drain(receive: Any, limit_bytes: int) -> None:
-    """Reads on for a while, because a client that is still sending does not see an answer."""
+def too_large(limit_bytes: int) -> TooLarge:
+    return TooLarge(f"the body is larger than {limit_bytes / MEBIBYTE:g} MiB", headers={"Connection": "close"})
+
+
+async def _receive(receive: Any, idle_seconds: float) -> Any:
+    try:
+        async with asyncio.timeout(idle_seconds):
+            return await receive()
+    except TimeoutError:
+        raise TimedOut(f"nothing came for {idle_seconds:g} seconds", headers={"Connection": "close"}) from None
+
+
+async def drain(receive: Any) -> None:
+    """Reads on for a moment, because a client that is still sending does not see an answer."""
     size = 0
-    while size < limit_bytes:
-        message = await receive()
-        size += len(message.get("body", b""))
-        if not message.get("more_body", False):
-            return
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_SECONDS):
+            while size < DRAIN_BYTES:
+                message = await receive()
+                size += len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    return
 
 
-async def read_all(receive: Any, limit_bytes: int) -> bytes:
-    chunks = [chunk async for chunk in read_chunks(receive, limit_bytes)]
+async def read_all(receive: Any, limit_bytes: int, idle_seconds: float = IDLE_SECONDS) -> bytes:
+    chunks = [chunk async for chunk in read_chunks(receive, limit_bytes, idle_seconds)]
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
@@ -69,17 +89,15 @@ def parse_json(text: bytes) -> Any:
         raise Invalid(f"the JSON is {error}", code="json_too_deep") from None
 
 
-async def read_form(request: Request, receive: Any, limit_bytes: int) -> dict[str, Any]:
+async def read_form(request: Request, chunks: AsyncGenerator[bytes, None], limit_bytes: int) -> dict[str, Any]:
     """A multipart form: text fields as text, files as `Upload`, repeated fields (or `name[]`) as lists, and
     `name[key]` as objects, of which a later one wins over what else has the name.
 
-    The files live until `request.close()`. Raises `Invalid`, `TooLarge`.
+    The files live until `request.close()`. Raises `Invalid`, and what `chunks` raises.
     """
     from starlette.formparsers import MultiPartException, MultiPartParser
 
-    parser = MultiPartParser(
-        Headers(request.headers), read_chunks(receive, limit_bytes), max_fields=MAX_FIELDS, max_part_size=limit_bytes
-    )
+    parser = MultiPartParser(Headers(request.headers), chunks, max_fields=MAX_FIELDS, max_part_size=limit_bytes)
     try:
         form = await parser.parse()
     except (MultiPartException, KeyError) as error:
@@ -90,13 +108,14 @@ async def read_form(request: Request, receive: Any, limit_bytes: int) -> dict[st
             media_type = value.content_type or "application/octet-stream"
             upload = Upload(value.filename or "upload", media_type, value.size or 0, value.file)
             request.uploads.append(upload)
-            _put(fields, name, upload)
+            put_field(fields, name, upload)
         else:
-            _put(fields, name, value)
+            put_field(fields, name, value)
     return fields
 
 
-def _put(fields: dict[str, Any], name: str, value: Any) -> None:
+def put_field(fields: dict[str, Any], name: str, value: Any) -> None:
+    """A form's field among those that came before it."""
     base, bracket, key = name.partition("[")
     if not (bracket and key.endswith("]")):
         fields[name] = value if name not in fields else [*_as_list(fields[name]), value]

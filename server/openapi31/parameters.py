@@ -140,21 +140,22 @@ def _reader(document: Document, parameter: Parameter) -> Reader:
 
 
 def _item_types(document: Document, schema: Schema) -> frozenset[str]:
-    for branch in _branches(document, schema):
+    for branch in branches(document, schema):
         if "items" in branch:
             return types_of(document, branch["items"])
     return frozenset()
 
 
-def _branches(document: Document, schema: Schema) -> Iterator[dict[str, Any]]:
+def branches(document: Document, schema: Schema) -> Iterator[dict[str, Any]]:
+    """The schema and all that it offers as alternatives."""
     if isinstance(schema, bool):
         return
     if "$ref" in schema:
-        yield from _branches(document, document.schema_at(schema["$ref"]))
+        yield from branches(document, document.schema_at(schema["$ref"]))
         return
     yield schema
     for branch in (*schema.get("anyOf", ()), *schema.get("oneOf", ())):
-        yield from _branches(document, branch)
+        yield from branches(document, branch)
 
 
 def _query(raw: bytes) -> dict[str, list[str]]:

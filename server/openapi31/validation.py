@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,11 +10,21 @@ import jsonschema_rs
 from connexion.middleware.abstract import SpecMiddleware
 
 from codegen.operation import Body, Operation, Payload
-from handlers.core.errors import Invalid, TooLarge, UnsupportedMedia
+from handlers.core.errors import Invalid, UnsupportedMedia
 from handlers.wire.upload import RawBody, Upload
-from server.openapi31.bodies import MEBIBYTE, parse_field, parse_json, read_all, read_chunks, read_form
+from server.openapi31.bodies import (
+    IDLE_SECONDS,
+    drain,
+    parse_field,
+    parse_json,
+    read_all,
+    read_chunks,
+    read_form,
+    too_large,
+)
 from server.openapi31.faults import describe
-from server.openapi31.parameters import Parameters, parse_scalar, types_of
+from server.openapi31.forms import gathered, open_form
+from server.openapi31.parameters import Parameters, branches, parse_scalar, types_of
 from server.openapi31.specification import Document, Schema
 from server.request import KEY, Request
 
@@ -25,8 +36,11 @@ EXPLAINED_BYTES = 16 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Limits:
+    """`idle_seconds` is how long a body may fail to arrive."""
+
     json_bytes: int
     upload_bytes: int
+    idle_seconds: float = IDLE_SECONDS
 
 
 class RequestValidator:
@@ -50,7 +64,7 @@ class RequestValidator:
         media_type = named.partition(";")[0].strip().lower()
         payload = self._payload(media_type)
         if payload is None:
-            if await read_all(receive, self._limits.json_bytes):
+            if await self._read_all(receive):
                 accepted = ", ".join(sorted(self._payloads))
                 raise UnsupportedMedia(f"a body of type {media_type!r} is not accepted here, only {accepted}")
             return self._absent()
@@ -58,8 +72,14 @@ class RequestValidator:
             return await self._form(payload, request, receive)
         if _is_json(payload.media_type):
             return await self._json(payload, request, receive)
-        self._check_length(request, self._limits.upload_bytes)
-        return Body(RawBody(media_type or payload.media_type, read_chunks(receive, self._limits.upload_bytes)))
+        await self._check_length(request, receive)
+        return Body(RawBody(media_type or payload.media_type, gathered(self._chunks(receive))))
+
+    async def _read_all(self, receive: Any) -> bytes:
+        return await read_all(receive, self._limits.json_bytes, self._limits.idle_seconds)
+
+    def _chunks(self, receive: Any) -> AsyncGenerator[bytes, None]:
+        return read_chunks(receive, self._limits.upload_bytes, self._limits.idle_seconds)
 
     def _payload(self, media_type: str) -> Payload | None:
         if not media_type or _is_json(media_type):
@@ -76,7 +96,7 @@ class RequestValidator:
 
     async def _json(self, payload: Payload, request: Request, receive: Any) -> Body[Any]:
         _refuse_encoded(request)
-        text = await read_all(receive, self._limits.json_bytes)
+        text = await self._read_all(receive)
         if not text:
             return self._absent()
         data = parse_json(text)
@@ -88,31 +108,52 @@ class RequestValidator:
 
     async def _form(self, payload: Payload, request: Request, receive: Any) -> Body[Any]:
         _refuse_encoded(request)
-        self._check_length(request, self._limits.upload_bytes)
+        await self._check_length(request, receive)
         if "boundary=" not in request.headers.get("content-type", ""):
             raise Invalid("the multipart body names no boundary", code="malformed_multipart")
-        fields = await read_form(request, receive, self._limits.upload_bytes)
+        if _is_streamed(self._document, payload):
+            return Body(await open_form(request, self._chunks(receive), lambda fields: self._judge(payload, fields)))
+        return Body(self._judge(payload, await read_form(request, self._chunks(receive), self._limits.upload_bytes)))
+
+    def _judge(self, payload: Payload, fields: dict[str, Any]) -> dict[str, Any]:
         if payload.schema is None:
-            return Body(fields)
+            return fields
         schema = self._document.schema_at(payload.schema)
         fields = {name: self._field(schema, name, value) for name, value in fields.items()}
         judged = {name: _as_text(value) for name, value in fields.items()}
         validator = self._document.validator(payload.schema)
         if not validator.is_valid(judged):
             raise describe(validator, judged)
-        return Body(fields)
+        return fields
 
     def _field(self, schema: Schema, name: str, value: Any) -> Any:
-        properties = schema.get("properties", {}) if isinstance(schema, dict) else {}
-        if not isinstance(value, str) or name not in properties:
+        properties = _properties(self._document, schema)
+        if name not in properties:
+            return value
+        if isinstance(value, dict):
+            return {inner: self._field(properties[name], inner, text) for inner, text in value.items()}
+        if not isinstance(value, str):
             return value
         types = types_of(self._document, properties[name])
         return parse_field(value) if types & {"object", "array"} else parse_scalar(value, types)
 
-    def _check_length(self, request: Request, limit_bytes: int) -> None:
-        length = request.headers.get("content-length", "")
+    async def _check_length(self, request: Request, receive: Any) -> None:
+        length, limit_bytes = request.headers.get("content-length", ""), self._limits.upload_bytes
         if length.isdecimal() and int(length) > limit_bytes:
-            raise TooLarge(f"the body is larger than {limit_bytes / MEBIBYTE:g} MiB", headers={"Connection": "close"})
+            if "expect" not in request.headers:  # who waits for a word before sending sends nothing now
+                await drain(receive)
+            raise too_large(limit_bytes)
+
+
+def _is_streamed(document: Document, payload: Payload) -> bool:
+    schema = document.schema_at(payload.schema) if payload.schema is not None else None
+    return isinstance(schema, dict) and bool(schema.get("x-streamed"))
+
+
+def _properties(document: Document, schema: Schema) -> dict[str, Any]:
+    return {
+        name: inner for branch in branches(document, schema) for name, inner in branch.get("properties", {}).items()
+    }
 
 
 def _is_json(media_type: str) -> bool:

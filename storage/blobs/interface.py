@@ -29,7 +29,7 @@ class Blobs(Protocol):
 
     async def put(self, key: str, content: AsyncIterator[bytes]) -> Blob:
         """Replaces what was there. A reader sees the old bytes or the new ones, never a part; when `content` raises,
-        nothing has changed."""
+        nothing has changed. What is answered for is durable."""
         ...
 
     async def get(self, key: str, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes] | None:
@@ -43,7 +43,16 @@ class Blobs(Protocol):
     async def exists(self, key: str) -> bool: ...
 
     async def delete(self, key: str) -> bool:
-        """False when there was none."""
+        """False when there was none, as far as the store tells."""
+        ...
+
+    def list(self, folder: str) -> AsyncIterator[str]:
+        """The keys below `folder/`, in no order."""
+        ...
+
+    async def purge(self, before: float) -> int:
+        """Removes what processes which died left half-written, last written to before then (unix seconds); answers how
+        many. A bucket does that by a rule of its own."""
         ...
 
 

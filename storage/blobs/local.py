@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from storage.blobs.interface import Blob, checked
 from storage.errors import StorageUnavailable
@@ -31,10 +31,9 @@ class LocalBlobs:
             file = await asyncio.to_thread(self._begin)
         try:
             async for piece in content:
-                hashed.update(piece)
                 size_bytes += len(piece)
                 with _translated():
-                    await asyncio.to_thread(file.write, piece)
+                    await asyncio.to_thread(_append, file, hashed, piece)
             with _translated():
                 await asyncio.to_thread(_commit, file, target)
         except BaseException:
@@ -60,6 +59,12 @@ class LocalBlobs:
         path = self.folder / checked(key)
         with _translated():
             return await asyncio.to_thread(_delete, path)
+
+    async def list(self, folder: str) -> AsyncIterator[str]:
+        with _translated():
+            found = await asyncio.to_thread(_below, self.folder, self.folder / checked(folder))
+        for key in found:
+            yield key
 
     async def purge(self, before: float) -> int:
         """Removes files that processes which died left half-written, last written to before then (unix seconds);
@@ -89,6 +94,15 @@ async def _pieces(path: Path, start: int, stop: int) -> AsyncIterator[bytes]:
             yield piece
     finally:
         file.close()
+
+
+def _append(file: IO[bytes], hashed: Any, piece: bytes) -> None:
+    hashed.update(piece)
+    file.write(piece)
+
+
+def _below(root: Path, folder: Path) -> list[str]:
+    return [path.relative_to(root).as_posix() for path in folder.rglob("*") if path.is_file()]
 
 
 def _commit(file: IO[bytes], target: Path) -> None:

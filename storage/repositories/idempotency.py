@@ -58,7 +58,12 @@ class IdempotencyKeys:
 
     async def answer(self, entry: IdempotencyEntry) -> None:
         """Writes the answer of a claim, unless another attempt has taken the key over."""
-        values = {"status": entry.status, "headers": entry.headers, "body": entry.body}
+        values = {
+            "fingerprint": entry.fingerprint,
+            "status": entry.status,
+            "headers": entry.headers,
+            "body": entry.body,
+        }
         async with self.database.writing() as tx:
             await tx.execute(update(ENTRIES).where(_own(entry)).values(values))
 

@@ -1,7 +1,9 @@
 """Every table of the schema; importing this fills `METADATA`."""
 
 from storage.tables.chats import ChatCompletionRow, ContainerRow, SubmodelRow, TraceEntryRow
+from storage.tables.files import BlobRow, FileRow
 from storage.tables.jobs import JobEventRow, JobRow, JobScheduleRow
+from storage.tables.kv import KvItemRow, KvTableRow, MeterRow
 from storage.tables.responses import ResponseRow
 from storage.tables.secrets import ProviderCredentialRow, RegionKeyRow
 from storage.tables.spending import CreditAccountRow, CreditEntryRow, LimitRow, LimitWindowRow
@@ -15,18 +17,23 @@ __all__ = [
     "METADATA",
     "AdminTokenRow",
     "AuditRow",
+    "BlobRow",
     "ChangeRow",
     "ChatCompletionRow",
     "ContainerRow",
     "CreditAccountRow",
     "CreditEntryRow",
+    "FileRow",
     "IdempotencyRow",
     "JobEventRow",
     "JobRow",
     "JobScheduleRow",
     "KeyRow",
+    "KvItemRow",
+    "KvTableRow",
     "LimitRow",
     "LimitWindowRow",
+    "MeterRow",
     "OrganisationRow",
     "ProcessRow",
     "ProjectRow",

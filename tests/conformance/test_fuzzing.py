@@ -24,8 +24,15 @@ SEED = os.environ.get("CONCORDAT_FUZZ_SEED", "1")
 
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 HOOKS = Path(__file__).with_name("hooks.py")
-PROMPTED = {"chat_completions_create", "completions_create", "responses_create", "responses_input_tokens_count"}
-"""Their bodies hold a prompt, of which a schema cannot say all that makes it one; and most may stream."""
+PROMPTED = {
+    "chat_completions_create",
+    "completions_create",
+    "files_create",
+    "responses_create",
+    "responses_input_tokens_count",
+}
+"""Their bodies hold a prompt, of which a schema cannot say all that makes it one; and most may stream. How long a file
+lasts, and what it may be for, is said in prose."""
 
 
 def bound(api: str) -> list[str]:

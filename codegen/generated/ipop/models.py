@@ -717,7 +717,7 @@ class FileObject(View):
     object_kind: Literal['file'] | None = None
     owner_user_id: str
     project_id: str | None = None
-    purpose: Literal['batch', 'batch_output', 'batch_error', 'fine-tune', 'fine-tune-validation', 'assistants', 'vision', 'user_data', 'evals']
+    purpose: str
     sha256: str
     storage_uri: str
 

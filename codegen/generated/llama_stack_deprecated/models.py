@@ -530,7 +530,7 @@ class OpenAIFileObject(View):
     created_at: int
     expires_at: int
     filename: str
-    purpose: Literal['assistants', 'batch']
+    purpose: str
 
 
 class ExpiresAfter(View):

@@ -1377,6 +1377,8 @@ OPERATIONS: tuple[Operation, ...] = (
         body_required=False,
         responses=(
             Response(status='200', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Response', model='codegen.generated.llama_stack_deprecated.models.Response'), Payload(media_type='*/*', schema='#/paths/~1v1~1openai~1v1~1files~1{file_id}~1content/get/responses/200/content/*~1*/schema'),)),
+            Response(status='206', payloads=(Payload(media_type='*/*', schema='#/paths/~1v1~1openai~1v1~1files~1{file_id}~1content/get/responses/206/content/*~1*/schema'),)),
+            Response(status='304'),
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'),)),

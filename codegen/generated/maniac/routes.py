@@ -81,6 +81,7 @@ class FilesListParams:
     purpose: str | None = None
     limit: int = 100
     offset: int = 0
+    after: str | None = None
 
 
 FilesCreateBody: TypeAlias = Body[Any]
@@ -573,6 +574,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Parameter(name='purpose', field='purpose', location='query', required=False, schema='#/paths/~1v1~1files/get/parameters/0/schema', style='form', explode=True),
             Parameter(name='limit', field='limit', location='query', required=False, schema='#/paths/~1v1~1files/get/parameters/1/schema', style='form', explode=True),
             Parameter(name='offset', field='offset', location='query', required=False, schema='#/paths/~1v1~1files/get/parameters/2/schema', style='form', explode=True),
+            Parameter(name='after', field='after', location='query', required=False, schema='#/paths/~1v1~1files/get/parameters/3/schema', style='form', explode=True),
         ),
         params=FilesListParams,
         body=(),
@@ -695,7 +697,9 @@ OPERATIONS: tuple[Operation, ...] = (
         body=(),
         body_required=False,
         responses=(
-            Response(status='200', payloads=(Payload(media_type='application/json', schema='#/paths/~1v1~1files~1{file_id}~1content/get/responses/200/content/application~1json/schema', model='codegen.generated.maniac.models.FilesContentResponse'), Payload(media_type='application/octet-stream', schema='#/paths/~1v1~1files~1{file_id}~1content/get/responses/200/content/application~1octet-stream/schema'), Payload(media_type='application/jsonl', schema='#/paths/~1v1~1files~1{file_id}~1content/get/responses/200/content/application~1jsonl/schema'), Payload(media_type='text/plain', schema='#/paths/~1v1~1files~1{file_id}~1content/get/responses/200/content/text~1plain/schema'),)),
+            Response(status='200', payloads=(Payload(media_type='application/json', schema='#/paths/~1v1~1files~1{file_id}~1content/get/responses/200/content/application~1json/schema', model='codegen.generated.maniac.models.FilesContentResponse'), Payload(media_type='application/octet-stream', schema='#/paths/~1v1~1files~1{file_id}~1content/get/responses/200/content/application~1octet-stream/schema'), Payload(media_type='application/jsonl', schema='#/paths/~1v1~1files~1{file_id}~1content/get/responses/200/content/application~1jsonl/schema'), Payload(media_type='text/plain', schema='#/paths/~1v1~1files~1{file_id}~1content/get/responses/200/content/text~1plain/schema'), Payload(media_type='*/*', schema='#/paths/~1v1~1files~1{file_id}~1content/get/responses/200/content/*~1*/schema'),)),
+            Response(status='206', payloads=(Payload(media_type='*/*', schema='#/paths/~1v1~1files~1{file_id}~1content/get/responses/206/content/*~1*/schema'),)),
+            Response(status='304'),
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ErrorResponse'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ErrorResponse'),)),
             Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ErrorResponse'),)),

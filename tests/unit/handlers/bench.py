@@ -282,6 +282,8 @@ def make_services(*vendors: Inference, **changes: Any) -> Services:
         "completions": None,
         "traces": None,
         "responses": None,
+        "files": None,
+        "kv": None,
         "quota": Purse(),
         "jobs": None,
         "clock": lambda: NOW,

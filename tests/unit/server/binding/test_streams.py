@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,10 +12,10 @@ import pytest
 from codegen.operation import Operation
 from handlers.core.call import Caller
 from handlers.core.errors import CoreError, Unavailable
-from handlers.wire.reply import EventStream, Last
+from handlers.wire.reply import ByteStream, EventStream, Last
 from server.binding.recorder import Recorder
 from server.binding.streams import StreamSender
-from server.binding.watch import Watch
+from server.binding.watch import Interrupted, OpenStreams, Reason, Watch
 from server.request import Request
 from storage.errors import StorageUnavailable
 from storage.ledger_record import Record
@@ -145,3 +146,59 @@ async def test_a_stream_whose_last_frame_tells_of_a_failure_is_recorded_as_faile
         "failed",
         "end",
     ]
+
+
+@dataclass
+class Download:
+    """A file on its way to a client."""
+
+    client: Client = field(default_factory=Client)
+    streams: OpenStreams = field(default_factory=OpenStreams)
+
+    async def play(self, chunks: AsyncIterator[bytes]) -> Request:
+        request = Request({"method": "GET", "query_string": b"", "headers": []}, "/file")
+        request.operation, request.who = Operation("file", "GET", "/file", "h", "X"), Caller("proj_1", "default")
+        recorder = Recorder("maniac", Ledger(self.client.log))
+        request.record = recorder.open(request)
+        sender = StreamSender(Wording(), recorder, 15.0)
+        try:
+            async with Watch(None, self.streams):
+                await sender.send_bytes(ByteStream(chunks, 6, "text/plain"), request, self.client.send)
+        except Interrupted as interrupted:
+            await sender.interrupt(interrupted, request, self.client.send)
+        return request
+
+
+async def test_a_download_is_recorded_before_its_end() -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"abc"
+        yield b"def"
+
+    download = Download()
+    await download.play(chunks())
+    assert download.client.log == ["200", "abc", "def", "<completed>", "end"]
+
+
+async def test_a_download_that_fails_at_once_can_still_be_answered() -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        raise StorageUnavailable("away")
+        yield b""
+
+    download = Download()
+    with pytest.raises(StorageUnavailable):
+        await download.play(chunks())
+    assert download.client.log == []
+
+
+async def test_a_download_that_is_cut_off_gets_no_words_into_its_bytes() -> None:
+    download = Download()
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"abc"
+        download.streams.end()
+        await asyncio.Event().wait()
+
+    request = await download.play(chunks())
+    assert download.client.log == ["200", "abc", "<interrupted>"]
+    assert request.record is not None
+    assert request.record.error_code == Reason.SHUTDOWN.value

@@ -42,6 +42,7 @@ SCHEMAS: dict[str, Any] = {
         "required": ["purpose", "file"],
     },
 }  # fmt: skip
+SCHEMAS["StreamedForm"] = {**SCHEMAS["Form"], "x-streamed": True}
 
 
 def pointer(name: str) -> str:
