@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from handlers.core import responses
 from handlers.core.answer_cache import AnswerCache, AnswersInMemory
 from handlers.core.breakers import Breakers, Rule
 from handlers.core.catalog import CatalogHolder
@@ -62,6 +63,9 @@ from storage.repositories.traces import Traces
 
 ROOT_PREFIXES = {"ipop": "/v1"}
 """The server path of a document's own `servers`, where it has one: what `--root` mounts it under."""
+
+PRODUCT = (responses.DEFINITION,)
+"""Jobs that handlers ask for."""
 
 Background = Callable[[], Coroutine[Any, Any, None]]
 
@@ -123,7 +127,7 @@ async def build_worker(settings: Settings, definitions: Iterable[Definition] = (
 def _worker(settings: Settings, services: Services, definitions: Iterable[Definition], stack: AsyncExitStack) -> Worker:
     blobs = LocalBlobs(Path(settings.blob_url.get_secret_value().removeprefix("file://")))
     maintenance = Maintenance(services.jobs.database, blobs, services.clock)
-    worker = Worker(services, Definitions([maintenance.definition, *definitions]), settings.max_jobs)
+    worker = Worker(services, Definitions([maintenance.definition, *PRODUCT, *definitions]), settings.max_jobs)
     stack.push_async_callback(worker.close)
     return worker
 
@@ -193,6 +197,7 @@ def _services(settings: Settings, stores: Stores, documents: Mapping[str, Docume
         traces=Traces(stores.database),
         responses=Responses(stores.database),
         quota=stores.quota,
+        ledger=stores.ledger,
         jobs=Jobs(stores.database, time.time, _new_id),
         clock=time.time,
         random=random.random,

@@ -19,6 +19,7 @@ from handlers.core.patience import Patience
 from handlers.core.regions import Regions
 from providers.embeddings.interface import Embedder
 from providers.inference.interface import Inference
+from storage.ledger_record import Record
 from storage.repositories.completions import ChatCompletions
 from storage.repositories.containers import Containers
 from storage.repositories.models import RegisteredModel
@@ -55,11 +56,26 @@ class RegisteredModels(Protocol):
 
 class Quota(Protocol):
     """Limits and prepaid credits. `admit` raises `RateLimited` or `PaymentRequired`, or answers what `settle` wants
-    back; every admission is settled once, with what was really used (0 when nothing was)."""
+    back; every admission is settled once, with what was really used (0 when nothing was), here or in another process:
+    packed, it is JSON."""
 
     async def admit(self, caller: Caller, tokens_estimate: int) -> Any: ...
 
     async def settle(self, admission: Any, *, tokens: int, cost_micros: int) -> None: ...
+
+    def pack(self, admission: Any) -> Any: ...
+
+    def unpack(self, packed: Any) -> Any: ...
+
+
+class Ledger(Protocol):
+    """`storage.ledger.Ledger`, for requests that outlive their answers."""
+
+    async def start(self, record: Record) -> None: ...
+
+    async def finish(self, record: Record) -> None: ...
+
+    def post(self, record: Record) -> None: ...
 
 
 class Addresses(Protocol):
@@ -97,6 +113,7 @@ class Services:
     traces: Traces
     responses: Responses
     quota: Quota
+    ledger: Ledger
     jobs: Jobs
     clock: Callable[[], float]
     random: Callable[[], float]

@@ -184,6 +184,13 @@ class Jobs:
         async with self.database.writing() as tx:
             return (await tx.execute(update(JOBS).where(mine(job)).values(values))).rowcount > 0
 
+    async def delete(self, project_id: str | None, job_id: str) -> None:
+        """With its events."""
+        async with self.database.writing() as tx:
+            gone = await tx.execute(delete(JOBS).where(_of(project_id, job_id)))
+            if gone.rowcount:
+                await tx.execute(delete(EVENTS).where(EVENTS.c.job_id == job_id))
+
     async def purge(self, before: datetime, limit: int) -> int:
         """Forgets jobs that ended before then, with their events; answers how many."""
         old = select(JOBS.c.id).where(JOBS.c.finished_at < before).limit(limit)

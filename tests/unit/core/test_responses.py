@@ -240,10 +240,9 @@ async def test_a_stream_that_cannot_be_kept_fails_before_its_first_event_and_is_
     calling: Calling, database: Database
 ) -> None:
     call = calling(streamed(piece("one")))
-    running = await responses.stream(ask(), call)
     lose(database)
     with pytest.raises(StorageUnavailable):
-        await anext(running.events)
+        await responses.stream(ask(), call)
     purse = call.services.quota
     assert isinstance(purse, Purse)
     assert len(purse.settled) == 1

@@ -221,6 +221,12 @@ class Purse:
     async def settle(self, admission: int, *, tokens: int, cost_micros: int) -> None:
         self.settled.append((tokens, cost_micros))
 
+    def pack(self, admission: int) -> int:
+        return admission
+
+    def unpack(self, packed: int) -> int:
+        return packed
+
 
 def make_services(*vendors: Inference, **changes: Any) -> Services:
     """The `local` profile with the simulator, plus the vendors given."""
@@ -242,6 +248,7 @@ def make_services(*vendors: Inference, **changes: Any) -> Services:
         "traces": None,
         "responses": None,
         "quota": Purse(),
+        "ledger": None,
         "jobs": None,
         "clock": lambda: NOW,
         "random": lambda: 0.5,
