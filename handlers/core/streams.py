@@ -33,12 +33,14 @@ class Begun(AsyncIterator[Item], Generic[Item]):
 
 
 async def ticking(source: AsyncIterator[Item], seconds: float) -> AsyncGenerator[Item | None, None]:
-    """What comes, and None whenever nothing has come for so long. Closing it cancels what it waits for."""
+    """What comes, and None whenever nothing has come for so long. Closing it cancels what it waits for, so that no task
+    is left behind."""
     end: Any = object()
-    waiting: asyncio.Future[Any] | None = None
+    loop = asyncio.get_running_loop()
+    waiting: asyncio.Task[Any] | None = None
     try:
         while True:
-            waiting = asyncio.ensure_future(_next(source, end))
+            waiting = loop.create_task(_next(source, end))
             while not (await asyncio.wait({waiting}, timeout=seconds))[0]:
                 yield None
             item = waiting.result()

@@ -19,7 +19,7 @@ from handlers.core.call import Call, Caller
 from handlers.core.errors import CoreError, NotFound
 from handlers.core.jobs import Definition, JobEvent, Run, StepFailed
 from handlers.core.responses.output import Assembler
-from handlers.core.responses.response import from_stored, to_stored
+from handlers.core.responses.response import Response, from_stored, to_stored
 from handlers.core.responses.retelling import Delta, Retelling
 from handlers.core.responses.run import INCOMPLETE, read_answer
 from handlers.core.responses.script import (
@@ -36,10 +36,13 @@ from handlers.core.responses.script import (
 )
 from handlers.core.streams import ticking
 from storage.errors import StorageError
-from storage.ledger_record import FIELDS, Record
+from storage.ledger_record import FIELDS, Record, State
 
 TOLD_SECONDS = 0.1
 """How long what a model says is gathered before it is told: each telling is a transaction."""
+_STATES: Mapping[str, State] = {"failed": "failed", "cancelled": "interrupted"}
+"""What the record says of a response that did not come to an end of its own."""
+_COUNTS = ("prompt_tokens", "completion_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
 _REASONING = "reasoning_content"
 _SAID = (_REASONING, "content", "refusal", "tool_calls")
 
@@ -128,14 +131,18 @@ class _Making:
         return self._outcome("failed", error={"code": error.code, "message": error.message})
 
     async def keep(self, outcome: Mapping[str, Any]) -> str:
-        """Writes the response's end, and bills it; done again, it does the same. Answers the status."""
-        record = Record(**outcome["record"])
-        status = await self._finish(outcome, record)
-        if status == "cancelled":
-            record.error_code = "cancelled"
-        record.state = "failed" if status == "failed" else "interrupted" if status == "cancelled" else "completed"
+        """Bills the response, then writes its end; done again, it does the same. Answers the status, which for one
+        that was cancelled or deleted meanwhile is that."""
+        responses, record = self._services.responses, Record(**outcome["record"])
+        stored = await responses.get(self._run.project_id, self._run.job.id)
+        status: str = outcome["status"]
+        if stored is None or stored.status == "cancelled":
+            status, record.error_code = "cancelled", "cancelled"
+        record.state = _STATES.get(status, "completed")
         await self._services.ledger.finish(record)
         await self._settle(outcome)
+        if stored is not None:
+            await responses.finish(to_stored(_ended(from_stored(stored), outcome, record), self._call))
         self._is_kept = True
         return status
 
@@ -199,22 +206,6 @@ class _Making:
             "cost_micros": self._admitted.cost_micros,
         }
 
-    async def _finish(self, outcome: Mapping[str, Any], record: Record) -> str:
-        """Answers the status: that of one which was cancelled or deleted meanwhile stays."""
-        stored = await self._services.responses.get(self._run.project_id, self._run.job.id)
-        if stored is None:
-            return "cancelled"
-        ended = replace(
-            from_stored(stored),
-            status=outcome["status"],
-            model=record.model or stored.model,
-            output=outcome["output"],
-            usage=_usage(record),
-            error=outcome["error"],
-            incomplete_reason=outcome["incomplete_reason"],
-        )
-        return await self._services.responses.finish(to_stored(ended, self._call)) or "cancelled"
-
     async def _settle(self, outcome: Mapping[str, Any]) -> None:
         """After a crash nothing is given back: it may have been given back before."""
         quota = self._services.quota
@@ -223,9 +214,16 @@ class _Making:
         await quota.settle(admission, tokens=tokens, cost_micros=outcome["cost_micros"])
 
 
-def _usage(record: Record) -> Usage:
-    names = ("prompt_tokens", "completion_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
-    return Usage(**{name: getattr(record, name) for name in names})
+def _ended(response: Response, outcome: Mapping[str, Any], record: Record) -> Response:
+    return replace(
+        response,
+        status=outcome["status"],
+        model=record.model or response.model,
+        output=outcome["output"],
+        usage=Usage(**{name: getattr(record, name) for name in _COUNTS}),
+        error=outcome["error"],
+        incomplete_reason=outcome["incomplete_reason"],
+    )
 
 
 class _Telling:
