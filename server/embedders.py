@@ -44,4 +44,8 @@ class Embedders(Mapping[str, Embedder]):
         if vendor.row.kind != "openai_compatible":
             return None
         key = vendor.key.get_secret_value() if vendor.key else None
-        return OpenAICompatible(Vendor(vendor.row.name, vendor.base_url or "", key, vendor.row.headers), self._http)
+        return self.speak(Vendor(vendor.row.name, vendor.base_url or "", key, vendor.row.headers))
+
+    def speak(self, who: Vendor) -> Embedder:
+        """With a vendor that speaks OpenAI's embeddings API."""
+        return OpenAICompatible(who, self._http)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 from handlers.core.credentials import KeyedInference
+from providers.embeddings.interface import Embedder
 from providers.http import HttpClient, Timeouts
 from providers.inference.interface import Inference
 from providers.inference.limited import LimitedByModel
@@ -61,9 +62,20 @@ class Vendors(Mapping[str, Inference]):
         row = self._rows.get(vendor)
         if row is None or row.embedded:
             return None
-        address = base_url or self._settings.vendor_access(vendor, None).base_url or row.base_url
-        who = Vendor(row.name, address or "", key, row.headers if base_url is None else {})
-        return _speak(row, who, self._http if base_url is None else self._outward)
+        if base_url is None:
+            return _speak(row, self._known(row, key), self._http)
+        return _speak(row, Vendor(row.name, base_url, key, {}), self._outward)
+
+    def embedder_with_key(self, vendor: str, key: str) -> Embedder | None:
+        row = self._rows.get(vendor)
+        if row is None or row.kind != "openai_compatible":
+            return None
+        return self.embeddings.speak(self._known(row, key))
+
+    def _known(self, row: catalog.VendorRow, key: str) -> Vendor:
+        """At its own address."""
+        address = self._settings.vendor_access(row.name, None).base_url or row.base_url
+        return Vendor(row.name, address or "", key, row.headers)
 
     def region_of(self, vendor: str) -> str | None:
         """What runs inside this process or on this machine is where the server is."""

@@ -11,6 +11,7 @@ from handlers.core.call import Call
 from handlers.core.errors import Invalid, NotFound, Unavailable
 from handlers.core.keys.secrets import last4
 from handlers.core.sealing import Seal
+from providers.embeddings.interface import Embedder
 from providers.errors import ProviderError, Refused
 from providers.inference.interface import Inference
 from storage.repositories.provider_credentials import ProviderCredential as Credential
@@ -67,6 +68,9 @@ class KeyedVendors(Protocol):
     def with_key(self, vendor: str, key: str, base_url: str | None = None) -> KeyedInference | None:
         """The vendor under another key; at `base_url`, a caller's choice, only where that is on the public internet.
         None for a vendor that the catalog does not name."""
+
+    def embedder_with_key(self, vendor: str, key: str) -> Embedder | None:
+        """None for a vendor that makes no embeddings."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,13 @@ from decimal import Decimal
 from typing import Any
 
 from handlers.core import routing
+from handlers.core.asks import KeyWish
 from handlers.core.call import Call
 from handlers.core.catalog import Deployment, Model
 from handlers.core.errors import Forbidden, Invalid, NotFound, Unavailable
 from handlers.core.metering import BYTES_PER_TOKEN, Meter
-from handlers.core.models import find_model, may_use
+from handlers.core.models import Offer, find_model, may_use
+from handlers.core.own_keys import OwnKey, OwnKeys, find_own_keys
 from handlers.core.pricing import pick_price
 from providers.embeddings.interface import Embedder, Embeddings, EmbeddingsRequest, Vector
 from providers.errors import ProviderError, Refused
@@ -25,8 +27,8 @@ FRAME_TOKENS = 2
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmbedAsk:
     """`truncate` as in `EmbeddingsRequest`. `options` are parameters of OpenAI's API under their own names;
-    `max_cost_usd` is a promise to the client, kept before the vendor's call. `param` is what the dialect calls the
-    texts."""
+    `max_cost_usd` is a promise to the client, kept before the vendor's call. Of `keys` only those count that came with
+    the request. `param` is what the dialect calls the texts."""
 
     model: str
     texts: Sequence[str]
@@ -34,6 +36,7 @@ class EmbedAsk:
     truncate: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
     max_cost_usd: Decimal | None = None
+    keys: KeyWish = field(default_factory=KeyWish)
     param: str = "input"
 
 
@@ -45,8 +48,7 @@ class Attempt:
     deployment: Deployment
     embedder: Embedder
     number: int
-    own: None = None
-    """Vectors are made under the server's keys alone."""
+    own: OwnKey | None = None
     route: None = None
     """Containers are for chats and texts."""
 
@@ -84,8 +86,22 @@ async def _plan(ask: EmbedAsk, call: Call) -> list[Attempt]:
     if not may_use(offer.model.id, call):
         raise Forbidden(f"this key may not use {ask.model}", code="model_not_allowed", param="model")
     _check(ask, offer.model)
-    if not offer.deployments:
+    attempts = await _attempts(ask, offer, call)
+    if not attempts:
         raise Unavailable(f"no provider of {ask.model} is configured", code="model_unavailable", param="model")
+    return attempts
+
+
+async def _attempts(ask: EmbedAsk, offer: Offer, call: Call) -> list[Attempt]:
+    """Under the caller's keys, should there be any that make these vectors, or else under the server's."""
+    keys = await find_own_keys(ask.keys, call) if ask.keys.given else OwnKeys("hosted_only")
+    own = [
+        Attempt(offer.model, place, key.embedder, number, key)
+        for number, (place, key) in enumerate(keys.places(offer.model))
+        if key.embedder is not None
+    ]
+    if own:
+        return own
     embedders = call.services.embeddings
     places = routing.order(offer.deployments, call.services.random)
     return [Attempt(offer.model, place, embedders[place.vendor], n) for n, place in enumerate(places)]
@@ -111,7 +127,7 @@ async def _try_each(ask: EmbedAsk, attempts: Sequence[Attempt], meter: Meter) ->
         except ProviderError as error:
             refused = isinstance(error, Refused) and error.status != 404
             if refused or attempt is attempts[-1]:
-                raise routing.translate(error) from error
+                raise routing.blame(attempt, error) from error
     raise ValueError("there is no attempt to make")
 
 

@@ -11,6 +11,7 @@ from handlers.core.call import Call
 from handlers.core.catalog import Deployment, Model
 from handlers.core.errors import Forbidden
 from handlers.core.services import SIMULATOR
+from providers.embeddings.interface import Embedder
 from providers.inference.interface import Inference
 from storage.repositories.provider_credentials import ProviderCredential
 
@@ -21,11 +22,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class OwnKey:
-    """A vendor under a key that is not the server's. `credential` is None for one that came with the request."""
+    """A vendor under a key that is not the server's. `credential` is None for one that came with the request; only such
+    a one has an `embedder`, where its vendor makes embeddings."""
 
     vendor: str
     inference: Inference
     credential: ProviderCredential | None = None
+    embedder: Embedder | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +75,10 @@ async def find_own_keys(wish: KeyWish, call: Call) -> OwnKeys:
 
 def _given(wish: KeyWish, call: Call) -> Iterator[OwnKey]:
     for vendor, key in wish.given.items():
-        inference = call.services.credentials.vendors.with_key(vendor, key)
+        vendors = call.services.credentials.vendors
+        inference = vendors.with_key(vendor, key)
         if inference is not None:
-            yield OwnKey(vendor, inference)
+            yield OwnKey(vendor, inference, embedder=vendors.embedder_with_key(vendor, key))
 
 
 def note_key(record: Record, key: OwnKey | None) -> None:

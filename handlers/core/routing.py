@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import Protocol
 
 from handlers.core import capabilities, regions
 from handlers.core.asks import AnyAsk, ChatAsk
@@ -145,7 +146,17 @@ async def check_pictures(ask: AnyAsk, call: Call) -> None:
                 raise Invalid(error.message, code=error.code, param="messages") from error
 
 
-def blame(attempt: Attempt, error: provider_errors.ProviderError) -> CoreError:
+class Placed(Protocol):
+    """An attempt at anything."""
+
+    @property
+    def deployment(self) -> Deployment: ...
+
+    @property
+    def own(self) -> OwnKey | None: ...
+
+
+def blame(attempt: Placed, error: provider_errors.ProviderError) -> CoreError:
     """A key of the caller's own that its vendor refuses is the caller's to mend."""
     if attempt.own is not None and isinstance(error, provider_errors.Unauthorized):
         return Forbidden(f"{attempt.deployment.vendor} refused the key of your own", code="provider_key_refused")

@@ -194,14 +194,19 @@ class Drawer:
 
 @dataclass
 class KeyedBy:
-    """Vendors for callers' keys: `make` answers one for `(vendor, key, base_url)`; `made` remembers what was asked."""
+    """Vendors for callers' keys: `make` answers one for `(vendor, key, base_url)`, `embed` what makes its embeddings;
+    `made` remembers what was asked."""
 
     make: Callable[[str, str, str | None], Any] = lambda vendor, key, base_url: None
+    embed: Callable[[str], Any] = lambda vendor: None
     made: list[tuple[str, str, str | None]] = field(default_factory=list)
 
     def with_key(self, vendor: str, key: str, base_url: str | None = None) -> Any:
         self.made.append((vendor, key, base_url))
         return self.make(vendor, key, base_url)
+
+    def embedder_with_key(self, vendor: str, key: str) -> Any:
+        return self.embed(vendor)
 
 
 @dataclass
