@@ -137,7 +137,9 @@ class _Making:
         stored = await responses.get(self._run.project_id, self._run.job.id)
         status: str = outcome["status"]
         if stored is None or stored.status == "cancelled":
-            status, record.error_code = "cancelled", "cancelled"
+            status = "cancelled"
+        if status == "cancelled":
+            record.error_code = "cancelled"
         record.state = _STATES.get(status, "completed")
         await self._services.ledger.finish(record)
         await self._settle(outcome)

@@ -317,3 +317,20 @@ async def test_the_requests_of_a_process_that_died_are_finished_by_another(house
     async with house.worker():
         assert (await house.ended(response)).status == "completed"
     assert (await house.record(call)).state == "completed"
+
+
+async def test_what_a_deleted_project_has_asked_for_is_stopped(house: House, projects: Two) -> None:
+    house.vendor.answers = [["Concord"], ["Con", None]]
+    done, _ = await house.enqueue()
+    async with house.worker():
+        await house.ended(done)
+        running, call = await house.enqueue(stream=True)
+        await house.vendor.stalled.wait()
+        await Tenancy(house.database).delete_project("test", projects.mine.slug)
+        record = await house.settled(call)
+    assert (record.state, record.error_code) == ("interrupted", "cancelled")
+    assert house.vendor.closed == 1
+    for response in (done, running):
+        with pytest.raises(NotFound):
+            await responses.get(response.id, house.call())
+    assert {job.id for job in await house.services.jobs.list(projects.mine.id)} == {running.id}
