@@ -11,7 +11,7 @@ from typing import Any, cast
 from handlers.core import chat, metering
 from handlers.core.asks import Chunk
 from handlers.core.call import Call
-from handlers.core.errors import CoreError, Forbidden, NotFound, NotImplementedYet
+from handlers.core.errors import CoreError, Forbidden, NotFound
 from handlers.core.models import find_model, may_use
 from handlers.core.responses.conversation import chat_of
 from handlers.core.responses.output import Assembler, Step
@@ -62,7 +62,6 @@ class Running:
 
 async def create(ask: ResponseAsk, call: Call) -> Created:
     """Raises what `chat_of` and `chat.complete` say; then nothing is kept."""
-    _refuse_background(ask)
     answer = await chat.complete(await chat_of(ask, call), call)
     output, reason = read_answer(answer.body, _assembler(ask, call))
     response = replace(
@@ -91,7 +90,6 @@ def read_answer(body: Mapping[str, Any], assembler: Assembler) -> tuple[list[Ite
 async def stream(ask: ResponseAsk, call: Call) -> Running:
     """Raises as `create` does, up to the first event. What happens later is told by the last event and kept: a
     vendor's failure as `failed`, a reader that left as `cancelled`."""
-    _refuse_background(ask)
     opened = await chat.stream(await chat_of(ask, call), call)
     return Running(opened.attempt, await begin(_Relay(ask, opened, call).events()))
 
@@ -105,11 +103,6 @@ async def count_input(ask: ResponseAsk, call: Call) -> int:
         if not may_use(offer.served.id, call):
             raise Forbidden(f"this key may not use {ask.model}", code="model_not_allowed", param="model")
     return await metering.count_prompts(await chat_of(ask, call))
-
-
-def _refuse_background(ask: ResponseAsk) -> None:
-    if ask.background:
-        raise NotImplementedYet("background responses are not available on this server", param="background")
 
 
 def _assembler(ask: ResponseAsk, call: Call) -> Assembler:
