@@ -49,7 +49,7 @@ async def test_one_that_was_begun_is_read_whole() -> None:
 
 async def test_an_empty_one_is_empty() -> None:
     async def nothing() -> AsyncGenerator[int, None]:
-        for number in ():
+        for number in list[int]():
             yield number
 
     assert [number async for number in await begin(nothing())] == []
