@@ -19,11 +19,12 @@ KEY = "concordat"
 class Request:
     """Made by the mount, filled in by routing (`operation`, `path_values`), security (`who`) and validation
     (`params`, `body`). `path` is the decoded path below the mount; `headers` are lower-cased, the last of a name wins.
-    `streaming` says that the headers of a stream are out, `framed` that its reader understands a farewell."""
+    `streaming` says that the headers of a stream are out, `framed` that its reader understands a farewell,
+    `record_is_ours` that its answer completes its record."""
 
     __slots__ = (
         "body", "framed", "headers", "method", "operation", "params", "path", "path_values", "query", "record",
-        "request_id", "scheme", "started", "started_at", "streaming", "uploads", "who",
+        "record_is_ours", "request_id", "scheme", "started", "started_at", "streaming", "uploads", "who",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, path: str) -> None:
@@ -41,6 +42,7 @@ class Request:
         self.params: Any = None
         self.body: Any = None
         self.record: Record | None = None
+        self.record_is_ours = True
         self.streaming = False
         self.framed = True
         self.uploads: list[Upload] = []
@@ -51,6 +53,9 @@ class Request:
         if self.operation is None:
             raise RuntimeError("the request was not routed yet")
         return self.operation
+
+    def hand_over_record(self) -> None:
+        self.record_is_ours = False
 
     def close(self) -> None:
         """Removes the temporary files of a form."""

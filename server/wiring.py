@@ -13,6 +13,7 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from handlers.core import responses
 from handlers.core.answer_cache import AnswerCache, AnswersInMemory
 from handlers.core.breakers import Breakers, Rule
 from handlers.core.catalog import CatalogHolder
@@ -70,6 +71,9 @@ from storage.repositories.traces import Traces
 
 ROOT_PREFIXES = {"ipop": "/v1"}
 """The server path of a document's own `servers`, where it has one: what `--root` mounts it under."""
+
+PRODUCT = (responses.DEFINITION,)
+"""Jobs that handlers ask for."""
 
 Background = Callable[[], Coroutine[Any, Any, None]]
 
@@ -134,7 +138,7 @@ def _worker(settings: Settings, services: Services, definitions: Iterable[Defini
     files = services.files
     maintenance = Maintenance(files.database, files.blobs, services.clock)
     own = [maintenance.definition, FileCleaning(files).definition, KvCleaning(services.kv).definition]
-    worker = Worker(services, Definitions([*own, *definitions]), settings.max_jobs)
+    worker = Worker(services, Definitions([*own, *PRODUCT, *definitions]), settings.max_jobs)
     stack.push_async_callback(worker.close)
     return worker
 
@@ -218,6 +222,7 @@ def _services(settings: Settings, stores: Stores, documents: Mapping[str, Docume
         files=FileStore(stores.database, blobs, time.time, _new_id),
         kv=KvStore(KvItems(stores.database), stores.kv_reads, stores.meters, time.time),
         quota=stores.quota,
+        ledger=stores.ledger,
         jobs=Jobs(stores.database, time.time, _new_id),
         clock=time.time,
         random=random.random,

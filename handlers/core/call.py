@@ -25,15 +25,16 @@ class Caller:
     apis: frozenset[str] | None = None
 
 
-def _outlive_nobody() -> None:
-    """For calls that no client waits for."""
+def _nothing() -> None:
+    """For calls that no client waits for, and whose record nobody else closes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     """`headers` are lower-cased. `record` is the request's row of the ledger: core fills in model, tokens and cost.
-    `outlive_client()` lets the request go on to its end also when its client hangs up. `scheme` is that of the address
-    which the caller used, as far as the connection or a trusted proxy tells."""
+    `outlive_client()` lets the request go on to its end also when its client hangs up; after `hand_over_record()` the
+    row is somebody else's to complete, when the request has been answered. `scheme` is that of the address which the
+    caller used, as far as the connection or a trusted proxy tells."""
 
     services: Services
     api: str
@@ -43,7 +44,8 @@ class Call:
     record: Record
     who: Caller | None = None
     scheme: str = "http"
-    outlive_client: Callable[[], None] = _outlive_nobody
+    outlive_client: Callable[[], None] = _nothing
+    hand_over_record: Callable[[], None] = _nothing
 
     @property
     def caller(self) -> Caller:

@@ -19,6 +19,7 @@ from handlers.core.errors import Invalid
 from handlers.core.metering import Meter, Tally
 from handlers.core.pictures import bring_pictures
 from handlers.core.routing import Attempt
+from handlers.core.streams import begin
 from handlers.core.structured import Terms
 from handlers.core.trials import Hedge
 from providers.errors import BrokenAnswer, ProviderError
@@ -67,8 +68,18 @@ async def stream(ask: AnyAsk, call: Call) -> Stream:
     call.record.streamed = True
     opened = await _recall_or_stream(await routing.plan(ask, call), call)
     if isinstance(ask, ChatAsk) and ask.store:
-        return replace(opened, chunks=_store(opened, ask, call))
-    return opened
+        opened = replace(opened, chunks=_store(opened, ask, call))
+    return replace(opened, chunks=await begin(cast(AsyncGenerator[Chunk, None], opened.chunks)))
+
+
+async def admit(ask: AnyAsk, call: Call) -> tuple[Attempt, Meter]:
+    """Holds a request to all that `complete` would before it asks, for one that is done later; says who would be asked
+    first. Raises what `routing.plan` and `metering.admit` say."""
+    attempts = await metering.keep_affordable(await routing.plan(ask, call), call)
+    first, *_ = await metering.keep_budget(attempts)
+    meter = await metering.admit(first.ask, first, call)
+    meter.begin(first)
+    return first, meter
 
 
 async def _recall_or_complete(attempts: list[Attempt], call: Call) -> Answer:
@@ -114,6 +125,7 @@ async def _complete(attempts: list[Attempt], call: Call) -> Answer:
         for number in range(first.ask.size):
             attempt, body = await _answer(number, attempts, meter)
             bodies.append((body, attempt.ask.choices))
+        call.outlive_client()  # it is paid for: what is left is to keep it
     finally:
         await meter.settle()
     return Answer(attempt, {**_merge(bodies), "model": attempt.model.id}, meter)

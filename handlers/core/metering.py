@@ -61,7 +61,7 @@ class Meter:
         self.cost_micros = 0
         self.cached = False
         self.call = call
-        self._admission = admission
+        self.admission = admission
         self._service_tier = service_tier
 
     def begin(self, attempt: Served) -> None:
@@ -124,7 +124,7 @@ class Meter:
 
     async def settle(self) -> None:
         quota = self.call.services.quota
-        await quota.settle(self._admission, tokens=self.usage.total_tokens, cost_micros=self.cost_micros)
+        await quota.settle(self.admission, tokens=self.usage.total_tokens, cost_micros=self.cost_micros)
 
 
 class Tally:

@@ -22,6 +22,7 @@ from handlers.core.patience import Patience
 from handlers.core.regions import Regions
 from providers.embeddings.interface import Embedder
 from providers.inference.interface import Inference
+from storage.ledger_record import Record
 from storage.repositories.completions import ChatCompletions
 from storage.repositories.containers import Containers
 from storage.repositories.models import RegisteredModel
@@ -68,13 +69,28 @@ class RegisteredModels(Protocol):
 class Quota(Protocol):
     """Limits and prepaid credits. `admit` raises `RateLimited`, `Invalid` for more than a limit will ever allow, or
     `PaymentRequired` for what is not `free`, or answers what `settle` wants back; every admission is settled once,
-    with what was really used (0 when nothing was). `is_solvent` tells whether there is money to spend."""
+    with what was really used (0 when nothing was), here or in another process: packed, it is JSON. `is_solvent` tells
+    whether there is money to spend."""
 
     async def admit(self, caller: Caller, tokens_estimate: int, *, free: bool = False) -> Any: ...
 
     async def is_solvent(self, caller: Caller) -> bool: ...
 
     async def settle(self, admission: Any, *, tokens: int, cost_micros: int) -> None: ...
+
+    def pack(self, admission: Any) -> Any: ...
+
+    def unpack(self, packed: Any) -> Any: ...
+
+
+class Ledger(Protocol):
+    """`storage.ledger.Ledger`, for requests that outlive their answers."""
+
+    async def start(self, record: Record) -> None: ...
+
+    async def finish(self, record: Record) -> None: ...
+
+    def post(self, record: Record) -> None: ...
 
 
 class Addresses(Protocol):
@@ -136,6 +152,7 @@ class Services:
     files: FileStore
     kv: KvStore
     quota: Quota
+    ledger: Ledger
     jobs: Jobs
     clock: Callable[[], float]
     random: Callable[[], float]

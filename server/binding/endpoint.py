@@ -71,6 +71,7 @@ class Endpoint:
             who=request.who,
             scheme=request.scheme,
             outlive_client=watch.outlive_client,
+            hand_over_record=request.hand_over_record,
         )
         try:
             async with watch:

@@ -58,7 +58,7 @@ class Recorder:
         record.state = state
         record.http_status = status
         record.duration_us = request.elapsed_us()
-        if record.project_id is None:
+        if record.project_id is None or not request.record_is_ours:
             return
         try:
             if record.model is None:

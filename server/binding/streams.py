@@ -33,7 +33,8 @@ class StreamSender:
             raise RuntimeError("a stream needs a record")
         async with aclosing(stream.events) as events:  # type: ignore[type-var]
             first = await anext(events, Last())
-            await self._recorder.start(record)
+            if request.record_is_ours:
+                await self._recorder.start(record)
             request.streaming = True
             await send({"type": "http.response.start", "status": 200, "headers": _headers(stream, request)})
             if stream.keep_alive:
@@ -68,7 +69,7 @@ class StreamSender:
         async for frame in events:
             watch.touch()
             closed = await self._forward(frame, request, send) or closed
-            if not closed and request.elapsed_us() - noted_at >= NOTED_US:
+            if request.record_is_ours and not closed and request.elapsed_us() - noted_at >= NOTED_US:
                 noted_at = request.elapsed_us()
                 self._recorder.note(record)
         if not closed:

@@ -148,6 +148,50 @@ def test_llama_stack_deprecated_lists_models_in_both_places(llama_stack_deprecat
     assert llama_stack_deprecated["wrong_key"] == 401
 
 
+def test_llama_stack_deprecated_makes_responses(llama_stack_deprecated: dict[str, Any]) -> None:
+    responses = llama_stack_deprecated["responses"]
+    assert "What is a concordat?" in responses["whole"]
+    assert responses["whole"] == responses["retrieved"] == responses["streamed"]
+    assert responses["last"] == "response.completed"
+    assert (responses["continues"], responses["listed"], responses["items"]) == (True, True, ["user"])
+    assert responses["gone"] == 404
+
+
+def test_llama_stack_deprecated_finds_its_chats_again(llama_stack_deprecated: dict[str, Any]) -> None:
+    stored = llama_stack_deprecated["stored"]
+    assert stored == {"listed": True, "asked": ["Keep this."], "same": True, "missing": 404}
+
+
+@pytest.fixture(scope="module")
+def openai_responses(run_client: RunClient) -> dict[str, Any]:
+    return run_client("openai", "openai_responses.py", "/ipop/v1")
+
+
+def test_openai_makes_continues_and_deletes_responses(openai_responses: dict[str, Any]) -> None:
+    answers = openai_responses
+    assert "What is a concordat?" in answers["whole"]
+    assert answers["whole"] == answers["retrieved"] == answers["streamed"] == answers["final"]
+    assert (answers["status"], answers["metadata"]) == ("completed", {"for": "a test"})
+    assert answers["usage"][2] == answers["usage"][0] + answers["usage"][1]
+    assert answers["continues"]
+    assert "(3 messages" in answers["second"]
+    assert [item["content"][0]["text"] for item in answers["items"]] == ["And then?"]
+    assert answers["deleted"] == 404
+
+
+def test_openai_polls_and_cancels_responses_in_the_background(openai_responses: dict[str, Any]) -> None:
+    answers = openai_responses
+    assert (answers["queued"], answers["polled"]) == ("queued", ["completed", answers["whole"]])
+    assert answers["cancelled"] == ["cancelled", "cancelled"]
+    assert answers["not_stored"] == 400
+
+
+def test_openai_resumes_the_stream_of_a_response(openai_responses: dict[str, Any]) -> None:
+    answers = openai_responses
+    assert answers["numbers"] == list(range(len(answers["numbers"])))
+    assert answers["last"] == ["response.completed", answers["resumed"]]
+
+
 @pytest.mark.parametrize("prefix", ["/ipop/v1", "/llama-stack-deprecated/v1/openai/v1"])
 def test_openai_reads_embeddings_as_it_asks_for_them(run_client: RunClient, prefix: str) -> None:
     answers = run_client("openai", "openai_embeddings.py", prefix)

@@ -716,6 +716,9 @@ ResponsesInputTokensCountBody: TypeAlias = Body["models.ResponseInputTokensReque
 @dataclass(slots=True)
 class ResponsesGetParams:
     response_id: str
+    stream: bool = False
+    starting_after: int | None = None
+    include: list[Literal['file_search_call.results', 'message.input_image.image_url', 'computer_call_output.output.image_url', 'reasoning.encrypted_content']] | None = None
 
 
 @dataclass(slots=True)
@@ -5165,12 +5168,15 @@ OPERATIONS: tuple[Operation, ...] = (
         tag='responses',
         parameters=(
             Parameter(name='response_id', field='response_id', location='path', required=True, schema='#/paths/~1responses~1{response_id}/get/parameters/0/schema', style='simple', explode=False),
+            Parameter(name='stream', field='stream', location='query', required=False, schema='#/paths/~1responses~1{response_id}/get/parameters/1/schema', style='form', explode=True),
+            Parameter(name='starting_after', field='starting_after', location='query', required=False, schema='#/paths/~1responses~1{response_id}/get/parameters/2/schema', style='form', explode=True),
+            Parameter(name='include', field='include', location='query', required=False, schema='#/paths/~1responses~1{response_id}/get/parameters/3/schema', style='form', explode=True),
         ),
         params=ResponsesGetParams,
         body=(),
         body_required=False,
         responses=(
-            Response(status='200', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ResponseObject', model='codegen.generated.ipop.models.ResponseObject'),)),
+            Response(status='200', payloads=(Payload(media_type='application/json', schema='#/components/schemas/ResponseObject', model='codegen.generated.ipop.models.ResponseObject'), Payload(media_type='text/event-stream', schema='#/components/schemas/ResponseStreamEvent'),)),
             Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'),)),
             Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'),)),
             Response(status='402', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'),)),

@@ -63,6 +63,12 @@ class Jobs:
         self.tell(job_id)
         return _there(job, job_id)
 
+    async def delete(self, project_id: str | None, job_id: str) -> None:
+        """Leaves nothing of it, and does nothing when there is no such job. One that runs is stopped, and is to find by
+        itself that it is gone."""
+        await rows.Jobs(self.database).delete(project_id, job_id)
+        self.tell(job_id)
+
     async def events(self, project_id: str | None, job_id: str, after: int = 0) -> Sequence[JobEvent]:
         """Those that are there, at most 1000; none when there is no such job."""
         return await JobEvents(self.database).list(project_id, job_id, after)

@@ -27,6 +27,47 @@ def native_models():
         return [f"answered {error.status_code}"]
 
 
+def missing(act):
+    try:
+        act()
+    except llama_stack_client.NotFoundError as error:
+        return error.status_code
+    return None
+
+
+def respond(text, **options):
+    return client.responses.create(model="simulator/chat", input=text, **options)
+
+
+def text_of(response):
+    return "".join(part.text for item in response.output if item.type == "message" for part in item.content)
+
+
+response = respond("What is a concordat?")
+events = list(respond("What is a concordat?", stream=True))
+second = respond("And then?", previous_response_id=response.id)
+gone = respond("To be deleted.")
+client.responses.delete(gone.id)
+responses = {
+    "whole": text_of(response),
+    "retrieved": text_of(client.responses.retrieve(response.id)),
+    "streamed": "".join(event.delta for event in events if event.type == "response.output_text.delta"),
+    "last": events[-1].type,
+    "continues": second.previous_response_id == response.id,
+    "listed": [one.id for one in client.responses.list(limit=2).data] == [second.id, events[-1].response.id],
+    "items": [item.role for item in client.responses.input_items.list(response.id).data],
+    "gone": missing(lambda: client.responses.retrieve(gone.id)),
+}
+
+kept = chat("Keep this.")
+found = client.chat.completions.retrieve(kept.id)
+stored = {
+    "listed": kept.id in [one.id for one in client.chat.completions.list(limit=5, order="desc")],
+    "asked": [message.content for message in found.input_messages],
+    "same": found.choices[0].message.content == kept.choices[0].message.content,
+    "missing": missing(lambda: client.chat.completions.retrieve("chatcmpl-none")),
+}
+
 embedded = client.embeddings.create(model="local/all-minilm-l6-v2", input=["hello", "hello", "goodbye"])
 chunks = list(chat("What is a concordat?", stream=True))
 try:
@@ -47,6 +88,8 @@ print(
             "completed": complete().choices[0].text,
             "completed_streamed": "".join(choice.text for chunk in complete(stream=True) for choice in chunk.choices),
             "embeddings": [entry.embedding for entry in embedded.data],
+            "responses": responses,
+            "stored": stored,
             "wrong_key": wrong_key,
         }
     )

@@ -117,6 +117,19 @@ async def test_a_stream_that_nobody_read_to_its_end_is_not_kept() -> None:
     assert not (await chat.stream(ASK, again(services))).meter.cached
 
 
+async def test_a_stream_that_was_closed_before_its_first_read_leaves_nobody_waiting() -> None:
+    vendor, purse = Vendor("openai", chunks=CHUNKS), Purse()
+    services = make_services(vendor, quota=purse)
+    unread = await chat.stream(ASK, again(services))
+    await unread.chunks.aclose()  # type: ignore[attr-defined]
+    assert vendor.closed == 1
+    assert len(purse.settled) == 1
+    async with asyncio.timeout(5):
+        read = await chat.stream(ASK, again(services))
+        assert len([chunk async for chunk in read.chunks]) == 3
+    assert len(vendor.asked) == 2
+
+
 async def test_who_has_no_credits_gets_no_kept_answer_either() -> None:
     vendor, purse = Vendor("openai"), Purse()
     services = make_services(vendor, quota=purse)

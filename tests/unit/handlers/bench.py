@@ -207,7 +207,8 @@ class Drawer:
 
 @dataclass
 class KeyedBy:
-    """Vendors for callers' keys: `make` answers one for `(vendor, key, base_url)`; `made` remembers what was asked."""
+    """Vendors for callers' keys: `make` answers one for `(vendor, key, base_url)`, `embed` what makes its embeddings;
+    `made` remembers what was asked."""
 
     make: Callable[[str, str, str | None], Any] = lambda vendor, key, base_url: None
     make_embedder: Callable[[str, str, str | None], Any] = lambda vendor, key, base_url: None
@@ -244,6 +245,12 @@ class Purse:
 
     async def settle(self, admission: int, *, tokens: int, cost_micros: int) -> None:
         self.settled.append((tokens, cost_micros))
+
+    def pack(self, admission: int) -> int:
+        return admission
+
+    def unpack(self, packed: int) -> int:
+        return packed
 
 
 @dataclass
@@ -285,6 +292,7 @@ def make_services(*vendors: Inference, **changes: Any) -> Services:
         "files": None,
         "kv": None,
         "quota": Purse(),
+        "ledger": None,
         "jobs": None,
         "clock": lambda: NOW,
         "random": lambda: 0.5,
