@@ -26,9 +26,11 @@ from handlers.core.patience import Patience
 from handlers.core.quota import Quota
 from handlers.core.regions import Regions, Signer
 from handlers.core.registrations import Registrations
+from handlers.core.rlm import definition as rlm_definition
 from handlers.core.sealing import Seal
 from handlers.core.services import Route, Services
 from providers.outbound import Outbound
+from providers.sandbox.monty import Monty
 from server import catalog, first_start
 from server.app import PREFIXES, DialectApp, Gate, Mounts, load_document, load_wording
 from server.auth.credentials import Authenticator
@@ -44,6 +46,7 @@ from server.openapi31.validation import Limits
 from server.operational import operational_app
 from server.readiness import Readiness
 from server.secret_key import secret_key
+from server.toolshed import Toolshed
 from server.vendors import Vendors
 from server.worker import Worker
 from storage.blobs.local import LocalBlobs
@@ -123,7 +126,7 @@ async def build_worker(settings: Settings, definitions: Iterable[Definition] = (
 def _worker(settings: Settings, services: Services, definitions: Iterable[Definition], stack: AsyncExitStack) -> Worker:
     blobs = LocalBlobs(Path(settings.blob_url.get_secret_value().removeprefix("file://")))
     maintenance = Maintenance(services.jobs.database, blobs, services.clock)
-    worker = Worker(services, Definitions([maintenance.definition, *definitions]), settings.max_jobs)
+    worker = Worker(services, Definitions([maintenance.definition, rlm_definition(), *definitions]), settings.max_jobs)
     stack.push_async_callback(worker.close)
     return worker
 
@@ -133,12 +136,17 @@ class _Models:
     holder: CatalogHolder
     vendors: Vendors
     watcher: catalog.CatalogWatcher
+    sandbox: Monty
+    toolshed: Toolshed
 
 
 async def _open_models(settings: Settings, stack: AsyncExitStack) -> _Models:
     loaded = catalog.load(settings.catalog_file)
     vendors = Vendors(settings)
     stack.push_async_callback(vendors.close)
+    sandbox, toolshed = Monty(), Toolshed(settings)
+    stack.push_async_callback(sandbox.close)
+    stack.push_async_callback(toolshed.close)
     vendors.replace(loaded.vendors)
     holder = CatalogHolder(loaded.catalog)
 
@@ -146,7 +154,7 @@ async def _open_models(settings: Settings, stack: AsyncExitStack) -> _Models:
         vendors.replace(fresh.vendors)
         holder.current = fresh.catalog
 
-    return _Models(holder, vendors, catalog.CatalogWatcher(settings.catalog_file, apply))
+    return _Models(holder, vendors, catalog.CatalogWatcher(settings.catalog_file, apply), sandbox, toolshed)
 
 
 async def _open_stores(settings: Settings, stack: AsyncExitStack) -> Stores:
@@ -204,6 +212,9 @@ def _services(settings: Settings, stores: Stores, documents: Mapping[str, Docume
         addresses=Outbound(settings.allow_private_outbound),
         credentials=Book(ProviderCredentials(stores.database), seal, models.vendors, time.time),
         regions=_regions(settings, stores, seal, models.vendors),
+        ledger=stores.ledger,
+        sandbox=models.sandbox,
+        tools=models.toolshed.tools,
     )
 
 

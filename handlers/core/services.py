@@ -19,6 +19,9 @@ from handlers.core.patience import Patience
 from handlers.core.regions import Regions
 from providers.embeddings.interface import Embedder
 from providers.inference.interface import Inference
+from providers.sandbox.interface import Sandbox
+from providers.tools.interface import Tools
+from storage.ledger_record import Record
 from storage.repositories.completions import ChatCompletions
 from storage.repositories.containers import Containers
 from storage.repositories.models import RegisteredModel
@@ -71,6 +74,13 @@ class Addresses(Protocol):
     async def look(self, url: str) -> None: ...
 
 
+class Ledger(Protocol):
+    """For calls that are made on behalf of a request and have records of their own. `post` writes behind, before what
+    is written later, and raises `storage.errors.StorageUnavailable`."""
+
+    def post(self, record: Record) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """`inference` holds every vendor that has a key (and the simulator, outside production or when asked for) by its
@@ -108,3 +118,6 @@ class Services:
     addresses: Addresses
     credentials: Book
     regions: Regions
+    ledger: Ledger
+    sandbox: Sandbox
+    tools: Tools

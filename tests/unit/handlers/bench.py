@@ -28,9 +28,12 @@ from handlers.core.sealing import Seal
 from handlers.core.services import Route, Services
 from handlers.wire.reply import EventStream, Last, Reply
 from providers.embeddings.local import Local
+from providers.errors import Refused
 from providers.inference.interface import Inference
 from providers.inference.simulator import Simulator
 from providers.outbound import Outbound
+from providers.sandbox.monty import Limits, Monty
+from providers.tools.interface import Page, Tools
 from storage.ledger_record import Record
 from storage.repositories.containers import Container
 from storage.repositories.models import RegisteredModel
@@ -222,6 +225,28 @@ class Purse:
         self.settled.append((tokens, cost_micros))
 
 
+@dataclass
+class Pile:
+    """A ledger in memory."""
+
+    records: list[Record] = field(default_factory=list)
+
+    def post(self, record: Record) -> None:
+        self.records.append(record)
+
+
+@dataclass
+class Pages:
+    """The web, by address."""
+
+    pages: Mapping[str, Page] = field(default_factory=dict)
+
+    async def read(self, url: str) -> Page:
+        if url not in self.pages:
+            raise Refused("there is no such page", status=404)
+        return self.pages[url]
+
+
 def make_services(*vendors: Inference, **changes: Any) -> Services:
     """The `local` profile with the simulator, plus the vendors given."""
     counter = itertools.count()
@@ -255,6 +280,9 @@ def make_services(*vendors: Inference, **changes: Any) -> Services:
         "addresses": Outbound(resolve=resolves_to("8.8.8.8")),
         "regions": Regions("here", REGIONS.get, signer(), Shelf()),
         "credentials": Book(Drawer(), Seal(lambda: "s" * 32), KeyedBy(), lambda: NOW),
+        "ledger": Pile(),
+        "sandbox": Monty(Limits(seconds=1)),
+        "tools": Tools(Pages()),
     }
     return Services(**(values | changes))
 
