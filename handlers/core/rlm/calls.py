@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
+from math import ceil
 from typing import Any, TypeVar
 
 import orjson
 
-from handlers.core import chat
+from handlers.core import chat, metering
 from handlers.core.asks import ChatAsk, Message
 from handlers.core.call import Call
 from handlers.core.catalog import Model
@@ -33,7 +33,6 @@ MOST_WAITS = 20
 """How often a call waits for a limit to let it through."""
 LIKELY_TOKENS = 4096
 """How long an answer is taken to be when its cost is estimated."""
-BYTES_PER_TOKEN = 3
 USUAL_CONTEXT_TOKENS = 32_000
 
 
@@ -99,27 +98,20 @@ class Asker:
         return await self._ask_once(wanted)
 
     async def _ask_once(self, wanted: _Wanted) -> Message:
-        estimate = self._estimate_micros(wanted)
-        async with self._granted(wanted, estimate) as grant:
-            options = dict(wanted.options)
-            if grant is not None and grant.most_micros < estimate:
-                options.pop("max_completion_tokens", None)  # the money sets a closer limit
-            chat_ask = ChatAsk(
-                models=(self._frame.ask.model,),
-                messages=wanted.messages,
-                options=options,
-                max_cost_usd=grant.most_usd if grant else None,
-            )
-            record = self._record(wanted.place)
+        ask = ChatAsk(models=(self._frame.ask.model,), messages=wanted.messages, options=wanted.options)
+        record = self._record(wanted.place)
+        if self._budget is None:
+            return await self._complete(ask, wanted, record)
+        estimate = await self._estimate_micros(ask)
+        async with self._budget.grant(estimate, wanted.place.crowd) as grant:
             try:
-                return await self._complete(chat_ask, wanted, record)
+                return await self._complete(_hold(ask, grant, estimate), wanted, record)
             except Invalid as error:
                 if error.code == "max_cost_exceeded":
                     raise out_of_budget() from error
                 raise
             finally:
-                if grant is not None:
-                    grant.cost_micros = record.cost_micros
+                grant.cost_micros = record.cost_micros
 
     async def _complete(self, chat_ask: ChatAsk, wanted: _Wanted, record: Record) -> Message:
         """However it ends, it is recorded once: what was noted and not recorded is recorded when the run goes on."""
@@ -163,20 +155,12 @@ class Asker:
         record.state, record.http_status = state, status
         record.duration_us = int((self._frame.call.services.clock() - record.started_at) * 1_000_000)
 
-    @asynccontextmanager
-    async def _granted(self, wanted: _Wanted, estimate_micros: int) -> AsyncIterator[Grant | None]:
-        if self._budget is None:
-            yield None
-            return
-        async with self._budget.grant(estimate_micros, wanted.place.crowd) as grant:
-            yield grant
-
-    def _estimate_micros(self, wanted: _Wanted) -> int:
+    async def _estimate_micros(self, ask: ChatAsk) -> int:
         model, vendor = self._frame.attempt.model, self._frame.attempt.deployment.vendor
-        prompt_tokens = len(orjson.dumps(wanted.messages)) // BYTES_PER_TOKEN
+        prompt_tokens = await metering.count_prompts(ask)
         price = pick_price(model, vendor, prompt_tokens)
-        answer_tokens = min(wanted.options.get("max_completion_tokens") or LIKELY_TOKENS, LIKELY_TOKENS)
-        return int(prompt_tokens * price.input_usd + answer_tokens * price.output_usd) if price else 0
+        answer_tokens = min(ask.max_tokens or LIKELY_TOKENS, LIKELY_TOKENS)
+        return ceil(prompt_tokens * price.input_usd + answer_tokens * price.output_usd) if price else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +169,13 @@ class _Wanted:
     digest: str
     messages: Sequence[Message]
     options: Mapping[str, Any]
+
+
+def _hold(ask: ChatAsk, grant: Grant, estimate_micros: int) -> ChatAsk:
+    """The request held to its grant, which may set a closer limit than the request does."""
+    is_short = grant.most_micros < estimate_micros
+    options = {name: value for name, value in ask.options.items() if not is_short or name != "max_completion_tokens"}
+    return replace(ask, options=options, max_cost_usd=grant.most_usd)
 
 
 def context_tokens(model: Model) -> int:

@@ -95,7 +95,7 @@ async def test_a_part_that_fails_fails_the_run_with_what_it_used() -> None:
 
 
 async def test_the_budget_holds_among_calls_at_the_same_time() -> None:
-    script = Script("openai", says=reader, usage=Usage(30_000, 10))
+    script = Script("openai", says=reader, usage=Usage(20_000, 10))
     outcome = await run(script, lambda_ask(LINES, bounds=bounds(max_budget_usd=Decimal(1))))
     assert outcome.error is not None
     assert outcome.error["code"] == "max_budget_exceeded"
