@@ -24,7 +24,13 @@ SEED = os.environ.get("CONCORDAT_FUZZ_SEED", "1")
 
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 HOOKS = Path(__file__).with_name("hooks.py")
-PROMPTED = {"chat_completions_create", "completions_create", "responses_create", "responses_input_tokens_count"}
+PROMPTED = {
+    "chat_completions_create",
+    "completions_create",
+    "responses_create",
+    "responses_input_tokens_count",
+    "rlm_responses_create",
+}
 """Their bodies hold a prompt, of which a schema cannot say all that makes it one; and most may stream."""
 
 
