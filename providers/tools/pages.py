@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from providers.errors import Refused, TimedOut
 from providers.fetch import Fetched, Fetcher
 from providers.tools.interface import Page
-from providers.tools.readable import decode, read_html
 from providers.vendor import Detail, error_for
 
 LARGEST_BYTES = 4 * 2**20
@@ -38,6 +37,8 @@ class WebPages:
 
 
 def _read(fetched: Fetched) -> Page:
+    from providers.tools.readable import decode, read_html
+
     content_type = fetched.headers.get("content-type", "text/html").lower()
     if content_type.startswith(HTML):
         readable = read_html(decode(fetched.body, content_type))
