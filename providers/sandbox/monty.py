@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -30,9 +30,11 @@ class Limits:
 
 @dataclass(slots=True)
 class Monty:
-    """Code runs in at most `limits.processes` processes at a time, the rest waits."""
+    """Code runs in at most `limits.processes` processes at a time, the rest waits. `interpreter` is the program that
+    they run, where it is not the one that comes with the package."""
 
     limits: Limits = Limits()
+    interpreter: str | None = None
     _pool: AsyncMonty | None = field(default=None, init=False)
     _opening: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
@@ -75,31 +77,38 @@ class Monty:
 
     @asynccontextmanager
     async def _session(self, conditions: Conditions) -> AsyncIterator[AsyncMontySession]:
+        from pydantic_monty import MontyError
+
         pool = await self._opened()
-        async with pool.checkout(
-            limits={
-                "max_turn_duration_secs": self.limits.seconds,
-                "max_memory": self.limits.memory_bytes,
-                "max_suspensions": 100_000,
-            },
-            os_policy={
-                "datetime": conditions.now,
-                "sleep": "zero",
-                "random_start": {"seed": conditions.seed},
-            },
-        ) as session:
-            yield session
+        async with AsyncExitStack() as stack:
+            checkout = pool.checkout(
+                limits={
+                    "max_turn_duration_secs": self.limits.seconds,
+                    "max_memory": self.limits.memory_bytes,
+                    "max_suspensions": 100_000,
+                },
+                os_policy={
+                    "datetime": conditions.now,
+                    "sleep": "zero",
+                    "random_start": {"seed": conditions.seed},
+                },
+            )
+            try:
+                session = await stack.enter_async_context(checkout)
+            except RuntimeError as error:
+                raise Unavailable("the sandbox cannot be started") from error
+            try:
+                yield session
+            except MontyError as error:
+                raise Unavailable("the sandbox failed") from error
 
     async def _opened(self) -> AsyncMonty:
+        from pydantic_monty import AsyncMonty
+
         async with self._opening:
             if self._pool is None:
-                try:
-                    import pydantic_monty
-
-                    pool = pydantic_monty.AsyncMonty(min_processes=0, max_processes=self.limits.processes)
-                    self._pool = await pool.__aenter__()
-                except (ImportError, OSError) as error:
-                    raise Unavailable("there is no sandbox on this server") from error
+                pool = AsyncMonty(binary_path=self.interpreter, min_processes=0, max_processes=self.limits.processes)
+                self._pool = await pool.__aenter__()
         return self._pool
 
 

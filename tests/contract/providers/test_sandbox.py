@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from providers.errors import Refused
+from providers.errors import Refused, Unavailable
 from providers.sandbox.interface import Conditions, Given, Halt
 from providers.sandbox.monty import Limits, Monty
 
@@ -131,3 +131,8 @@ async def test_what_does_not_fit_is_refused(sandbox: Monty) -> None:
     with pytest.raises(Refused) as refused:
         await sandbox.open({"context": "x" * 2**26}, CONDITIONS)
     assert refused.value.status == 413
+
+
+async def test_without_an_interpreter_there_is_no_sandbox() -> None:
+    with pytest.raises(Unavailable):
+        await Monty(interpreter="/nowhere/monty").open({}, CONDITIONS)
