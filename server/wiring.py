@@ -13,7 +13,7 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from handlers.core import responses
+from handlers.core import responses, rlm
 from handlers.core.answer_cache import AnswerCache, AnswersInMemory
 from handlers.core.breakers import Breakers, Rule
 from handlers.core.catalog import CatalogHolder
@@ -35,6 +35,7 @@ from handlers.core.registrations import Registrations
 from handlers.core.sealing import Seal
 from handlers.core.services import Route, Services
 from providers.outbound import Outbound
+from providers.sandbox.monty import Monty
 from server import catalog, first_start
 from server.app import PREFIXES, DialectApp, Gate, Mounts, load_document, load_wording
 from server.auth.credentials import Authenticator
@@ -50,6 +51,7 @@ from server.openapi31.validation import Limits
 from server.operational import operational_app
 from server.readiness import Readiness
 from server.secret_key import secret_key
+from server.toolshed import Toolshed
 from server.vendors import Vendors
 from server.worker import Worker
 from storage.blobs.address import CREDENTIALS, open_blobs
@@ -72,7 +74,7 @@ from storage.repositories.traces import Traces
 ROOT_PREFIXES = {"ipop": "/v1"}
 """The server path of a document's own `servers`, where it has one: what `--root` mounts it under."""
 
-PRODUCT = (responses.DEFINITION,)
+PRODUCT = (responses.DEFINITION, rlm.DEFINITION)
 """Jobs that handlers ask for."""
 
 Background = Callable[[], Coroutine[Any, Any, None]]
@@ -148,12 +150,17 @@ class _Models:
     holder: CatalogHolder
     vendors: Vendors
     watcher: catalog.CatalogWatcher
+    sandbox: Monty
+    toolshed: Toolshed
 
 
 async def _open_models(settings: Settings, stack: AsyncExitStack) -> _Models:
     loaded = catalog.load(settings.catalog_file)
     vendors = Vendors(settings)
     stack.push_async_callback(vendors.close)
+    sandbox, toolshed = Monty(), Toolshed(settings)
+    stack.push_async_callback(sandbox.close)
+    stack.push_async_callback(toolshed.close)
     vendors.replace(loaded.vendors)
     holder = CatalogHolder(loaded.catalog)
 
@@ -161,7 +168,7 @@ async def _open_models(settings: Settings, stack: AsyncExitStack) -> _Models:
         vendors.replace(fresh.vendors)
         holder.current = fresh.catalog
 
-    return _Models(holder, vendors, catalog.CatalogWatcher(settings.catalog_file, apply))
+    return _Models(holder, vendors, catalog.CatalogWatcher(settings.catalog_file, apply), sandbox, toolshed)
 
 
 async def _open_stores(settings: Settings, stack: AsyncExitStack) -> Stores:
@@ -236,6 +243,8 @@ def _services(settings: Settings, stores: Stores, documents: Mapping[str, Docume
         credentials=Book(ProviderCredentials(stores.database), seal, models.vendors, time.time),
         regions=_regions(settings, stores, seal, models.vendors),
         traits=models.vendors.traits_of,
+        sandbox=models.sandbox,
+        tools=models.toolshed.tools,
     )
 
 

@@ -22,6 +22,8 @@ from handlers.core.patience import Patience
 from handlers.core.regions import Regions
 from providers.embeddings.interface import Embedder
 from providers.inference.interface import Inference
+from providers.sandbox.interface import Sandbox
+from providers.tools.interface import Tools
 from storage.ledger_record import Record
 from storage.repositories.completions import ChatCompletions
 from storage.repositories.containers import Containers
@@ -84,7 +86,8 @@ class Quota(Protocol):
 
 
 class Ledger(Protocol):
-    """`storage.ledger.Ledger`, for requests that outlive their answers."""
+    """`storage.ledger.Ledger`, for requests that outlive their answers and for calls made on behalf of a request.
+    `post` writes behind, before what is written later. All raise `storage.errors.StorageUnavailable`."""
 
     async def start(self, record: Record) -> None: ...
 
@@ -166,3 +169,5 @@ class Services:
     credentials: Book
     regions: Regions
     traits: Callable[[str], Traits]
+    sandbox: Sandbox
+    tools: Tools

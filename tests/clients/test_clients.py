@@ -92,6 +92,19 @@ def test_maniac_asks_a_container_and_lists_its_chats(maniac: dict[str, Any]) -> 
     assert (pirates["labels"], pirates["deleted"]) == (["pirates"], True)
 
 
+def test_maniac_runs_recursive_language_models(run_client: RunClient) -> None:
+    answers = run_client("maniac", "maniac_rlm.py", "/maniac")
+    made = answers["made"]
+    assert (made["status"], made["metadata"], bool(made["output_text"])) == ("completed", {"a": "b"}, True)
+    assert made["usage"]["total_tokens"] == made["usage"]["input_tokens"] + made["usage"]["output_tokens"] > 50_000
+    assert answers["again"] == made
+    assert (answers["begun"], answers["ended"]["status"]) == ("in_progress", "completed")
+    assert (answers["failed"]["status"], answers["failed"]["output"]) == ("failed", None)
+    assert answers["failed"]["error"]["code"] == "MAX_ITERATIONS_EXCEEDED"
+    assert answers["failed"]["usage"]["total_tokens"] > 0
+    assert (answers["refused"], answers["missing"]) == ([True] * 3, True)
+
+
 def test_maniac_understands_a_wrong_key(maniac: dict[str, Any]) -> None:
     assert maniac["wrong_key"]
 

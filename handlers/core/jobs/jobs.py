@@ -53,6 +53,11 @@ class Jobs:
             raise Conflict(f"the id {job.id} is taken", code="job_id_taken")
         return known
 
+    async def enter(self, job: Job) -> None:
+        """Keeps work that was done without a worker, so that it can be read as any other."""
+        async with self.database.writing() as tx:
+            await rows.Jobs(self.database).insert(tx, job)
+
     async def get(self, project_id: str | None, job_id: str) -> Job:
         return _there(await rows.Jobs(self.database).get(project_id, job_id), job_id)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -33,8 +33,9 @@ class Seen:
 
 
 class FakeVendor:
-    """Answers with the replies of `first`, one by one; then a body with `"stream": true` with `streamed_reply` if there
-    is one, and everything else with `reply`. What follows an answer's first portion waits for `released`.
+    """Answers with the replies of `first`, one by one; then what `choose` makes of the request; then a body with
+    `"stream": true` with `streamed_reply` if there is one, and everything else with `reply`. What follows an answer's
+    first portion waits for `released`.
 
     `asked` is set by a request, `gone` when a client breaks a connection on which an answer is under way, `empty` when
     the last connection has ended."""
@@ -43,6 +44,7 @@ class FakeVendor:
         self.reply = Reply()
         self.streamed_reply: Reply | None = None
         self.first: list[Reply] = []
+        self.choose: Callable[[Seen], Reply] | None = None
         self.released = threading.Event()
         self.released.set()
         self.seen: list[Seen] = []
@@ -101,7 +103,9 @@ class FakeVendor:
         self.seen.append(Seen(head[0].split(" ")[1], headers, orjson.loads(body) if body else None))
         self.asked.set()
         streamed = isinstance(self.last.body, dict) and self.last.body.get("stream")
-        reply = self.first.pop(0) if self.first else (self.streamed_reply if streamed else None) or self.reply
+        chosen = None if self.choose is None or self.first else self.choose(self.last)
+        usual = (self.streamed_reply if streamed else None) or self.reply
+        reply = self.first.pop(0) if self.first else chosen or usual
         if reply.before == "stall":
             return await self._stall(reader)
         lines = {"content-type": reply.content_type, "transfer-encoding": "chunked", **reply.headers}
