@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from server.config import load
 from server.wiring import build
 from storage.ledger_record import Record
 from tests.contract.providers import wires
-from tests.contract.providers.fake_vendor import FakeVendor, Reply, Seen, sse_reply
+from tests.contract.providers.fake_vendor import FakeVendor, Reply, Seen, json_reply, sse_reply
+from tests.contract.providers.test_answer_shapes import BROKEN, MENDED, shaped
 from tests.journeys.dialects import DEPRECATED, DIALECTS, IPOP, LLAMA, Dialect, payloads
 from tests.journeys.ledger import LedgerReader
 from tests.journeys.loopback_vendors import IMPATIENT, KEYS, LoopbackVendor, vendors
@@ -325,6 +327,26 @@ async def test_no_fault_leaves_a_task_or_an_answer_behind(tmp_path: Path) -> Non
             assert 500 not in [answer.status_code for answer in answers]
             usual = usual or vendor_tasks_aside(vendor)
             await until(lambda: not vendor.busy and vendor_tasks_aside(vendor) <= usual)  # noqa: B023
+
+
+SHAPES = {**MENDED, **BROKEN}
+
+
+async def test_an_answer_of_any_shape_is_understood_or_the_vendors_fault(tmp_path: Path) -> None:
+    async with FakeVendor().running() as vendor, server_in_this_process(tmp_path, vendor) as post:
+        asked = [(target, stream) for target in TARGETS for stream in {False, target.streams}]
+        for name, shape in SHAPES.items():
+            vendor.choose = partial(answer_of_shape, shape)
+            answers = await asyncio.gather(*(post(target, stream) for target, stream in asked))
+            for (target, _), answer in zip(asked, answers, strict=True):
+                assert answer.status_code in (200, 502), (name, target.name, answer.text)
+                assert "internal" not in answer.text.lower(), (name, target.name, answer.text)
+
+
+def answer_of_shape(shape: dict[str, Any], seen: Seen) -> Reply:
+    part = "text" if seen.path == "/v1/completions" else "delta" if seen.streamed else "message"
+    body = shaped(part, **shape)
+    return sse_reply([b"data: " + orjson.dumps(body) + b"\n\n"]) if seen.streamed else json_reply(body)
 
 
 def vendor_tasks_aside(vendor: FakeVendor) -> set[asyncio.Task[Any]]:
