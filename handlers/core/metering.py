@@ -145,7 +145,7 @@ async def admit(ask: AnyAsk, attempt: Attempt, call: Call) -> Meter:
     if context and estimate > context and await count_prompts(ask) > context:
         message = f"the prompt does not fit into the {context} tokens of {attempt.model.id}"
         raise Invalid(message, code="context_length_exceeded", param="messages")
-    answer = ask.max_tokens or estimate + ANSWER_TOKENS
+    answer = (ask.max_tokens or estimate // ask.size + ANSWER_TOKENS) * ask.size
     if attempt.own is not None and attempt.own.credential is not None:
         await call.services.credentials.note_use(attempt.own.credential)
     admission = await call.services.quota.admit(call.caller, estimate + answer * ask.choices)
@@ -190,12 +190,13 @@ async def _keep_budget(ask: AnyAsk, attempt: Attempt, spent_micros: int) -> AnyA
     if price is None:
         return ask
     left = ask.max_cost_usd * 1_000_000 - spent_micros - prompt_tokens * price.input_usd
-    needed = (ask.max_tokens or 1) * ask.choices * price.output_usd
+    answers = ask.choices * ask.size
+    needed = (ask.max_tokens or 1) * answers * price.output_usd
     if left < needed:
         raise Invalid("the request may cost more than max_cost_usd", code="max_cost_exceeded", param="max_cost_usd")
     if ask.max_tokens is not None or not price.output_usd:
         return ask
-    affordable = int(left / (price.output_usd * Decimal(ask.choices)))
+    affordable = int(left / (price.output_usd * Decimal(answers)))
     if affordable >= (attempt.model.max_output_tokens or MOST_TOKENS):
         return ask  # no answer costs as much, and vendors refuse a limit beyond what their model writes
     return replace(ask, options={**ask.options, "max_completion_tokens": affordable})
