@@ -1,4 +1,5 @@
-"""The document gives an answer no place for log probabilities: they are computed, and left out."""
+"""Answered under both names that clients read: messages in `completion_message_batch`, as the document has it, without a
+place for log probabilities, and whole responses in `batch`, as version 0.1.1 of the client has it."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ from handlers.core.batching import complete_all, naming
 from handlers.core.call import Call
 from handlers.core.chat import Answer
 from handlers.wire import openai_chat
-from handlers.wire.llama import answers, messages, params
+from handlers.wire.llama import answers, params
+from handlers.wire.llama.messages import chat_messages, plain_text
 from handlers.wire.llama.provider_data import key_wish
 from handlers.wire.reply import Reply
 
@@ -21,10 +23,11 @@ async def batch_chat_completions_create(body: BatchChatCompletionsCreateBody, ca
     asks = []
     for number, conversation in enumerate(data["messages_batch"]):
         with naming("messages_batch", number):
-            parsed = messages.chat_messages(conversation)
+            parsed = chat_messages(conversation)
         asks.append(ChatAsk(models=(data["model"],), messages=parsed, options=options, keys=keys))
     answered = await complete_all(asks, "messages_batch", call)
-    return _reply([answers.chat_answer(answer.body)["completion_message"] for answer in answered], answered)
+    batch = [answers.chat_answer(answer.body) for answer in answered]
+    return _reply([response["completion_message"] for response in batch], batch, answered)
 
 
 async def batch_completions_create(body: BatchCompletionsCreateBody, call: Call) -> Reply:
@@ -36,11 +39,12 @@ async def batch_completions_create(body: BatchCompletionsCreateBody, call: Call)
             prompt = _prompt(content)
         asks.append(TextAsk(models=(data["model"],), prompts=(prompt,), options=options, keys=keys))
     answered = await complete_all(asks, "content_batch", call)
-    return _reply([_as_message(answers.text_answer(answer.body)) for answer in answered], answered)
+    batch = [answers.text_answer(answer.body) for answer in answered]
+    return _reply([_as_message(response) for response in batch], batch, answered)
 
 
 def _prompt(content: Any) -> str:
-    return messages.plain_text(content, "content_batch", "a text completion takes")
+    return plain_text(content, "content_batch", "a text completion takes")
 
 
 def _as_message(answer: dict[str, Any]) -> dict[str, Any]:
@@ -53,7 +57,6 @@ def _as_message(answer: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _reply(completions: list[dict[str, Any]], answered: list[Answer]) -> Reply:
-    """Under both names that clients read."""
+def _reply(messages: list[dict[str, Any]], batch: list[dict[str, Any]], answered: list[Answer]) -> Reply:
     headers = openai_chat.marks(answered[0].attempt) if answered else {}
-    return Reply({"completion_message_batch": completions, "batch": completions}, headers=headers)
+    return Reply({"completion_message_batch": messages, "batch": batch}, headers=headers)

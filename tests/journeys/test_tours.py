@@ -190,7 +190,7 @@ def test_llama_stack(client: httpx.Client) -> None:
     )
     chats = {"model": "tour/alias", "messages_batch": [USER, USER]}
     both = tour.ask("batch_chat_completions_create", "POST", f"{batch}/chat-completion", chats)["batch"]
-    assert both == [chat["completion_message"]] * 2
+    assert both == [chat] * 2
     text = tour.ask("completions_create", "POST", f"{inference}/completion", {"model_id": MODEL, "content": "Once"})
     texts = {"model": MODEL, "content_batch": ["Once", "Twice"]}
     once, twice = tour.ask("batch_completions_create", "POST", f"{batch}/completion", texts)["batch"]
