@@ -1,5 +1,5 @@
-"""Answered under both names that clients read: messages in `completion_message_batch`, as the document has it, where log
-probabilities have no place, and whole responses in `batch`, as version 0.1.1 of the client has it."""
+"""Answered under both names that clients read: messages in `completion_message_batch`, as the document has it, and
+whole responses, with their log probabilities, in `batch`, as version 0.1.1 of the client has it."""
 
 from __future__ import annotations
 
