@@ -7,7 +7,7 @@ from typing import Any
 
 from codegen.generated.llama_stack.routes import BatchChatCompletionsCreateBody, BatchCompletionsCreateBody
 from handlers.core.asks import ChatAsk, TextAsk
-from handlers.core.batching import complete_all, naming
+from handlers.core.batching import check_size, complete_all, naming
 from handlers.core.call import Call
 from handlers.core.chat import Answer
 from handlers.wire import openai_chat
@@ -19,6 +19,7 @@ from handlers.wire.reply import Reply
 
 async def batch_chat_completions_create(body: BatchChatCompletionsCreateBody, call: Call) -> Reply:
     data: dict[str, Any] = body.data
+    check_size(data["messages_batch"], "messages_batch")
     options, keys = params.chat_options(data), key_wish(call)
     asks = []
     for number, conversation in enumerate(data["messages_batch"]):
@@ -32,6 +33,7 @@ async def batch_chat_completions_create(body: BatchChatCompletionsCreateBody, ca
 
 async def batch_completions_create(body: BatchCompletionsCreateBody, call: Call) -> Reply:
     data: dict[str, Any] = body.data
+    check_size(data["content_batch"], "content_batch")
     options, keys = params.text_options(data), key_wish(call)
     asks = []
     for number, content in enumerate(data["content_batch"]):

@@ -100,6 +100,15 @@ async def test_an_empty_batch_has_an_empty_answer() -> None:
     assert content == {"completion_message_batch": [], "batch": []}
 
 
+async def test_a_batch_has_a_largest_size() -> None:
+    for operation, body in (
+        (batch_chat_completions_create, {"messages_batch": [[{"role": "user", "content": "Hi"}]] * 1001}),
+        (batch_completions_create, {"content_batch": ["Once"] * 1001}),
+    ):
+        with pytest.raises(Invalid, match="at most 1000 items"):
+            await operation(body_of({"model": "openai/gpt-5.5", **body}), make_call("llama_stack"))
+
+
 class Slow(Vendor):
     """Remembers how many calls ran at once."""
 
