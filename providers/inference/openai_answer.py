@@ -20,6 +20,7 @@ Json = dict[str, Any]
 Part = Literal["message", "delta", "text"]
 """Where a choice has what it says."""
 
+LONGEST_ID = 256
 _PARTS = frozenset({"message", "delta", "text"})
 _TEXTS = ("content", "reasoning_content", "refusal")
 
@@ -36,19 +37,24 @@ def mend(body: Json, part: Part, api: VendorApi) -> bool:
 
 
 def head(body: Json, new_id: str, created: int) -> bool:
-    """Fills in `id` and `created`, and says whether they were missing."""
-    whole = type(body.get("id")) is str and type(body.get("created")) is int
+    """Fills in `id` and `created`, and says whether there were none that can be kept."""
+    whole = is_id(body.get("id")) and type(body.get("created")) is int
     if not whole:
-        body["id"] = body["id"] if isinstance(body.get("id"), str) else new_id
+        body["id"] = body["id"] if is_id(body.get("id")) else new_id
         body["created"] = body["created"] if isinstance(body.get("created"), int) else created
     return not whole
+
+
+def is_id(value: Any) -> bool:
+    """Whether it can be stored and shown: databases do not keep every character, nor any length."""
+    return isinstance(value, str) and 0 < len(value) <= LONGEST_ID and value.isprintable()
 
 
 def _mend_choice(choice: Json, number: int, part: Part, api: VendorApi) -> bool:
     changed = False
     if type(choice.get("index")) is not int:
         choice["index"], changed = number, True
-    if not isinstance(choice.get("finish_reason"), str | None):
+    if choice.get("finish_reason") is not None and not is_id(choice["finish_reason"]):
         raise api.broken("a finish_reason that is none")
     if choice.get("logprobs") is not None:
         _check_logprobs(choice["logprobs"], api)

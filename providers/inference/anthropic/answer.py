@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from providers.inference.interface import Chunk, Completion, Usage
+from providers.inference.openai_answer import is_id
 from providers.inference.usage import believed, count
 from providers.vendor_api import VendorApi
 
@@ -25,7 +26,7 @@ FINISH_REASONS = {
 def completion_of(answered: Json, created: int, api: VendorApi) -> Completion:
     """Raises `BrokenAnswer` for what is not a message."""
     blocks = answered.get("content")
-    if not isinstance(answered.get("id"), str):
+    if not is_id(answered.get("id")):
         raise api.broken("a message without id")
     if not isinstance(blocks, list) or not all(isinstance(block, dict) for block in blocks):
         raise api.broken("a message without content")

@@ -9,6 +9,7 @@ import orjson
 
 from providers.inference.anthropic.answer import finish_reason_of, usage_body, usage_of
 from providers.inference.interface import Chunk
+from providers.inference.openai_answer import is_id
 from providers.vendor_api import VendorApi
 
 Json = dict[str, Any]
@@ -54,6 +55,8 @@ class StreamTranslation:
 
     def _message_start(self, event: Json) -> Iterator[Json]:
         message = event["message"]
+        if not is_id(message["id"]):
+            raise ValueError("an id that is none")
         self._head["id"] = message["id"]
         self._head["model"] = message.get("model") or self._head["model"]
         self._usage.update(message.get("usage") or {})

@@ -41,6 +41,7 @@ BROKEN: dict[str, dict[str, Any]] = {
     "a name that is a number": {"said": {"tool_calls": [{"function": {"name": 5}}]}},
     "an id that is a number": {"said": {"tool_calls": [{**CALL, "id": 5}]}},
     "a finish_reason that is a number": {"finish_reason": 5},
+    "a finish_reason with a NUL": {"finish_reason": "stop\0"},
     "logprobs that are a text": {"logprobs": "x"},
     "logprobs without tokens": {"logprobs": {"content": [{"a": 1}]}},
     "logprobs with other tokens": {"logprobs": {"content": [{**TOKEN, "top_logprobs": ["b"]}]}},
@@ -143,6 +144,15 @@ async def test_an_answer_without_an_id_gets_one_for_its_whole_stream(openai: Rig
     assert first["id"] == second["id"]
     assert first["id"].startswith("chatcmpl-")
     assert first["id"] != (await streamed(openai, *bodies))[0]["id"]
+
+
+@pytest.mark.parametrize("given", ["", "a\0b", "x" * 300, 7])
+async def test_an_id_that_cannot_be_kept_is_none(openai: Rig, anthropic: Rig, given: Any) -> None:
+    assert (await whole(openai, {**shaped("message"), "id": given}))["id"].startswith("chatcmpl-")
+    body = orjson.loads(anthropic_whole({"type": "text", "text": "Hi"}))
+    anthropic.answering(json_reply({**body, "id": given}))
+    with pytest.raises(BrokenAnswer):
+        await anthropic.inference.chat(anthropic.request("text"))
 
 
 @pytest.mark.parametrize("usage", UNBELIEVABLE)
