@@ -12,15 +12,14 @@ from typing import Any, Literal
 
 import orjson
 
+from providers.inference.belief import believed, count, is_id
 from providers.inference.interface import Usage
-from providers.inference.usage import believed, count
 from providers.vendor_api import VendorApi
 
 Json = dict[str, Any]
 Part = Literal["message", "delta", "text"]
 """Where a choice has what it says."""
 
-LONGEST_ID = 256
 _PARTS = frozenset({"message", "delta", "text"})
 _TEXTS = ("content", "reasoning_content", "refusal")
 
@@ -43,11 +42,6 @@ def head(body: Json, new_id: str, created: int) -> bool:
         body["id"] = body["id"] if is_id(body.get("id")) else new_id
         body["created"] = body["created"] if isinstance(body.get("created"), int) else created
     return not whole
-
-
-def is_id(value: Any) -> bool:
-    """Whether it can be stored and shown: databases do not keep every character, nor any length."""
-    return isinstance(value, str) and 0 < len(value) <= LONGEST_ID and value.isprintable()
 
 
 def _mend_choice(choice: Json, number: int, part: Part, api: VendorApi) -> bool:

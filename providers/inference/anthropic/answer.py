@@ -7,9 +7,8 @@ from typing import Any
 
 import orjson
 
+from providers.inference.belief import believed, count, is_id
 from providers.inference.interface import Chunk, Completion, Usage
-from providers.inference.openai_answer import is_id
-from providers.inference.usage import believed, count
 from providers.vendor_api import VendorApi
 
 Json = dict[str, Any]

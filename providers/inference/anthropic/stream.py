@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 
 from providers.inference.anthropic.answer import finish_reason_of, usage_body, usage_of
+from providers.inference.belief import is_id
 from providers.inference.interface import Chunk
-from providers.inference.openai_answer import is_id
 from providers.vendor_api import VendorApi
 
 Json = dict[str, Any]
