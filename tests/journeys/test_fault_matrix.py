@@ -298,13 +298,13 @@ Post = Callable[[Target, bool], Awaitable[httpx.Response]]
 
 
 @asynccontextmanager
-async def server_in_this_process(folder: Path, vendor: FakeVendor) -> AsyncIterator[Post]:
+async def server_in_this_process(folder: Path, vendor: FakeVendor, patience_seconds: float) -> AsyncIterator[Post]:
     (folder / "catalog.yaml").write_text(CATALOG)
     settings = {
         "data_dir": folder,
         "bootstrap_keys": f"default={KEY}",
-        "first_byte_timeout_seconds": 0.3,
-        "idle_timeout_seconds": 0.3,
+        "first_byte_timeout_seconds": patience_seconds,
+        "idle_timeout_seconds": patience_seconds,
         "retries": 0,
         "breaker_failures": 0,
     }
@@ -318,7 +318,7 @@ async def server_in_this_process(folder: Path, vendor: FakeVendor) -> AsyncItera
 
 async def test_no_fault_leaves_a_task_or_an_answer_behind(tmp_path: Path) -> None:
     """Counted by what runs in this process; the first fault also brings to life what stays for good."""
-    async with FakeVendor().running() as vendor, server_in_this_process(tmp_path, vendor) as post:
+    async with FakeVendor().running() as vendor, server_in_this_process(tmp_path, vendor, 0.3) as post:
         usual: set[asyncio.Task[Any]] = set()
         for fault in FAULTS:
             vendor.choose = fault.reply
@@ -333,7 +333,7 @@ SHAPES = {**MENDED, **BROKEN}
 
 
 async def test_an_answer_of_any_shape_is_understood_or_the_vendors_fault(tmp_path: Path) -> None:
-    async with FakeVendor().running() as vendor, server_in_this_process(tmp_path, vendor) as post:
+    async with FakeVendor().running() as vendor, server_in_this_process(tmp_path, vendor, 30) as post:
         asked = [(target, stream) for target in TARGETS for stream in {False, target.streams}]
         for name, shape in SHAPES.items():
             vendor.choose = partial(answer_of_shape, shape)
