@@ -248,7 +248,7 @@ async def _store(stream: Stream, ask: ChatAsk, call: Call) -> AsyncIterator[Chun
         async for chunk in chunks:
             sent.append(chunk)
             yield chunk
-    completions.enter(ask, Answer(stream.attempt, transcript.join(sent), stream.meter), call)
+    completions.enter(ask, Answer(stream.attempt, await transcript.join_all(sent), stream.meter), call)
 
 
 async def _drain(opened: _Opened, meter: Meter) -> AsyncGenerator[Chunk, None]:

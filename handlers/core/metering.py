@@ -159,7 +159,7 @@ async def admit(ask: AnyAsk, attempt: Attempt, call: Call) -> Meter:
     if context and estimate > context and await count_prompts(ask) > context:
         message = f"the prompt does not fit into the {context} tokens of {attempt.model.id}"
         raise Invalid(message, code="context_length_exceeded", param="messages")
-    answer = ask.max_tokens or estimate + ANSWER_TOKENS
+    answer = (ask.max_tokens or estimate // ask.size + ANSWER_TOKENS) * ask.size
     return await admit_tokens(attempt, estimate + answer * ask.choices, call, price_tier(ask))
 
 
@@ -226,7 +226,7 @@ def _within_budget(attempt: Attempt, prompt_tokens: int, spent_micros: int) -> A
     if ask.max_cost_usd is None or price is None:
         return ask
     left = ask.max_cost_usd * 1_000_000 - spent_micros - prompt_tokens * dearest_input_usd(price)
-    rate = dearest_output_usd(price) * ask.choices
+    rate = dearest_output_usd(price) * ask.choices * ask.size
     if left < (ask.max_tokens or 1) * rate:
         return None
     if ask.max_tokens is not None or not rate:
