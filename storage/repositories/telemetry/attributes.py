@@ -1,0 +1,139 @@
+"""Conditions on the attributes of spans, as SQL: on rows of logged attributes, and on columns of requests."""
+
+from __future__ import annotations
+
+import hashlib
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import orjson
+from sqlalchemy import ColumnElement, FromClause, and_, false, select, true
+from sqlalchemy.sql.expression import Select
+
+from storage.tables.telemetry import TelemetryAttributeRow, TelemetrySpanRow
+from storage.tables.types import core
+
+ATTRIBUTES = core(TelemetryAttributeRow)
+SPANS = core(TelemetrySpanRow)
+
+Op = Literal["eq", "ne", "gt", "lt"]
+COMPARE: dict[Op, Callable[[Any, Any], Any]] = {
+    "eq": operator.eq,
+    "ne": operator.ne,
+    "gt": operator.gt,
+    "lt": operator.lt,
+}
+TEXT, OTHER = b"s:", b"j:"
+LONGEST_VALUE_BYTES = 400
+"""A longer value is found by its beginning and a hash: equal is exact, and the order as good as the beginning tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """`value` is a JSON value; nothing is greater or less than one of another kind. None with `eq` is an attribute
+    that is not there, with `ne` one that is."""
+
+    key: str
+    op: Op
+    value: Any
+
+
+class Stored(NamedTuple):
+    """An attribute as it is found by: bytes that sort as the text does, or a number."""
+
+    value: bytes | None
+    number: float | None
+
+
+def stored(value: Any) -> Stored:
+    """Of any JSON value but None."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return Stored(None, float(value))
+    if isinstance(value, str):
+        written = TEXT + value.encode()
+    else:
+        written = OTHER + orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    if len(written) > LONGEST_VALUE_BYTES:
+        digest = hashlib.sha256(written).digest()
+        written = written[: LONGEST_VALUE_BYTES - len(digest)] + digest
+    return Stored(written, None)
+
+
+def matching(project_id: str, conditions: Sequence[Condition]) -> Select[Any]:
+    """The trace ids of logged spans that meet all conditions, found by the one that says most."""
+    leading = min(conditions, key=_weight)
+    if leading.value is None and leading.op == "eq":
+        spans = SPANS.alias()
+        return select(spans.c.trace_id).where(spans.c.project_id == project_id, *_all(spans, conditions))
+    found = ATTRIBUTES.alias()
+    rest = [condition for condition in conditions if condition is not leading]
+    return select(found.c.trace_id).where(
+        found.c.project_id == project_id, found.c.key == leading.key, _holds(found, leading), *_all(found, rest)
+    )
+
+
+def any_in(trace: FromClause, conditions: Sequence[Condition]) -> ColumnElement[bool]:
+    """Whether a span of the trace (a row with `project_id` and `trace_id`) meets all conditions."""
+    spans = SPANS.alias()
+    mine = (spans.c.project_id == trace.c.project_id, spans.c.trace_id == trace.c.trace_id)
+    return select(spans.c.span_id).where(*mine, *_all(spans, conditions)).correlate(trace).exists()
+
+
+def _weight(condition: Condition) -> int:
+    if condition.value is None:
+        return 4 if condition.op == "eq" else 3
+    return {"eq": 0, "gt": 1, "lt": 1, "ne": 2}[condition.op]
+
+
+def _all(span: FromClause, conditions: Sequence[Condition]) -> list[ColumnElement[bool]]:
+    """Of the span that a row of spans, or one of its attributes, stands for."""
+    clauses = []
+    for condition in conditions:
+        other = ATTRIBUTES.alias()
+        same = and_(*(other.c[name] == span.c[name] for name in ("project_id", "trace_id", "span_id")))
+        absent = condition.value is None and condition.op == "eq"
+        holds = true() if absent else _holds(other, condition)
+        there = select(other.c.key).where(same, other.c.key == condition.key, holds).correlate(span).exists()
+        clauses.append(~there if absent else there)
+    return clauses
+
+
+def _holds(row: FromClause, condition: Condition) -> ColumnElement[bool]:
+    """For a row of the condition's key."""
+    if condition.value is None:
+        return true() if condition.op == "ne" else false()
+    wanted = stored(condition.value)
+    compare: Callable[[Any, Any], ColumnElement[bool]] = COMPARE[condition.op]
+    if wanted.value is None:
+        holds = compare(row.c.number, wanted.number)
+        return holds | row.c.number.is_(None) if condition.op == "ne" else holds
+    holds = compare(row.c.value, wanted.value)
+    if condition.op == "ne":
+        return holds | row.c.value.is_(None)
+    if condition.op == "eq":
+        return holds
+    kind = wanted.value[:2]
+    return holds & (row.c.value >= kind) & (row.c.value < kind[:1] + b";")
+
+
+def column_holds(column: ColumnElement[Any], kind: type, condition: Condition) -> ColumnElement[bool]:
+    """For an attribute that is a column of `kind` (`str`, `int` or `bool`)."""
+    value, op = condition.value, condition.op
+    if value is None:
+        return column.is_(None) if op == "eq" else column.is_not(None) if op == "ne" else false()
+    if not _is_comparable(value, kind, op):
+        return column.is_not(None) if op == "ne" else false()
+    if kind is bool:
+        return column.is_(value) if op == "eq" else column.is_(not value)
+    holds: ColumnElement[bool] = COMPARE[op](column, value)
+    return holds
+
+
+def _is_comparable(value: Any, kind: type, op: Op) -> bool:
+    if kind is str:
+        return isinstance(value, str) and "\0" not in value
+    if kind is bool:
+        return isinstance(value, bool) and op in ("eq", "ne")
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 2**63
