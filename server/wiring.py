@@ -58,6 +58,7 @@ from storage.repositories.provider_credentials import ProviderCredentials
 from storage.repositories.region_keys import RegionKeys
 from storage.repositories.requests import Requests
 from storage.repositories.responses import Responses
+from storage.repositories.telemetry import Telemetry
 from storage.repositories.traces import Traces
 
 ROOT_PREFIXES = {"ipop": "/v1"}
@@ -204,6 +205,7 @@ def _services(settings: Settings, stores: Stores, documents: Mapping[str, Docume
         addresses=Outbound(settings.allow_private_outbound),
         credentials=Book(ProviderCredentials(stores.database), seal, models.vendors, time.time),
         regions=_regions(settings, stores, seal, models.vendors),
+        telemetry=Telemetry.on(stores.database),
     )
 
 

@@ -23,6 +23,7 @@ from storage.repositories.completions import ChatCompletions
 from storage.repositories.containers import Containers
 from storage.repositories.models import RegisteredModel
 from storage.repositories.responses import Responses
+from storage.repositories.telemetry import Telemetry
 from storage.repositories.traces import Traces
 
 Profile = Literal["local", "production"]
@@ -108,3 +109,4 @@ class Services:
     addresses: Addresses
     credentials: Book
     regions: Regions
+    telemetry: Telemetry

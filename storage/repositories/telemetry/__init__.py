@@ -8,17 +8,24 @@ traces.py       lists of traces
 points.py       metrics, added up
 """
 
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from storage.database import Database
 from storage.repositories.telemetry.attributes import Condition
-from storage.repositories.telemetry.log import Message, Point, SpanEnd, SpanStart, TelemetryLog
-from storage.repositories.telemetry.points import Points, Series, Window
+from storage.repositories.telemetry.log import Message, Place, Point, SpanEnd, SpanStart, TelemetryLog
+from storage.repositories.telemetry.points import TOKENS, Points, Series, TooManyPoints, Window
 from storage.repositories.telemetry.spans import Span, Spans
 from storage.repositories.telemetry.traces import LoggedTrace, LoggedTraces, TracePage
 
 __all__ = [
+    "TOKENS",
     "Condition",
     "LoggedTrace",
     "LoggedTraces",
     "Message",
+    "Place",
     "Point",
     "Points",
     "Series",
@@ -26,7 +33,23 @@ __all__ = [
     "SpanEnd",
     "SpanStart",
     "Spans",
+    "Telemetry",
     "TelemetryLog",
+    "TooManyPoints",
     "TracePage",
     "Window",
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class Telemetry:
+    """All of it, on one database."""
+
+    log: TelemetryLog
+    traces: LoggedTraces
+    spans: Spans
+    points: Points
+
+    @classmethod
+    def on(cls, database: Database) -> Telemetry:
+        return cls(TelemetryLog(database), LoggedTraces(database), Spans(database), Points(database))

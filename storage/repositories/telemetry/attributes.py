@@ -6,10 +6,11 @@ import hashlib
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import ceil, floor
 from typing import Any, Literal, NamedTuple
 
 import orjson
-from sqlalchemy import ColumnElement, FromClause, and_, false, select, true
+from sqlalchemy import BigInteger, ColumnElement, FromClause, and_, false, select, true, type_coerce
 from sqlalchemy.sql.expression import Select
 
 from storage.tables.telemetry import TelemetryAttributeRow, TelemetrySpanRow
@@ -19,13 +20,14 @@ ATTRIBUTES = core(TelemetryAttributeRow)
 SPANS = core(TelemetrySpanRow)
 
 Op = Literal["eq", "ne", "gt", "lt"]
-COMPARE: dict[Op, Callable[[Any, Any], Any]] = {
+COMPARE: dict[Op, Callable[[Any, Any], ColumnElement[bool]]] = {
     "eq": operator.eq,
     "ne": operator.ne,
     "gt": operator.gt,
     "lt": operator.lt,
 }
 TEXT, OTHER = b"s:", b"j:"
+LARGEST = 2**63 - 1
 LONGEST_VALUE_BYTES = 400
 """A longer value is found by its beginning and a hash: equal is exact, and the order as good as the beginning tells."""
 
@@ -105,7 +107,7 @@ def _holds(row: FromClause, condition: Condition) -> ColumnElement[bool]:
     if condition.value is None:
         return true() if condition.op == "ne" else false()
     wanted = stored(condition.value)
-    compare: Callable[[Any, Any], ColumnElement[bool]] = COMPARE[condition.op]
+    compare = COMPARE[condition.op]
     if wanted.value is None:
         holds = compare(row.c.number, wanted.number)
         return holds | row.c.number.is_(None) if condition.op == "ne" else holds
@@ -122,18 +124,22 @@ def column_holds(column: ColumnElement[Any], kind: type, condition: Condition) -
     """For an attribute that is a column of `kind` (`str`, `int` or `bool`)."""
     value, op = condition.value, condition.op
     if value is None:
-        return column.is_(None) if op == "eq" else column.is_not(None) if op == "ne" else false()
-    if not _is_comparable(value, kind, op):
+        return {"eq": column.is_(None), "ne": column.is_not(None)}.get(op, false())
+    never = column.is_not(None) if op == "ne" else false()
+    if isinstance(value, bool) or kind is bool:
+        if not isinstance(value, bool) or kind is not bool or op in ("gt", "lt"):
+            return never
+        return column.is_(value is (op == "eq"))
+    if kind is int and isinstance(value, int | float):
+        return _number_holds(type_coerce(column, BigInteger), op, value)
+    if kind is not str or not isinstance(value, str) or "\0" in value:
+        return never
+    return COMPARE[op](column, value)
+
+
+def _number_holds(column: ColumnElement[int], op: Op, value: float) -> ColumnElement[bool]:
+    """A whole number is greater than another when it is greater than its floor."""
+    if op in ("eq", "ne") and value != int(value):
         return column.is_not(None) if op == "ne" else false()
-    if kind is bool:
-        return column.is_(value) if op == "eq" else column.is_(not value)
-    holds: ColumnElement[bool] = COMPARE[op](column, value)
-    return holds
-
-
-def _is_comparable(value: Any, kind: type, op: Op) -> bool:
-    if kind is str:
-        return isinstance(value, str) and "\0" not in value
-    if kind is bool:
-        return isinstance(value, bool) and op in ("eq", "ne")
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 2**63
+    whole = ceil(value) if op == "lt" else floor(value)
+    return COMPARE[op](column, max(-LARGEST, min(LARGEST, whole)))

@@ -291,7 +291,13 @@ REQUEST_CONDITIONS: list[tuple[tuple[str, Any, Any], bool]] = [
     (("session_id", "eq", None), True),
     (("session_id", "eq", "s"), False),
     (("operation", "eq", "chat_completions_create"), True),
-    (("prompt_tokens", "lt", 2**70), False),
+    (("prompt_tokens", "lt", 2.0**70), True),
+    (("http_status", "gt", 2**40), False),
+    (("http_status", "gt", 199.5), True),
+    (("http_status", "lt", 199.5), False),
+    (("http_status", "eq", 200.5), False),
+    (("http_status", "ne", 200.5), True),
+    (("http_status", "eq", True), False),
 ]
 
 

@@ -254,6 +254,7 @@ def make_services(*vendors: Inference, **changes: Any) -> Services:
         "base_paths": {"ipop": "/ipop/v1"},
         "addresses": Outbound(resolve=resolves_to("8.8.8.8")),
         "regions": Regions("here", REGIONS.get, signer(), Shelf()),
+        "telemetry": None,
         "credentials": Book(Drawer(), Seal(lambda: "s" * 32), KeyedBy(), lambda: NOW),
     }
     return Services(**(values | changes))
