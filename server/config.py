@@ -12,13 +12,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Any, Literal, Self
 
 from pydantic import (
-    BeforeValidator,
     Field,
     PrivateAttr,
-    Secret,
     SecretStr,
     ValidationError,
     field_validator,
@@ -27,49 +25,22 @@ from pydantic import (
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
-    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     YamlConfigSettingsSource,
 )
 
+from server.setting_kinds import APIS, Api, Apis, Names, Seconds, SecretUrl, split_pairs
+
 PREFIX = "CONCORDAT_"
-ApiName = Literal["maniac", "ipop", "llama_stack", "llama_stack_deprecated"]
-APIS: tuple[ApiName, ...] = get_args(ApiName)
 NOT_SETTINGS = frozenset(PREFIX + name for name in ("CONFIG", "FUZZ_SECONDS", "FUZZ_SEED", "TEST_DATABASE_URL"))
 """Names with our prefix that are read, but are no settings: where the YAML file is, and a database for the tests."""
-
-PASSWORD_IN_URL = re.compile(r"(?<=://)([^:/@\s]*):\S*@|(?<=password=)[^&\s]+")
 
 VENDOR_SECRET = re.compile(r"_(API_KEY|ACCESS_KEY|SECRET_KEY|TOKEN|PASSWORD)$")
 
 
 class ConfigError(Exception):
     """A setting is wrong. The message is for the operator: one line for each fault, no secret in it."""
-
-
-class SecretUrl(Secret[str]):
-    """A URL that shows itself with its password masked."""
-
-    def _display(self) -> str:
-        return PASSWORD_IN_URL.sub(
-            lambda found: "*****" if found[1] is None else f"{found[1]}:*****@", self.get_secret_value()
-        )
-
-
-def split_commas(value: object) -> object:
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-
-def slug(value: object) -> object:
-    """`llama-stack`, as in a path, names the same API as `llama_stack`."""
-    return value.strip().strip("/").replace("-", "_") if isinstance(value, str) else value
-
-
-Api = Annotated[ApiName, BeforeValidator(slug)]
-Apis = Annotated[tuple[Api, ...], NoDecode, BeforeValidator(split_commas)]
-Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_commas)]
-Seconds = Annotated[float, Field(gt=0)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +124,17 @@ class Settings(BaseSettings):
     max_jobs: int = Field(32, gt=0, description="Background jobs at the same time in one process.")
     keep_alive_seconds: Seconds = Field(15.0, description="Silence on an event stream until a comment is sent.")
     shutdown_grace_seconds: float = Field(30.0, ge=0, description="Time that running requests get to finish.")
+    metrics_token: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="Opens `/-/metrics` and nothing else, for Prometheus; the admin token does, too.",
+    )
+    otlp_endpoint: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s?#]+$",
+        description="OTLP collector that gets traces and metrics, as `http://collector:4318`; empty is none.",
+    )
+    otlp_headers: SecretStr | None = Field(None, description="Headers for the collector, as `name=value,name=value`.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     log_format: Literal["auto", "console", "json"] = Field(
         "auto", description="`auto` is `console` on a terminal, else `json`."
@@ -205,6 +187,14 @@ class Settings(BaseSettings):
                 raise ValueError("must be project=key,project=key: lower-case slugs, keys of 8 characters or more")
         return keys
 
+    @field_validator("otlp_headers")
+    @classmethod
+    def check_otlp_headers(cls, headers: SecretStr | None) -> SecretStr | None:
+        for pair in split_pairs(headers):
+            if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+=[\x20-\x7e]+", pair):
+                raise ValueError("must be name=value,name=value")
+        return headers
+
     @model_validator(mode="after")
     def check_together(self) -> Self:
         if not self.auth and not is_loopback(self.host):
@@ -228,6 +218,9 @@ class Settings(BaseSettings):
         pairs = (pair.strip().partition("=") for pair in text.split(",") if pair.strip())
         return tuple((project, SecretStr(key)) for project, _, key in pairs)
 
+    def otlp_header_values(self) -> dict[str, str]:
+        return dict(pair.split("=", 1) for pair in split_pairs(self.otlp_headers))
+
     def vendor_access(self, vendor: str, key_env: str | None) -> VendorAccess:
         """The key in `key_env` (or in the file that `<key_env>_FILE` names) and `<VENDOR>_BASE_URL`.
 
@@ -246,6 +239,7 @@ class Settings(BaseSettings):
         urls = (self.database_url, self.blob_url)
         values = {secret.get_secret_value() for secret in own if secret and secret not in urls}
         values |= {key.get_secret_value() for _, key in self.bootstrap_pairs()}
+        values |= set(self.otlp_header_values().values())
         values |= {found[2] for url in urls if (found := re.search(r"://([^:/@]*):(\S*)@", url.get_secret_value()))}
         names = {name.removesuffix("_FILE") for name in self._environ}
         for name in names:

@@ -76,6 +76,14 @@ class Vendors(Mapping[str, Inference]):
         here = row.embedded or is_loopback(urlsplit(address or "").hostname or "")
         return self._settings.region if here else None
 
+    def loads(self) -> dict[str, tuple[int, int]]:
+        """How many calls to each vendor run, and how many wait."""
+        return {
+            name: inference.load()
+            for name, (_, inference) in self._made.items()
+            if isinstance(inference, LimitedByModel)
+        }
+
     async def close(self) -> None:
         await self.embeddings.close()
         await self._http.close()

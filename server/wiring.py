@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import socket
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -12,7 +13,7 @@ from datetime import timedelta
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from handlers.core.answer_cache import AnswerCache, AnswersInMemory
 from handlers.core.breakers import Breakers, Rule
@@ -31,17 +32,20 @@ from handlers.core.services import Route, Services
 from providers.outbound import Outbound
 from server import catalog, first_start
 from server.app import PREFIXES, DialectApp, Gate, Mounts, load_document, load_wording
-from server.auth.credentials import Authenticator
+from server.auth.credentials import Authenticator, Overseer
 from server.binding.endpoint import Serving
 from server.binding.idempotent import MAX_KEPT_BYTES
-from server.binding.recorder import Recorder
+from server.binding.recorder import Observer, Recorder
 from server.binding.watch import OpenStreams
 from server.config import Settings
 from server.docs_page import ShownApi, docs_app
 from server.inspect import find_handler, operations
+from server.metrics.counters import Counters
+from server.metrics.lag import Lag
+from server.metrics.page import Page, Sources
 from server.openapi31.specification import Document
 from server.openapi31.validation import Limits
-from server.operational import operational_app
+from server.operational import Metrics, operational_app
 from server.readiness import Readiness
 from server.secret_key import secret_key
 from server.vendors import Vendors
@@ -53,6 +57,7 @@ from storage.ledger import Ledger
 from storage.presence import Presence
 from storage.repositories.completions import ChatCompletions
 from storage.repositories.containers import Containers
+from storage.repositories.jobs import Jobs as JobRows
 from storage.repositories.models import RegisteredModels
 from storage.repositories.provider_credentials import ProviderCredentials
 from storage.repositories.region_keys import RegionKeys
@@ -60,6 +65,9 @@ from storage.repositories.requests import Requests
 from storage.repositories.responses import Responses
 from storage.repositories.telemetry import Telemetry
 from storage.repositories.traces import Traces
+
+if TYPE_CHECKING:
+    from server.otlp import Exporter
 
 ROOT_PREFIXES = {"ipop": "/v1"}
 """The server path of a document's own `servers`, where it has one: what `--root` mounts it under."""
@@ -103,8 +111,12 @@ async def build(settings: Settings) -> AsyncIterator[Wired]:
         documents = {api: load_document(api, prefix) for api, prefix in _prefixes(settings).items()}
         services = _services(settings, stores, documents, models)
         streams = OpenStreams()
-        app = await _application(settings, stores, documents, services, streams)
-        background = [*stores.background, models.watcher.run]
+        watching = _watching(settings, stores, services, models, streams)
+        app = await _application(settings, stores, documents, services, watching)
+        background = [*stores.background, models.watcher.run, watching.lag.run]
+        if watching.exporter is not None:
+            stack.push_async_callback(watching.exporter.close)
+            background.append(watching.exporter.run)
         if settings.worker:
             background.append(_worker(settings, services, (), stack).run)
         yield Wired(app, services, streams, tuple(background), first_start.greeting(first) if first else None)
@@ -119,6 +131,53 @@ async def build_worker(settings: Settings, definitions: Iterable[Definition] = (
         models = await _open_models(settings, stack)
         services = _services(settings, stores, {}, models)
         yield [*stores.background, models.watcher.run, _worker(settings, services, definitions, stack).run]
+
+
+@dataclass(frozen=True, slots=True)
+class _Watching:
+    """Those who are told of every request, and what is shown of them."""
+
+    streams: OpenStreams
+    counters: Counters
+    lag: Lag
+    metrics: Metrics
+    exporter: Exporter | None
+
+    @property
+    def observers(self) -> tuple[Observer, ...]:
+        return (self.counters,) if self.exporter is None else (self.counters, self.exporter)
+
+
+def _watching(
+    settings: Settings, stores: Stores, services: Services, models: _Models, streams: OpenStreams
+) -> _Watching:
+    counters, lag, exporter = Counters(models.holder), Lag(), _exporter(settings, models)
+    sources = Sources(
+        counters=counters,
+        lag=lag,
+        streams=streams,
+        breakers=services.breakers,
+        jobs=JobRows(stores.database),
+        loads=models.vendors.loads,
+        backlog_rows=lambda: stores.ledger.backlog_rows,
+        clock=time.time,
+        exporting=exporter,
+    )
+    token = settings.metrics_token.get_secret_value() if settings.metrics_token else None
+    metrics = Metrics(Page(sources).render, Overseer(stores.keys, token).admits)
+    return _Watching(streams, counters, lag, metrics, exporter)
+
+
+def _exporter(settings: Settings, models: _Models) -> Exporter | None:
+    if settings.otlp_endpoint is None:
+        return None
+    from server.otlp import Exporter
+    from server.otlp.exporter import Collector
+
+    instance = f"{socket.gethostname()}:{os.getpid()}"
+    resource = {"service.name": "concordat", "service.version": _version(), "service.instance.id": instance}
+    collector = Collector(settings.otlp_endpoint, settings.otlp_header_values(), resource)
+    return Exporter(collector, lambda model: model in models.holder.current.models)
 
 
 def _worker(settings: Settings, services: Services, definitions: Iterable[Definition], stack: AsyncExitStack) -> Worker:
@@ -225,7 +284,7 @@ async def _application(
     stores: Stores,
     documents: Mapping[str, Document],
     services: Services,
-    streams: OpenStreams,
+    watching: _Watching,
 ) -> Any:
     everybody = None if settings.auth else await stores.keys.member("default")
     gate = Gate(
@@ -241,17 +300,18 @@ async def _application(
             api=api,
             services=services,
             wording=wording,
-            recorder=Recorder(api, stores.ledger),
-            streams=streams,
+            recorder=Recorder(api, stores.ledger, watching.observers),
+            streams=watching.streams,
             keep_alive_seconds=settings.keep_alive_seconds,
             validate_responses=settings.validate_responses,
+            exports_traces=watching.exporter is not None,
         )
         apps[prefixes[api]] = DialectApp(document, serving, gate)
     shown = [
         ShownApi(api, prefixes[api], [f"{r.method} {r.path}" for r in services.routes[api] if not r.bound])
         for api in documents
     ]
-    rest = operational_app(services.ready, docs_app(shown))
+    rest = operational_app(services.ready, docs_app(shown), watching.metrics)
     mounts = Mounts(apps, {prefixes[api]: document for api, document in documents.items()}, rest)
     return _with_cors(mounts, settings)
 

@@ -75,6 +75,11 @@ class LimitedByModel:
     async def close(self) -> None:
         await self.inner.close()
 
+    def load(self) -> tuple[int, int]:
+        """How many calls run, and how many wait."""
+        slots = [limited.slots for limited in self._by_model.values()]
+        return sum(self.running - one.free for one in slots), sum(one.waiting for one in slots)
+
     def _of(self, model: str) -> Limited:
         limited = self._by_model.get(model)
         if limited is None:
@@ -89,6 +94,14 @@ class Slots:
         self._free = running
         self._most_waiting = waiting
         self._queue: deque[asyncio.Future[None]] = deque()
+
+    @property
+    def free(self) -> int:
+        return self._free
+
+    @property
+    def waiting(self) -> int:
+        return len(self._queue)
 
     @asynccontextmanager
     async def hold(self) -> AsyncIterator[None]:

@@ -34,7 +34,7 @@ class StreamSender:
         async with aclosing(stream.events) as events:  # type: ignore[type-var]
             first = await anext(events, Last())
             await self._recorder.start(record)
-            request.streaming = True
+            request.streaming = watch.is_streaming = True
             await send({"type": "http.response.start", "status": 200, "headers": _headers(stream, request)})
             if stream.keep_alive:
                 watch.keep_alive(lambda: _body(send, KEEP_ALIVE), self._keep_alive_seconds)
