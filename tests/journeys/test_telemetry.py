@@ -121,7 +121,7 @@ def test_tokens_are_a_metric_by_model(client: httpx.Client, other: httpx.Client)
     def total(who: httpx.Client, name: str) -> float:
         found = who.post(f"{OCTOBER}/metrics/{name}", json=body)
         assert found.status_code == 200, found.text
-        return sum(point["value"] for one in found.json()["data"] for point in one["values"])
+        return sum((float(point["value"]) for one in found.json()["data"] for point in one["values"]), 0.0)
 
     before = total(client, "prompt_tokens"), total(other, "prompt_tokens")
     client.post(chat.url, json=chat.chat())

@@ -63,17 +63,19 @@ def stored(value: Any) -> Stored:
     return Stored(written, None)
 
 
-def matching(project_id: str, conditions: Sequence[Condition]) -> Select[Any]:
-    """The trace ids of logged spans that meet all conditions, found by the one that says most."""
-    leading = min(conditions, key=_weight)
-    if leading.value is None and leading.op == "eq":
+def matching(project_id: str, leading: Condition, conditions: Sequence[Condition]) -> Select[Any]:
+    """The trace ids of logged spans that meet `leading` and the other conditions; quick when few meet `leading`."""
+    if _is_absence(leading):
         spans = SPANS.alias()
-        return select(spans.c.trace_id).where(spans.c.project_id == project_id, *_all(spans, conditions))
+        return select(spans.c.trace_id).where(spans.c.project_id == project_id, *_all(spans, [leading, *conditions]))
     found = ATTRIBUTES.alias()
-    rest = [condition for condition in conditions if condition is not leading]
-    return select(found.c.trace_id).where(
-        found.c.project_id == project_id, found.c.key == leading.key, _holds(found, leading), *_all(found, rest)
-    )
+    mine = (found.c.project_id == project_id, found.c.key == leading.key)
+    return select(found.c.trace_id).where(*mine, _holds(found, leading), *_all(found, conditions))
+
+
+def candidates(conditions: Sequence[Condition]) -> list[Condition]:
+    """Those that may lead: an index finds what is there, not what is absent."""
+    return [condition for condition in conditions if not _is_absence(condition)] or [conditions[0]]
 
 
 def any_in(trace: FromClause, conditions: Sequence[Condition]) -> ColumnElement[bool]:
@@ -83,10 +85,8 @@ def any_in(trace: FromClause, conditions: Sequence[Condition]) -> ColumnElement[
     return select(spans.c.span_id).where(*mine, *_all(spans, conditions)).correlate(trace).exists()
 
 
-def _weight(condition: Condition) -> int:
-    if condition.value is None:
-        return 4 if condition.op == "eq" else 3
-    return {"eq": 0, "gt": 1, "lt": 1, "ne": 2}[condition.op]
+def _is_absence(condition: Condition) -> bool:
+    return condition.value is None and condition.op == "eq"
 
 
 def _all(span: FromClause, conditions: Sequence[Condition]) -> list[ColumnElement[bool]]:
@@ -95,7 +95,7 @@ def _all(span: FromClause, conditions: Sequence[Condition]) -> list[ColumnElemen
     for condition in conditions:
         other = ATTRIBUTES.alias()
         same = and_(*(other.c[name] == span.c[name] for name in ("project_id", "trace_id", "span_id")))
-        absent = condition.value is None and condition.op == "eq"
+        absent = _is_absence(condition)
         holds = true() if absent else _holds(other, condition)
         there = select(other.c.key).where(same, other.c.key == condition.key, holds).correlate(span).exists()
         clauses.append(~there if absent else there)

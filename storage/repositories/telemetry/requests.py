@@ -123,8 +123,8 @@ def seen(project_id: str) -> Select[Any]:
 
 
 def heads(project_id: str, now: datetime) -> Select[Any]:
-    """The first request of each trace that requests make, but for those that were also logged; rows of `request_id`,
-    `trace_id` (None for a request by itself), `started_at` and `duration_us`."""
+    """The ids of the first requests of each trace that requests make, but for those that were also logged. The entry's
+    `trace_id` is NULL for a request by itself."""
     earlier = ENTRIES.alias()
     place = tuple_(ENTRIES.c.at, ENTRIES.c.request_id)
     is_later = _exists(
@@ -135,7 +135,7 @@ def heads(project_id: str, now: datetime) -> Select[Any]:
     is_logged = _exists(
         LOGGED.c.project_id == project_id, LOGGED.c.trace_id == ENTRIES.c.trace_id, LOGGED.c.expires_at > now
     )
-    query = _of(select(C.request_id, ENTRIES.c.trace_id, C.started_at, C.duration_us), project_id)
+    query = _of(select(C.request_id), project_id)
     return query.where(or_(ENTRIES.c.trace_id.is_(None), and_(~is_later, ~is_logged)))
 
 

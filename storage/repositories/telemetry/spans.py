@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Select, or_, select
+from sqlalchemy import ColumnElement, Select, select
 
 from storage.database import Database
 from storage.repositories.telemetry import requests
@@ -34,16 +34,15 @@ class Spans:
         """Up to `limit` of each kind, the oldest first."""
         logged = _logged(project_id, now).where(SPANS.c.trace_id.in_(trace_ids)).order_by(SPANS.c.started_at)
         alone = [request_id for trace_id in trace_ids if (request_id := requests.request_id_in(trace_id))]
-        own = requests.seen(project_id).where(
-            or_(
-                requests.ENTRIES.c.trace_id.in_(trace_ids),
-                requests.C.request_id.in_(alone) & requests.ENTRIES.c.trace_id.is_(None),
-            )
+        seen, named = (
+            requests.seen(project_id).order_by(requests.C.started_at).limit(limit),
+            requests.ENTRIES.c.trace_id,
         )
+        own = (seen.where(named.in_(trace_ids)), seen.where(requests.C.request_id.in_(alone), named.is_(None)))
         async with self.database.reading() as connection:
             found = [_span(row) for row in await connection.execute(logged.limit(limit))]
-            rows = await connection.execute(own.order_by(requests.C.started_at).limit(limit))
-            found += [requests.span_of(row) for row in rows]
+            for query in own:
+                found += [requests.span_of(row) for row in await connection.execute(query)]
         return sorted(found, key=lambda span: (span.started_at, span.span_id))
 
     async def _one(self, logged: Select[Any], project_id: str, span_id: str, trace_id: str | None) -> Span | None:
@@ -54,7 +53,8 @@ class Spans:
                 return _span(row)
             if own is None:
                 return None
-            found = (await connection.execute(requests.seen(project_id).where(own, _in(trace_id)))).one_or_none()
+            query = requests.seen(project_id).where(own, _in(trace_id)).limit(1)
+            found = (await connection.execute(query)).one_or_none()
         return None if found is None else requests.span_of(found)
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, or_, select
+from sqlalchemy import BigInteger, ColumnElement, Select, String, and_, cast, func, null, or_, select, union_all
 
 from storage.database import Database
 from storage.repositories.telemetry import attributes, requests
 from storage.repositories.telemetry.attributes import Condition
 from storage.repositories.telemetry.log import TRACES
+from storage.tables.types import Instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,80 +45,95 @@ class LoggedTraces:
     many: int = 10_000
 
     async def get(self, project_id: str, trace_id: str, now: datetime) -> LoggedTrace | None:
-        logged = _live(project_id, now).where(TRACES.c.trace_id == trace_id)
-        alone = requests.request_id_in(trace_id)
-        named = requests.ENTRIES.c.trace_id == trace_id
-        unnamed = requests.ENTRIES.c.trace_id.is_(None) & (requests.C.request_id == alone)
-        own = requests.heads(project_id, now).where(or_(named, unnamed) if alone else named)
+        logged = (await self._logged(project_id, (), now)).where(TRACES.c.trace_id == trace_id)
+        own, named = self._own(project_id, (), now), requests.ENTRIES.c.trace_id
+        assert own is not None
+        alone = requests.C.request_id == requests.request_id_in(trace_id)
         async with self.database.reading() as connection:
-            row = (await connection.execute(logged)).one_or_none()
-            if row is not None:
-                return _logged(row)
-            found = (await connection.execute(own)).first()
-        return None if found is None else _own(found)
+            for query in (logged, own.where(named == trace_id), own.where(alone, named.is_(None))):
+                row = (await connection.execute(query)).one_or_none()
+                if row is not None:
+                    return _trace(row)
+        return None
 
     async def list(self, project_id: str, page: TracePage, now: datetime) -> Sequence[LoggedTrace]:
         """By their start."""
-        behind = replace(page, limit=page.offset + page.limit, offset=0)
-        found = [*await self._logged(project_id, behind, now), *await self._own(project_id, behind, now)]
-        found.sort(key=lambda trace: (trace.started_at, trace.trace_id), reverse=page.newest_first)
-        return found[page.offset : page.offset + page.limit]
-
-    async def _logged(self, project_id: str, page: TracePage, now: datetime) -> Sequence[LoggedTrace]:
-        query = _live(project_id, now)
-        if page.conditions:
-            few = await self._few(project_id, page.conditions)
-            query = query.where(_met(page.conditions) if few is None else TRACES.c.trace_id.in_(few))
+        sources = [await self._logged(project_id, page.conditions, now), self._own(project_id, page.conditions, now)]
+        behind = page.offset + page.limit
+        parts = [_ordered(source, page).limit(behind).subquery() for source in sources if source is not None]
+        everything = union_all(*(select(part) for part in parts)).subquery()
+        query = _ordered(select(everything), page).limit(page.limit).offset(page.offset)
         async with self.database.reading() as connection:
-            rows = await connection.execute(_ordered(query, TRACES.c.started_at, TRACES.c.trace_id, page))
-        return [_logged(row) for row in rows]
+            return [_trace(row) for row in await connection.execute(query)]
+
+    async def _logged(self, project_id: str, conditions: Sequence[Condition], now: datetime) -> Select[Any]:
+        """As `_own`."""
+        nothing = cast(null(), String).label("named"), cast(null(), BigInteger).label("duration_us")
+        shown = (
+            TRACES.c.trace_id.label("key"),
+            *(TRACES.c[name] for name in ("started_at", "root_span_id", "ended_at")),
+        )
+        query = select(*shown, *nothing).where(_is_live(project_id, now))
+        if not conditions:
+            return query
+        few = await self._few(project_id, conditions)
+        if few is not None:
+            return query.where(TRACES.c.trace_id.in_(few))
+        return query.where(or_(attributes.any_in(TRACES, conditions), requests.any_in(TRACES, conditions)))
+
+    def _own(self, project_id: str, conditions: Sequence[Condition], now: datetime) -> Select[Any] | None:
+        """Rows for `_trace`; `key` is a request's id. None when no request can meet the conditions."""
+        met, named = requests.holds(conditions), requests.ENTRIES.c.trace_id
+        if met is None:
+            return None
+        nothing = cast(null(), String).label("root_span_id"), cast(null(), Instant).label("ended_at")
+        shown = (requests.C.request_id.label("key"), requests.C.started_at, *nothing, named.label("named"))
+        query = requests.heads(project_id, now).with_only_columns(*shown, requests.C.duration_us)
+        if not conditions:
+            return query
+        return query.where(or_(met, and_(named.is_not(None), requests.any_in(requests.ENTRIES, conditions))))
 
     async def _few(self, project_id: str, conditions: Sequence[Condition]) -> Sequence[str] | None:
         """The ids of all traces that meet the conditions; None when they are many."""
-        ways = [attributes.matching(project_id, conditions), requests.entries_holding(project_id, conditions)]
+        ways = [requests.entries_holding(project_id, conditions)]
+        leading = await self._leading(project_id, attributes.candidates(conditions))
+        if leading is not None:
+            rest = [condition for condition in conditions if condition is not leading]
+            ways.append(attributes.matching(project_id, leading, rest))
         found: set[str] = set()
         async with self.database.reading() as connection:
             for way in ways:
                 if way is not None:
                     found.update((await connection.execute(way.limit(self.many + 1))).scalars())
-                if len(found) > self.many:
-                    return None
-        return list(found)
+        return list(found) if leading is not None and len(found) <= self.many else None
 
-    async def _own(self, project_id: str, page: TracePage, now: datetime) -> Sequence[LoggedTrace]:
-        query = requests.heads(project_id, now)
-        if page.conditions:
-            met = requests.holds(page.conditions)
-            if met is None:
-                return []
-            named = requests.ENTRIES.c.trace_id.is_not(None)
-            query = query.where(or_(met, and_(named, requests.any_in(requests.ENTRIES, page.conditions))))
+    async def _leading(self, project_id: str, candidates: Sequence[Condition]) -> Condition | None:
+        """The condition that the fewest attributes meet; None when many meet each."""
+        counts = {}
         async with self.database.reading() as connection:
-            rows = await connection.execute(_ordered(query, requests.C.started_at, requests.C.request_id, page))
-        return [_own(row) for row in rows]
+            for number, condition in enumerate(candidates):
+                some = attributes.matching(project_id, condition, ()).limit(self.many + 1).subquery()
+                counts[number] = (await connection.execute(select(func.count()).select_from(some))).scalar_one()
+        fewest = min(counts, key=counts.__getitem__)
+        return candidates[fewest] if counts[fewest] <= self.many else None
 
 
-def _live(project_id: str, now: datetime) -> Select[Any]:
-    return select(TRACES).where(TRACES.c.project_id == project_id, TRACES.c.expires_at > now)
+def _is_live(project_id: str, now: datetime) -> ColumnElement[bool]:
+    return and_(TRACES.c.project_id == project_id, TRACES.c.expires_at > now)
 
 
-def _met(conditions: Sequence[Condition]) -> ColumnElement[bool]:
-    return or_(attributes.any_in(TRACES, conditions), requests.any_in(TRACES, conditions))
+def _ordered(query: Select[Any], page: TracePage) -> Select[Any]:
+    columns = query.selected_columns
+    place = (columns.started_at, columns.key)
+    return query.order_by(*(column.desc() if page.newest_first else column for column in place))
 
 
-def _ordered(query: Select[Any], at: ColumnElement[Any], key: ColumnElement[Any], page: TracePage) -> Select[Any]:
-    place = (at.desc(), key.desc()) if page.newest_first else (at, key)
-    return query.order_by(*place).limit(page.limit)
-
-
-def _logged(row: Any) -> LoggedTrace:
-    return LoggedTrace(row.trace_id, row.root_span_id, row.started_at, row.ended_at)
-
-
-def _own(row: Any) -> LoggedTrace:
+def _trace(row: Any) -> LoggedTrace:
+    if row.root_span_id is not None:
+        return LoggedTrace(row.key, row.root_span_id, row.started_at, row.ended_at)
     return LoggedTrace(
-        row.trace_id or requests.trace_id_of(row.request_id),
-        requests.span_id_of(row.request_id),
+        row.named or requests.trace_id_of(row.key),
+        requests.span_id_of(row.key),
         row.started_at,
         requests.end_of(row.started_at, row.duration_us),
     )
