@@ -64,10 +64,8 @@ def stored(value: Any) -> Stored:
 
 
 def matching(project_id: str, leading: Condition, conditions: Sequence[Condition]) -> Select[Any]:
-    """The trace ids of logged spans that meet `leading` and the other conditions; quick when few meet `leading`."""
-    if _is_absence(leading):
-        spans = SPANS.alias()
-        return select(spans.c.trace_id).where(spans.c.project_id == project_id, *_all(spans, [leading, *conditions]))
+    """The trace ids of logged spans that meet `leading`, one of `candidates`, and the other conditions; quick when few
+    meet `leading`."""
     found = ATTRIBUTES.alias()
     mine = (found.c.project_id == project_id, found.c.key == leading.key)
     return select(found.c.trace_id).where(*mine, _holds(found, leading), *_all(found, conditions))
@@ -75,7 +73,7 @@ def matching(project_id: str, leading: Condition, conditions: Sequence[Condition
 
 def candidates(conditions: Sequence[Condition]) -> list[Condition]:
     """Those that may lead: an index finds what is there, not what is absent."""
-    return [condition for condition in conditions if not _is_absence(condition)] or [conditions[0]]
+    return [condition for condition in conditions if not _is_absence(condition)]
 
 
 def any_in(trace: FromClause, conditions: Sequence[Condition]) -> ColumnElement[bool]:

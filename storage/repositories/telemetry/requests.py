@@ -139,6 +139,11 @@ def heads(project_id: str, now: datetime) -> Select[Any]:
     return query.where(or_(ENTRIES.c.trace_id.is_(None), and_(~is_later, ~is_logged)))
 
 
+def named(project_id: str, trace_ids: Sequence[str]) -> ColumnElement[bool]:
+    """Which requests name one of the traces."""
+    return and_(ENTRIES.c.project_id == project_id, ENTRIES.c.trace_id.in_(trace_ids))
+
+
 def by_itself(span_id: str) -> ColumnElement[bool] | None:
     """Which request has that span id; None when none can."""
     if not SPAN_ID.match(span_id):

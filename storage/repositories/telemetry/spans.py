@@ -31,14 +31,12 @@ class Spans:
         return await self._one(_logged(project_id, now).where(SPANS.c.span_id == span_id), project_id, span_id, None)
 
     async def of_traces(self, project_id: str, trace_ids: Sequence[str], now: datetime, limit: int) -> Sequence[Span]:
-        """Up to `limit` of each kind, the oldest first."""
-        logged = _logged(project_id, now).where(SPANS.c.trace_id.in_(trace_ids)).order_by(SPANS.c.started_at)
+        """The oldest first; of more than `limit`, any so many or more."""
+        logged = _logged(project_id, now).where(SPANS.c.trace_id.in_(trace_ids))
         alone = [request_id for trace_id in trace_ids if (request_id := requests.request_id_in(trace_id))]
-        seen, named = (
-            requests.seen(project_id).order_by(requests.C.started_at).limit(limit),
-            requests.ENTRIES.c.trace_id,
-        )
-        own = (seen.where(named.in_(trace_ids)), seen.where(requests.C.request_id.in_(alone), named.is_(None)))
+        seen = requests.seen(project_id).limit(limit)
+        unnamed = requests.ENTRIES.c.trace_id.is_(None)
+        own = (seen.where(requests.named(project_id, trace_ids)), seen.where(requests.C.request_id.in_(alone), unnamed))
         async with self.database.reading() as connection:
             found = [_span(row) for row in await connection.execute(logged.limit(limit))]
             for query in own:

@@ -46,11 +46,12 @@ class LoggedTraces:
 
     async def get(self, project_id: str, trace_id: str, now: datetime) -> LoggedTrace | None:
         logged = (await self._logged(project_id, (), now)).where(TRACES.c.trace_id == trace_id)
-        own, named = self._own(project_id, (), now), requests.ENTRIES.c.trace_id
+        own = self._own(project_id, (), now)
         assert own is not None
-        alone = requests.C.request_id == requests.request_id_in(trace_id)
+        named = requests.named(project_id, [trace_id])
+        alone = and_(requests.C.request_id == requests.request_id_in(trace_id), requests.ENTRIES.c.trace_id.is_(None))
         async with self.database.reading() as connection:
-            for query in (logged, own.where(named == trace_id), own.where(alone, named.is_(None))):
+            for query in (logged, own.where(named), own.where(alone)):
                 row = (await connection.execute(query)).one_or_none()
                 if row is not None:
                     return _trace(row)
@@ -108,14 +109,14 @@ class LoggedTraces:
         return list(found) if leading is not None and len(found) <= self.many else None
 
     async def _leading(self, project_id: str, candidates: Sequence[Condition]) -> Condition | None:
-        """The condition that the fewest attributes meet; None when many meet each."""
+        """The condition that the fewest attributes meet; None when many meet each, or there is no candidate."""
         counts = {}
         async with self.database.reading() as connection:
             for number, condition in enumerate(candidates):
                 some = attributes.matching(project_id, condition, ()).limit(self.many + 1).subquery()
                 counts[number] = (await connection.execute(select(func.count()).select_from(some))).scalar_one()
-        fewest = min(counts, key=counts.__getitem__)
-        return candidates[fewest] if counts[fewest] <= self.many else None
+        fewest = min(counts, key=counts.__getitem__, default=None)
+        return None if fewest is None or counts[fewest] > self.many else candidates[fewest]
 
 
 def _is_live(project_id: str, now: datetime) -> ColumnElement[bool]:
