@@ -11,6 +11,7 @@ from storage.database import Database
 from storage.repositories.idempotency import IdempotencyKeys
 from storage.repositories.jobs import Jobs
 from storage.repositories.limits import Limits
+from storage.repositories.telemetry import TelemetryLog
 from storage.tables.types import instant
 
 DAY_SECONDS = 86_400
@@ -18,6 +19,7 @@ WINDOWS_KEPT_SECONDS = 2 * DAY_SECONDS
 """Windows of limits last a day at most."""
 JOBS_KEPT_SECONDS = 30 * DAY_SECONDS
 JOBS_AT_ONCE = 500
+TELEMETRY_AT_ONCE = 500
 
 
 class Leftovers(Protocol):
@@ -45,6 +47,7 @@ class Maintenance:
             "limit_windows": self._limit_windows,
             "broken_uploads": self._broken_uploads,
             "jobs": self._jobs,
+            "telemetry": self._telemetry,
         }
         return {name: await run.step(name, act) for name, act in acts.items()}
 
@@ -60,5 +63,11 @@ class Maintenance:
     async def _jobs(self) -> int:
         before, forgotten = instant(self.clock() - JOBS_KEPT_SECONDS), 0
         while batch := await Jobs(self.database).purge(before, JOBS_AT_ONCE):
+            forgotten += batch
+        return forgotten
+
+    async def _telemetry(self) -> int:
+        now, forgotten = instant(self.clock()), 0
+        while batch := await TelemetryLog(self.database).purge(now, TELEMETRY_AT_ONCE):
             forgotten += batch
         return forgotten

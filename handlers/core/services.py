@@ -29,6 +29,7 @@ from storage.repositories.completions import ChatCompletions
 from storage.repositories.containers import Containers
 from storage.repositories.models import RegisteredModel
 from storage.repositories.responses import Responses
+from storage.repositories.telemetry import Telemetry
 from storage.repositories.traces import Traces
 
 Profile = Literal["local", "production"]
@@ -171,3 +172,4 @@ class Services:
     traits: Callable[[str], Traits]
     sandbox: Sandbox
     tools: Tools
+    telemetry: Telemetry

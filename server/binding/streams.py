@@ -35,7 +35,7 @@ class StreamSender:
             first = await anext(events, Last())
             if request.record_is_ours:
                 await self._recorder.start(record)
-            request.streaming = True
+            request.streaming = watch.is_streaming = True
             await send({"type": "http.response.start", "status": 200, "headers": _headers(stream, request)})
             if stream.keep_alive:
                 watch.keep_alive(lambda: _body(send, KEEP_ALIVE), self._keep_alive_seconds)

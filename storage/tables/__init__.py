@@ -7,6 +7,13 @@ from storage.tables.kv import KvItemRow, KvTableRow, MeterRow
 from storage.tables.responses import ResponseRow
 from storage.tables.secrets import ProviderCredentialRow, RegionKeyRow
 from storage.tables.spending import CreditAccountRow, CreditEntryRow, LimitRow, LimitWindowRow
+from storage.tables.telemetry import (
+    TelemetryAttributeRow,
+    TelemetryMessageRow,
+    TelemetryPointRow,
+    TelemetrySpanRow,
+    TelemetryTraceRow,
+)
 from storage.tables.tenancy import AdminTokenRow, AuditRow, ChangeRow, KeyRow, OrganisationRow, ProjectRow
 from storage.tables.traffic import IdempotencyRow, ProcessRow, RegisteredModelRow, RequestRow
 from storage.tables.types import Row
@@ -43,5 +50,10 @@ __all__ = [
     "RequestRow",
     "ResponseRow",
     "SubmodelRow",
+    "TelemetryAttributeRow",
+    "TelemetryMessageRow",
+    "TelemetryPointRow",
+    "TelemetrySpanRow",
+    "TelemetryTraceRow",
     "TraceEntryRow",
 ]

@@ -32,7 +32,7 @@ async def test_what_is_over_is_forgotten(bench: Bench, tmp_path: Path) -> None:
     maintenance = Maintenance(database, LocalBlobs(tmp_path), bench.jobs.clock).definition
     async with bench.worker(maintenance):
         ended = await bench.ended(await bench.enqueue("maintenance"))
-    assert ended.result == {"idempotency_keys": 1, "limit_windows": 1, "broken_uploads": 1, "jobs": 0}
+    assert ended.result == {"idempotency_keys": 1, "limit_windows": 1, "broken_uploads": 1, "jobs": 0, "telemetry": 0}
     assert await keys.get(project, "over") is None
     assert await keys.get(project, "current") is not None
     assert [await limits.taken(window) for window in windows] == [5, 0]

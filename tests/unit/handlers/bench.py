@@ -330,6 +330,7 @@ def make_services(*vendors: Inference, **changes: Any) -> Services:
         "fetcher": Addressed(),
         "traits": TRAITS.__getitem__,
         "regions": Regions("here", REGIONS.get, signer(), Shelf()),
+        "telemetry": None,
         "credentials": Book(Drawer(), Seal(lambda: "s" * 32), KeyedBy(), lambda: NOW),
         "ledger": Pile(),
         "sandbox": Monty(Limits(seconds=1)),
