@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import Select, delete, select, update
 
 from storage.database import Database, Transaction
+from storage.tables.captured import CapturedMessageRow, CapturePolicyRow
 from storage.tables.chats import ChatCompletionRow, ContainerRow, SubmodelRow, TraceEntryRow
 from storage.tables.spending import CreditAccountRow, LimitRow, LimitWindowRow
 from storage.tables.tenancy import KeyRow, ProjectRow
@@ -28,6 +29,8 @@ BELONGINGS = tuple(
         TraceEntryRow,
         SubmodelRow,
         ContainerRow,
+        CapturedMessageRow,
+        CapturePolicyRow,
     )
 )
 """What goes with a deleted project. Its requests and credit entries stay, for its bills."""

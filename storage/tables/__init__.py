@@ -1,5 +1,6 @@
 """Every table of the schema; importing this fills `METADATA`."""
 
+from storage.tables.captured import CapturedMessageRow, CapturePolicyRow, OpenStreamsRow
 from storage.tables.chats import ChatCompletionRow, ContainerRow, SubmodelRow, TraceEntryRow
 from storage.tables.jobs import JobEventRow, JobRow, JobScheduleRow
 from storage.tables.responses import ResponseRow
@@ -15,6 +16,8 @@ __all__ = [
     "METADATA",
     "AdminTokenRow",
     "AuditRow",
+    "CapturePolicyRow",
+    "CapturedMessageRow",
     "ChangeRow",
     "ChatCompletionRow",
     "ContainerRow",
@@ -27,6 +30,7 @@ __all__ = [
     "KeyRow",
     "LimitRow",
     "LimitWindowRow",
+    "OpenStreamsRow",
     "OrganisationRow",
     "ProcessRow",
     "ProjectRow",
