@@ -16,6 +16,7 @@ from typing import Any
 
 from handlers.core.answer_cache import AnswerCache, AnswersInMemory
 from handlers.core.breakers import Breakers, Rule
+from handlers.core.capture import Capture, Policies, Policy
 from handlers.core.catalog import CatalogHolder
 from handlers.core.credentials import Book
 from handlers.core.idempotency import Idempotency
@@ -28,6 +29,7 @@ from handlers.core.regions import Regions, Signer
 from handlers.core.registrations import Registrations
 from handlers.core.sealing import Seal
 from handlers.core.services import Route, Services
+from handlers.core.streams import Streams
 from providers.outbound import Outbound
 from server import catalog, first_start
 from server.app import PREFIXES, DialectApp, Gate, Mounts, load_document, load_wording
@@ -51,9 +53,13 @@ from storage.database import Database
 from storage.errors import StorageUnavailable
 from storage.ledger import Ledger
 from storage.presence import Presence
+from storage.repositories.capture_policies import CapturePolicies
+from storage.repositories.captured import CapturedMessages
 from storage.repositories.completions import ChatCompletions
 from storage.repositories.containers import Containers
 from storage.repositories.models import RegisteredModels
+from storage.repositories.open_streams import OpenStreams as OpenStreamRows
+from storage.repositories.projects import Projects
 from storage.repositories.provider_credentials import ProviderCredentials
 from storage.repositories.region_keys import RegionKeys
 from storage.repositories.requests import Requests
@@ -86,6 +92,7 @@ class Stores:
     keys: KeyRing
     quota: Quota
     idempotency: Idempotency
+    process_id: str
 
     @property
     def background(self) -> tuple[Background, ...]:
@@ -101,9 +108,10 @@ async def build(settings: Settings) -> AsyncIterator[Wired]:
         models = await _open_models(settings, stack)
         documents = {api: load_document(api, prefix) for api, prefix in _prefixes(settings).items()}
         services = _services(settings, stores, documents, models)
+        stack.callback(services.capture.close)
         streams = OpenStreams()
         app = await _application(settings, stores, documents, services, streams)
-        background = [*stores.background, models.watcher.run]
+        background = [*stores.background, models.watcher.run, services.streams.run]
         if settings.worker:
             background.append(_worker(settings, services, (), stack).run)
         yield Wired(app, services, streams, tuple(background), first_start.greeting(first) if first else None)
@@ -117,12 +125,13 @@ async def build_worker(settings: Settings, definitions: Iterable[Definition] = (
         stores = await _open_stores(settings, stack)
         models = await _open_models(settings, stack)
         services = _services(settings, stores, {}, models)
+        stack.callback(services.capture.close)
         yield [*stores.background, models.watcher.run, _worker(settings, services, definitions, stack).run]
 
 
 def _worker(settings: Settings, services: Services, definitions: Iterable[Definition], stack: AsyncExitStack) -> Worker:
     blobs = LocalBlobs(Path(settings.blob_url.get_secret_value().removeprefix("file://")))
-    maintenance = Maintenance(services.jobs.database, blobs, services.clock)
+    maintenance = Maintenance(services.jobs.database, blobs, services.clock, settings.capture_days)
     worker = Worker(services, Definitions([maintenance.definition, *definitions]), settings.max_jobs)
     stack.push_async_callback(worker.close)
     return worker
@@ -159,7 +168,8 @@ async def _open_stores(settings: Settings, stack: AsyncExitStack) -> Stores:
     stack.push_async_callback(ledger.close)
     keys, quota = KeyRing(database), Quota(database)
     stack.push_async_callback(_settle, keys, quota)
-    return Stores(database, ledger, keys, quota, Idempotency(database, presence.process_id, MAX_KEPT_BYTES))
+    idempotency = Idempotency(database, presence.process_id, MAX_KEPT_BYTES)
+    return Stores(database, ledger, keys, quota, idempotency, presence.process_id)
 
 
 async def _settle(keys: KeyRing, quota: Quota) -> None:
@@ -204,7 +214,21 @@ def _services(settings: Settings, stores: Stores, documents: Mapping[str, Docume
         addresses=Outbound(settings.allow_private_outbound),
         credentials=Book(ProviderCredentials(stores.database), seal, models.vendors, time.time),
         regions=_regions(settings, stores, seal, models.vendors),
+        capture=_capture(settings, stores.database),
+        streams=Streams(OpenStreamRows(stores.database), stores.process_id, settings.max_streams, time.time),
     )
+
+
+def _capture(settings: Settings, database: Database) -> Capture:
+    default = Policy(
+        settings.capture,
+        settings.capture_rate,
+        settings.capture_days,
+        settings.capture_redact,
+        settings.capture_max_chars,
+    )
+    policies = Policies(CapturePolicies(database), Projects(database), default, time.monotonic)
+    return Capture(policies, CapturedMessages(database), Requests(database), random.random)
 
 
 def _answer_cache(settings: Settings) -> AnswerCache:

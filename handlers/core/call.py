@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from handlers.core.errors import Unauthenticated
+from handlers.core.streams import Gauge
 from storage.ledger_record import Record
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def _outlive_nobody() -> None:
 class Call:
     """`headers` are lower-cased. `record` is the request's row of the ledger: core fills in model, tokens and cost.
     `outlive_client()` lets the request go on to its end also when its client hangs up. `scheme` is that of the address
-    which the caller used, as far as the connection or a trusted proxy tells."""
+    which the caller used, as far as the connection or a trusted proxy tells. `gauge` counts what is streamed."""
 
     services: Services
     api: str
@@ -44,6 +45,7 @@ class Call:
     who: Caller | None = None
     scheme: str = "http"
     outlive_client: Callable[[], None] = _outlive_nobody
+    gauge: Gauge = field(default_factory=Gauge)
 
     @property
     def caller(self) -> Caller:

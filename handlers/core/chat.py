@@ -53,7 +53,9 @@ class Stream:
 
 async def complete(ask: AnyAsk, call: Call) -> Answer:
     """Raises what `routing.plan`, `metering.admit`, `trials.try_each` and `structured.mismatch` say."""
-    answer = await _recall_or_complete(await routing.plan(ask, call), call)
+    taken = await call.services.capture.take(ask, call)
+    answering = _plan_and_complete(ask, call)
+    answer = await (answering if taken is None else taken.answer(answering))
     completions.enter(ask, answer, call)
     return answer
 
@@ -62,10 +64,21 @@ async def stream(ask: AnyAsk, call: Call) -> Stream:
     """Raises as `complete` does, up to the first chunk; `chunks` raises `CoreError` when the vendor fails later. What a
     strict schema demands of the answer is left to the vendor: what was sent cannot be taken back."""
     call.record.streamed = True
-    opened = await _recall_or_stream(await routing.plan(ask, call), call)
+    taken = await call.services.capture.take(ask, call)
+    opening = _plan_and_stream(ask, call)
+    opened = await (opening if taken is None else taken.stream(opening))
+    call.gauge.fallback_count = opened.attempt.number
     if isinstance(ask, ChatAsk) and ask.store:
         return replace(opened, chunks=_store(opened, ask, call))
     return opened
+
+
+async def _plan_and_complete(ask: AnyAsk, call: Call) -> Answer:
+    return await _recall_or_complete(await routing.plan(ask, call), call)
+
+
+async def _plan_and_stream(ask: AnyAsk, call: Call) -> Stream:
+    return await _recall_or_stream(await routing.plan(ask, call), call)
 
 
 async def _recall_or_complete(attempts: list[Attempt], call: Call) -> Answer:

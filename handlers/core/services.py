@@ -12,11 +12,13 @@ from typing import Any, Literal, Protocol
 from handlers.core.answer_cache import AnswerCache
 from handlers.core.breakers import Breakers
 from handlers.core.call import Caller
+from handlers.core.capture import Capture
 from handlers.core.catalog import CatalogHolder
 from handlers.core.credentials import Book
 from handlers.core.jobs import Jobs
 from handlers.core.patience import Patience
 from handlers.core.regions import Regions
+from handlers.core.streams import Streams
 from providers.embeddings.interface import Embedder
 from providers.inference.interface import Inference
 from storage.repositories.completions import ChatCompletions
@@ -108,3 +110,5 @@ class Services:
     addresses: Addresses
     credentials: Book
     regions: Regions
+    capture: Capture
+    streams: Streams

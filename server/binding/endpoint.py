@@ -5,7 +5,7 @@ A whole answer is sent once its record is committed; a stream (`streams.py`) sta
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -76,7 +76,7 @@ class Endpoint:
             async with watch:
                 answer = await self._handle(request, call)
                 if isinstance(answer, EventStream):
-                    await self._sender.send(answer, request, watch, send)
+                    await self._sender.send(self._counted(answer, call, watch), request, watch, send)
                 else:
                     reply = answer if isinstance(answer, Reply) else Reply(answer)
                     await self._send(reply, request, send)
@@ -90,6 +90,13 @@ class Endpoint:
         if self._handler.takes_body:
             arguments["body"] = request.body
         return await self._handler.function(**arguments, call=call)
+
+    def _counted(self, stream: EventStream, call: Call, watch: Watch) -> EventStream:
+        """A stream of a model's answer is among those that are open."""
+        if call.record.model is None:
+            return stream
+        call.gauge.cancels_on_disconnect = not watch.outlives
+        return replace(stream, events=call.services.streams.count(stream.events, call.gauge, call.record))
 
     async def _send(self, reply: Reply, request: Request, send: Any) -> None:
         status = reply.status or self._status

@@ -81,5 +81,5 @@ much of a text is indexed as no tsvector is too small for."""
 for _dialect, _statements in (("sqlite", SQLITE_INDEX), ("postgresql", POSTGRES_INDEX)):
     for _statement in _statements:
         # DDL formats its text with %
-        _ddl = DDL(_statement.replace("%", "%%")).execute_if(dialect=_dialect)
+        _ddl = DDL(_statement.replace("%", "%%")).execute_if(dialect=_dialect)  # type: ignore[no-untyped-call]
         event.listen(core(CapturedMessageRow), "after_create", _ddl)

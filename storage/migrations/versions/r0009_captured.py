@@ -69,9 +69,7 @@ def create_captured_messages() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_captured_messages"),
     )
     op.create_index("ix_captured_messages_project_id_at", "captured_messages", ["project_id", "at"])
-    op.create_index(
-        "uq_captured_messages_request_id", "captured_messages", ["request_id", "message_seq"], unique=True
-    )
+    op.create_index("uq_captured_messages_request_id", "captured_messages", ["request_id", "message_seq"], unique=True)
     for statement in SQLITE_INDEX if op.get_context().dialect.name == "sqlite" else POSTGRES_INDEX:
         op.execute(sa.text(statement.replace(":", r"\:")))
 

@@ -163,6 +163,13 @@ class NoContainers:
         return []
 
 
+class NoCapture:
+    """Keeps nothing of what is said."""
+
+    async def take(self, ask: Any, call: Call) -> None:
+        return None
+
+
 class Drawer:
     """Provider credentials in memory."""
 
@@ -253,6 +260,8 @@ def make_services(*vendors: Inference, **changes: Any) -> Services:
         },
         "base_paths": {"ipop": "/ipop/v1"},
         "addresses": Outbound(resolve=resolves_to("8.8.8.8")),
+        "capture": NoCapture(),
+        "streams": None,
         "regions": Regions("here", REGIONS.get, signer(), Shelf()),
         "credentials": Book(Drawer(), Seal(lambda: "s" * 32), KeyedBy(), lambda: NOW),
     }
