@@ -44,7 +44,7 @@ IN_CONTEXT = {
     "national_id.nl": ("BSN ", "111222333"),
 }
 HARMLESS = (
-    "4111 1111 1111 1112 is no card, 123-00-6789 no person and DE00 3704 1044 0532 0130 00 no account",
+    "4111 1111 1111 1112 is no card, 123-00-6789 no person and DE00 3704 no account",
     "at 12:30:45 on 2026-11-20 std::vector and add::cafe took 1234567.89 or 3.14159",
     "see /usr/local/lib/python3.11/site-packages/some_package/Module2 and 123e4567-e89b-12d3-a456-426614174000",
     "the token based authentication, the basic configuration and the bearer of this letter",

@@ -48,6 +48,12 @@ def is_card(text: str) -> bool:
     return 13 <= len(numbers) <= 19 and numbers[0] in (2, 3, 4, 5, 6) and luhn(numbers)
 
 
+def card_length(text: str) -> int:
+    """How many characters of `text` from its first are a card's number; what follows may be of another."""
+    ends = [len(text), *(place for place in range(len(text) - 1, 0, -1) if not text[place].isdigit())]
+    return next((end for end in ends if is_card(text[:end])), 0)
+
+
 def iban_length(text: str) -> int:
     """How many characters of `text` from its first are an account number (ISO 13616); 0 when none are."""
     wanted = IBAN_LENGTHS.get(text[:2].upper(), 0)

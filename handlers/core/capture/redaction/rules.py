@@ -109,7 +109,7 @@ RULES = (
         "card",
         PERSONAL,
         rf"\b(?:\d{{4}}{GAP}?\d{{4}}{GAP}?\d{{4}}{GAP}?\d{{1,4}}(?:{GAP}?\d{{1,3}})?|\d{{4}}{GAP}?\d{{6}}{GAP}?\d{{4,5}})\b",
-        if_true(checksums.is_card),
+        checksums.card_length,
     ),
     Rule("national_id.us", PERSONAL, r"\b\d{3}[- ]\d{2}[- ]\d{4}\b", if_true(checksums.is_us_ssn)),
     Rule(
