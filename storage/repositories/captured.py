@@ -18,7 +18,7 @@ MESSAGES = core(CapturedMessageRow)
 FIELDS = tuple(MESSAGES.c[name] for name in CapturedMessage.__slots__)
 TEXT = table("captured_messages_text", column("rowid"))
 
-MOST_RANKED = 10_000
+MOST_RANKED = 2_000
 """Of more matches only so many, the newest, are ranked: a word that is everywhere says little."""
 
 Phrase = tuple[str, ...]
