@@ -22,7 +22,7 @@ TARGETS = (
     chat("ipop chat", "/ipop/v1/chat/completions"),
     chat("maniac chat, streamed", "/maniac/v1/chat/completions", stream=True),
 )
-SERVERS = (
+SERVERS: tuple[tuple[str, str, dict[str, str]], ...] = (
     ("recording off", "benchmarks.unrecorded", {}),
     ("recording on", "server.cli", {}),
     ("with content capture", "server.cli", {"CONCORDAT_CAPTURE": "all"}),

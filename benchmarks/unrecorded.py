@@ -21,5 +21,5 @@ class Nothing(Ledger):
 
 
 if __name__ == "__main__":
-    wiring.Ledger = Nothing  # type: ignore[misc]
+    wiring.Ledger = Nothing  # type: ignore[attr-defined]
     cli.main()

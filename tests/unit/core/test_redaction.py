@@ -49,7 +49,7 @@ HARMLESS = (
     "see /usr/local/lib/python3.11/site-packages/some_package/Module2 and 123e4567-e89b-12d3-a456-426614174000",
     "the token based authentication, the basic configuration and the bearer of this letter",
 )
-around = st.text(st.characters(blacklist_characters="[]", blacklist_categories=("Cs",)), max_size=40)
+around = st.text(st.characters(exclude_characters="[]", exclude_categories=["Cs"]), max_size=40)
 
 
 def one(text: str, rule_set: str = "default") -> tuple[str, set[str]]:
