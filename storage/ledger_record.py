@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from storage.captured import CapturedMessage
 from storage.chat_record import StoredChat, TraceEntry
 
 State = Literal["started", "completed", "failed", "interrupted"]
@@ -14,8 +16,8 @@ State = Literal["started", "completed", "failed", "interrupted"]
 class Record:
     """Filled in on the way through a request; times are unix seconds (UTC), durations microseconds, money
     micro-dollars (1e-6 USD, an integer, so that sums are exact). `model` is the public id, `provider` the vendor
-    row's name. `chat` and `trace` are rows of their own, written in the same commit: `chat` when the request has
-    completed."""
+    row's name. `chat`, `trace` and `messages` are rows of other tables, written in the same commit: `chat` when the
+    request has completed, `messages` when it has ended."""
 
     request_id: str
     api: str
@@ -42,7 +44,8 @@ class Record:
     metadata: dict[str, Any] | None = None
     chat: StoredChat | None = None
     trace: TraceEntry | None = None
+    messages: Sequence[CapturedMessage] = ()
 
 
-FIELDS = tuple(name for name in Record.__slots__ if name not in ("chat", "trace"))
+FIELDS = tuple(name for name in Record.__slots__ if name not in ("chat", "trace", "messages"))
 """The fields that are columns of the request's own row."""

@@ -12,12 +12,14 @@ from typing import Any, Literal, Protocol
 from handlers.core.answer_cache import AnswerCache
 from handlers.core.breakers import Breakers
 from handlers.core.call import Caller
+from handlers.core.capture import Capture
 from handlers.core.catalog import CatalogHolder
 from handlers.core.credentials import Book
 from handlers.core.files import FileStore
 from handlers.core.jobs import Jobs
 from handlers.core.kv import KvStore
 from handlers.core.latencies import Latencies
+from handlers.core.open_streams import Streams
 from handlers.core.patience import Patience
 from handlers.core.regions import Regions
 from providers.embeddings.interface import Embedder
@@ -173,3 +175,5 @@ class Services:
     sandbox: Sandbox
     tools: Tools
     telemetry: Telemetry
+    capture: Capture
+    streams: Streams

@@ -32,7 +32,8 @@ async def join_all(chunks: Sequence[Chunk]) -> dict[str, Any]:
 
 
 def join(chunks: Iterable[Chunk]) -> dict[str, Any]:
-    """OpenAI's `chat.completion` from its `chat.completion.chunk`s, under the id of the first."""
+    """OpenAI's `chat.completion` from its `chat.completion.chunk`s, under the id of the first; the chunks of a text
+    completion are taken for those of a chat."""
     head: dict[str, Any] = {}
     choices: dict[int, dict[str, Any]] = {}
     for chunk in chunks:
@@ -61,7 +62,7 @@ def _empty(index: int) -> dict[str, Any]:
 
 
 def _add_choice(choice: dict[str, Any], piece: dict[str, Any]) -> None:
-    for name, value in (piece.get("delta") or {}).items():
+    for name, value in (piece.get("delta") or {"content": piece.get("text")}).items():
         if name == "tool_calls":
             _add_calls(choice["message"].setdefault("tool_calls", []), value or [])
         elif name == "role":

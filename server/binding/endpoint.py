@@ -82,7 +82,7 @@ class Endpoint:
             async with watch:
                 answer = await self._handle(request, call)
                 if isinstance(answer, EventStream):
-                    await self._sender.send(answer, request, watch, send)
+                    await self._sender.send(self._counted(answer, call, watch), request, watch, send)
                 elif isinstance(answer, ByteStream):
                     await self._sender.send_bytes(answer, request, send)
                 else:
@@ -107,6 +107,13 @@ class Endpoint:
         if self._handler.takes_body:
             arguments["body"] = request.body
         return await self._handler.function(**arguments, call=call)
+
+    def _counted(self, stream: EventStream, call: Call, watch: Watch) -> EventStream:
+        """A stream of a model's answer is among those that are open."""
+        if call.record.model is None:
+            return stream
+        call.gauge.cancels_on_disconnect = not watch.outlives
+        return replace(stream, events=call.services.streams.count(stream.events, call.gauge, call.record))
 
     async def _send(self, reply: Reply, request: Request, send: Any) -> None:
         status = reply.status or self._status

@@ -95,6 +95,10 @@ class Watch:
         """From now on a client that hangs up is nobody's business: what is sent to it goes nowhere."""
         self._outlives = True
 
+    @property
+    def outlives(self) -> bool:
+        return self._outlives
+
     def interrupt(self, reason: Reason) -> None:
         if self._reason is None and self._task is not None:
             self._reason = reason

@@ -85,6 +85,7 @@ class Settings(BaseSettings):
     max_concurrent: int = Field(256, gt=0, description="Calls at the same time to one deployment of a model.")
     max_queued: int = Field(1024, ge=0, description="Calls that wait for one deployment; more are refused.")
     max_concurrent_own_key: int = Field(64, gt=0, description="Calls at the same time with one key of a caller's own.")
+    max_streams: int = Field(10_000, gt=0, description="Streamed answers at the same time in one process.")
     retries: int = Field(2, ge=0, description="Times that a vendor's call is tried again which failed in passing.")
     retry_budget_seconds: float = Field(
         5.0,
@@ -98,6 +99,11 @@ class Settings(BaseSettings):
     cache_by_default: bool = Field(False, description="Give kept answers to requests that do not say they want them.")
     cache_seconds: Seconds = Field(300.0, description="How long an answer is kept for requests that are the same.")
     cache_bytes: int = Field(64 * 2**20, ge=0, description="Memory for kept answers; 0 keeps none.")
+    capture: Literal["off", "sampled", "all"] = Field("off", description="Which requests' content is kept by default.")
+    capture_rate: float = Field(1.0, ge=0, le=1, description="Share of requests that is kept when it is `sampled`.")
+    capture_days: int = Field(30, gt=0, description="Days that it is kept.")
+    capture_redact: bool = Field(True, description="Take secrets and personal data out before it is kept.")
+    capture_max_chars: int = Field(32_000, gt=0, description="Characters that are kept of each message.")
     worker: bool = Field(True, description="Do background jobs in the server. Without, `concordat worker` does them.")
     max_jobs: int = Field(32, gt=0, description="Background jobs at the same time in one process.")
     keep_alive_seconds: Seconds = Field(15.0, description="Silence on an event stream until a comment is sent.")

@@ -49,10 +49,11 @@ async def build(settings: Settings) -> AsyncIterator[Wired]:
         models = await open_models(settings, stack)
         documents = {api: load_document(api, prefix) for api, prefix in prefixes_of(settings).items()}
         services = build_services(settings, stores, documents, models)
+        stack.callback(services.capture.close)
         streams = OpenStreams()
         watching = watch_requests(settings, stores, services, models, streams)
         app = await build_application(settings, stores, documents, services, watching)
-        background = [*stores.background, models.watcher.run, watching.lag.run]
+        background = [*stores.background, models.watcher.run, services.streams.run, watching.lag.run]
         if watching.exporter is not None:
             stack.push_async_callback(watching.exporter.close)
             background.append(watching.exporter.run)
@@ -69,12 +70,13 @@ async def build_worker(settings: Settings, definitions: Iterable[Definition] = (
         stores = await open_stores(settings, stack)
         models = await open_models(settings, stack)
         services = build_services(settings, stores, {}, models)
+        stack.callback(services.capture.close)
         yield [*stores.background, models.watcher.run, _worker(settings, services, definitions, stack).run]
 
 
 def _worker(settings: Settings, services: Services, definitions: Iterable[Definition], stack: AsyncExitStack) -> Worker:
     files = services.files
-    maintenance = Maintenance(files.database, files.blobs, services.clock)
+    maintenance = Maintenance(files.database, files.blobs, services.clock, settings.capture_days)
     own = [maintenance.definition, FileCleaning(files).definition, KvCleaning(services.kv).definition]
     worker = Worker(services, Definitions([*own, *PRODUCT, *definitions]), settings.max_jobs)
     stack.push_async_callback(worker.close)

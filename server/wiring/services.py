@@ -12,11 +12,13 @@ from importlib.metadata import PackageNotFoundError, version
 
 from handlers.core.answer_cache import AnswerCache, AnswersInMemory
 from handlers.core.breakers import Breakers, Rule
+from handlers.core.capture import Capture, Policies, Policy
 from handlers.core.credentials import Book
 from handlers.core.files import FileStore
 from handlers.core.jobs import Jobs
 from handlers.core.kv import KvStore
 from handlers.core.latencies import Latencies
+from handlers.core.open_streams import Streams
 from handlers.core.patience import Patience
 from handlers.core.regions import Regions, Signer
 from handlers.core.registrations import Registrations
@@ -34,10 +36,15 @@ from server.wiring.models import Models
 from server.wiring.stores import Stores
 from storage.blobs.address import CREDENTIALS, open_blobs
 from storage.blobs.interface import Blobs
+from storage.database import Database
+from storage.repositories.capture_policies import CapturePolicies
+from storage.repositories.captured import CapturedMessages
 from storage.repositories.completions import ChatCompletions
 from storage.repositories.containers import Containers
 from storage.repositories.kv import KvItems
 from storage.repositories.models import RegisteredModels
+from storage.repositories.open_streams import OpenStreams
+from storage.repositories.projects import Projects
 from storage.repositories.provider_credentials import ProviderCredentials
 from storage.repositories.region_keys import RegionKeys
 from storage.repositories.requests import Requests
@@ -94,6 +101,8 @@ def build_services(settings: Settings, stores: Stores, documents: Mapping[str, D
         sandbox=models.sandbox,
         tools=models.toolshed.tools,
         telemetry=Telemetry.on(stores.database),
+        capture=_capture(settings, stores.database),
+        streams=Streams(OpenStreams(stores.database), stores.process_id, settings.max_streams, time.time),
     )
 
 
@@ -104,6 +113,18 @@ def _blobs(settings: Settings) -> Blobs:
         return open_blobs(url, settings.variables(names))
     except ValueError as error:
         raise ConfigError(f"blob_url: {error}") from None
+
+
+def _capture(settings: Settings, database: Database) -> Capture:
+    default = Policy(
+        settings.capture,
+        settings.capture_rate,
+        settings.capture_days,
+        settings.capture_redact,
+        settings.capture_max_chars,
+    )
+    policies = Policies(CapturePolicies(database), Projects(database), default, time.monotonic)
+    return Capture(policies, CapturedMessages(database), Requests(database), random.random)
 
 
 def _answer_cache(settings: Settings) -> AnswerCache:

@@ -34,6 +34,7 @@ class Stores:
     idempotency: Idempotency
     meters: MeterBook
     kv_reads: KvReads
+    process_id: str
 
     @property
     def background(self) -> tuple[Background, ...]:
@@ -57,6 +58,7 @@ async def open_stores(settings: Settings, stack: AsyncExitStack) -> Stores:
         Idempotency(database, presence.process_id, MAX_KEPT_BYTES),
         MeterBook(database, time.time),
         KvReads(database),
+        presence.process_id,
     )
     stack.push_async_callback(_settle, stores)
     return stores

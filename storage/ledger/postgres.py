@@ -11,11 +11,10 @@ import asyncpg
 from asyncpg.exceptions._base import DataError as InvalidArgument
 
 from storage.errors import RowRefused, StorageUnavailable
-from storage.ledger.sink import Line, debit, insert_chat, insert_trace, totals, upsert
+from storage.ledger.sink import Line, companions, debit, inserts, totals, upsert
 
 UPSERT = upsert(lambda number: f"${number}")
-CHAT = insert_chat(lambda number: f"${number}")
-TRACE = insert_trace(lambda number: f"${number}")
+INSERTS = inserts(lambda number: f"${number}")
 DEBIT = debit(chosen="= ANY($1::text[])", now="$2")
 BALANCE = "UPDATE credit_accounts SET balance_micros = balance_micros + $1 WHERE project_id = $2"
 
@@ -56,9 +55,8 @@ class PostgresSink:
         try:
             async with connection.transaction():
                 await connection.executemany(UPSERT, [line.values for line in lines])
-                for statement, rows in ((CHAT, [line.chat for line in lines]), (TRACE, [line.trace for line in lines])):
-                    if any(rows):
-                        await connection.executemany(statement, [row for row in rows if row])
+                for kind, rows in companions(lines).items():
+                    await connection.executemany(INSERTS[kind], rows)
                 await self._debit(connection, [line.request_id for line in lines if line.billed], now)
         except InvalidArgument as error:
             raise RowRefused(str(error)) from error

@@ -11,11 +11,10 @@ from pathlib import Path
 import orjson
 
 from storage.errors import RowRefused, StorageUnavailable
-from storage.ledger.sink import Line, debit, insert_chat, insert_trace, totals, upsert
+from storage.ledger.sink import Line, companions, debit, inserts, totals, upsert
 
 UPSERT = upsert(lambda number: f"?{number}")
-CHAT = insert_chat(lambda number: f"?{number}")
-TRACE = insert_trace(lambda number: f"?{number}")
+INSERTS = inserts(lambda number: f"?{number}")
 DEBIT = debit(chosen="IN (SELECT value FROM json_each(?1))", now="?2")
 BALANCE = "UPDATE credit_accounts SET balance_micros = balance_micros + ? WHERE project_id = ?"
 
@@ -38,8 +37,8 @@ class SqliteSink:
             connection = self._connect()
             connection.execute("BEGIN IMMEDIATE")
             connection.executemany(UPSERT, [line.values for line in lines])
-            connection.executemany(CHAT, [line.chat for line in lines if line.chat])
-            connection.executemany(TRACE, [line.trace for line in lines if line.trace])
+            for kind, rows in companions(lines).items():
+                connection.executemany(INSERTS[kind], rows)
             self._debit(connection, [line.request_id for line in lines if line.billed], now)
             connection.execute("COMMIT")
         except sqlite3.OperationalError as error:

@@ -9,6 +9,7 @@ from sqlalchemy import Select, delete, select, update
 
 from storage.database import Database, Transaction
 from storage.repositories.jobs import Jobs
+from storage.tables.captured import CapturedMessageRow, CapturePolicyRow
 from storage.tables.chats import ChatCompletionRow, ContainerRow, SubmodelRow, TraceEntryRow
 from storage.tables.jobs import JobScheduleRow
 from storage.tables.responses import ResponseRow
@@ -35,6 +36,8 @@ BELONGINGS = tuple(
         ResponseRow,
         ProviderCredentialRow,
         JobScheduleRow,
+        CapturedMessageRow,
+        CapturePolicyRow,
     )
 )
 """What goes with a deleted project. Its requests and credit entries stay, for its bills, and jobs until they end."""

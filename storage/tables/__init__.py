@@ -1,5 +1,6 @@
 """Every table of the schema; importing this fills `METADATA`."""
 
+from storage.tables.captured import CapturedMessageRow, CapturePolicyRow, OpenStreamsRow
 from storage.tables.chats import ChatCompletionRow, ContainerRow, SubmodelRow, TraceEntryRow
 from storage.tables.files import BlobRow, FileRow
 from storage.tables.jobs import JobEventRow, JobRow, JobScheduleRow
@@ -25,6 +26,8 @@ __all__ = [
     "AdminTokenRow",
     "AuditRow",
     "BlobRow",
+    "CapturePolicyRow",
+    "CapturedMessageRow",
     "ChangeRow",
     "ChatCompletionRow",
     "ContainerRow",
@@ -41,6 +44,7 @@ __all__ = [
     "LimitRow",
     "LimitWindowRow",
     "MeterRow",
+    "OpenStreamsRow",
     "OrganisationRow",
     "ProcessRow",
     "ProjectRow",
