@@ -14,6 +14,7 @@ from handlers.core.errors import Forbidden, Invalid, NotFound, Unavailable
 from handlers.core.metering import BYTES_PER_TOKEN, Meter
 from handlers.core.models import find_model, may_use
 from handlers.core.pricing import pick_price
+from handlers.core.tries import Try, note_asked
 from providers.embeddings.interface import Embedder, Embeddings, EmbeddingsRequest, Vector
 from providers.errors import ProviderError, Refused
 from providers.inference.interface import Usage
@@ -45,6 +46,7 @@ class Attempt:
     deployment: Deployment
     embedder: Embedder
     number: int
+    region: str | None = None
     own: None = None
     """Vectors are made under the server's keys alone."""
     route: None = None
@@ -76,6 +78,7 @@ async def embed(ask: EmbedAsk, call: Call) -> Embedded:
 
 
 async def _plan(ask: EmbedAsk, call: Call) -> list[Attempt]:
+    note_asked(ask.model, call)
     offer = await find_model(ask.model, call)
     if offer is None:
         raise NotFound(f"there is no model {ask.model}", code="model_not_found", param="model")
@@ -88,7 +91,11 @@ async def _plan(ask: EmbedAsk, call: Call) -> list[Attempt]:
         raise Unavailable(f"no provider of {ask.model} is configured", code="model_unavailable", param="model")
     embedders = call.services.embeddings
     places = routing.order(offer.deployments, call.services.random)
-    return [Attempt(offer.model, place, embedders[place.vendor], n) for n, place in enumerate(places)]
+    region_of = call.services.regions.of_vendor
+    return [
+        Attempt(offer.model, place, embedders[place.vendor], number, region_of(place.vendor))
+        for number, place in enumerate(places)
+    ]
 
 
 def _check(ask: EmbedAsk, model: Model) -> None:
@@ -118,7 +125,8 @@ async def _try_each(ask: EmbedAsk, attempts: Sequence[Attempt], meter: Meter) ->
 async def _ask(ask: EmbedAsk, attempt: Attempt, meter: Meter) -> Embeddings:
     meter.begin(attempt)
     request = EmbeddingsRequest(attempt.deployment.model, ask.texts, ask.dimensions, ask.truncate, ask.options)
-    answer = await attempt.embedder.embed(request)
+    with Try(meter.call, attempt):
+        answer = await attempt.embedder.embed(request)
     meter.note_first_byte()
     return answer
 

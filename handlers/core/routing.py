@@ -28,6 +28,7 @@ from handlers.core.models import Offer, find_model, may_use
 from handlers.core.own_keys import OwnKey, OwnKeys, find_own_keys
 from handlers.core.pricing import pick_price
 from handlers.core.services import SIMULATOR
+from handlers.core.tries import note_asked
 from providers import errors as provider_errors
 from providers.inference.interface import Inference
 
@@ -65,6 +66,7 @@ class Attempt:
 async def plan(ask: AnyAsk, call: Call) -> list[Attempt]:
     """At least one attempt. Raises `NotFound`, `Forbidden`, `Invalid` for any of the models, `Unavailable` when no
     vendor is configured for them."""
+    note_asked(ask.models[0], call)
     plans: list[tuple[Offer, AnyAsk, Deployment, OwnKey | None]] = []
     variants: dict[int, AnyAsk] = {}
     keys = await find_own_keys(ask.keys, call)

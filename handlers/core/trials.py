@@ -16,6 +16,7 @@ from typing import Generic, NamedTuple, TypeVar, cast
 from handlers.core.call import Call
 from handlers.core.errors import Unavailable
 from handlers.core.routing import Attempt, blame
+from handlers.core.tries import Try
 from providers.errors import BrokenAnswer, ProviderError, Refused, Saturated, Throttled
 from providers.errors import Unavailable as VendorUnavailable
 
@@ -74,6 +75,7 @@ class _Trial(Generic[Result]):
     def __init__(self, act: Act[Result], call: Call, hedge: Hedge[Result] | None) -> None:
         self._act = act
         self._hedge = hedge
+        self._call = call
         self._services = call.services
         self._breakers = call.services.breakers
         self._began_at = call.services.clock()
@@ -127,7 +129,8 @@ class _Trial(Generic[Result]):
         """Whoever has been admitted, is told of to the breakers."""
         known = False
         try:
-            result = await self._act(attempt)
+            with Try(self._call, attempt):
+                result = await self._act(attempt)
         except ProviderError as error:
             if not isinstance(error, Saturated):
                 known = True

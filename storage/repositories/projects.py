@@ -9,6 +9,7 @@ from sqlalchemy import Select, delete, select, update
 
 from storage.database import Database, Transaction
 from storage.tables.chats import ChatCompletionRow, ContainerRow, SubmodelRow, TraceEntryRow
+from storage.tables.history import RequestFeedbackRow
 from storage.tables.spending import CreditAccountRow, LimitRow, LimitWindowRow
 from storage.tables.tenancy import KeyRow, ProjectRow
 from storage.tables.traffic import IdempotencyRow, RegisteredModelRow
@@ -26,6 +27,7 @@ BELONGINGS = tuple(
         RegisteredModelRow,
         ChatCompletionRow,
         TraceEntryRow,
+        RequestFeedbackRow,
         SubmodelRow,
         ContainerRow,
     )

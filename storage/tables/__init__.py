@@ -1,6 +1,7 @@
 """Every table of the schema; importing this fills `METADATA`."""
 
 from storage.tables.chats import ChatCompletionRow, ContainerRow, SubmodelRow, TraceEntryRow
+from storage.tables.history import RequestFeedbackRow, RequestHourRow
 from storage.tables.jobs import JobEventRow, JobRow, JobScheduleRow
 from storage.tables.responses import ResponseRow
 from storage.tables.secrets import ProviderCredentialRow, RegionKeyRow
@@ -33,6 +34,8 @@ __all__ = [
     "ProviderCredentialRow",
     "RegionKeyRow",
     "RegisteredModelRow",
+    "RequestFeedbackRow",
+    "RequestHourRow",
     "RequestRow",
     "ResponseRow",
     "SubmodelRow",
