@@ -19,11 +19,12 @@ KEY = "concordat"
 class Request:
     """Made by the mount, filled in by routing (`operation`, `path_values`), security (`who`) and validation
     (`params`, `body`). `path` is the decoded path below the mount; `headers` are lower-cased, the last of a name wins.
-    `streaming` says that the headers of an event stream are out."""
+    `streaming` says that the headers of an answer are out whose end is not made yet, `sends_events` that it is an event
+    stream."""
 
     __slots__ = (
         "body", "headers", "method", "operation", "params", "path", "path_values", "query", "record",
-        "request_id", "scheme", "started", "started_at", "streaming", "uploads", "who",
+        "request_id", "scheme", "sends_events", "started", "started_at", "streaming", "uploads", "who",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, path: str) -> None:
@@ -42,6 +43,7 @@ class Request:
         self.body: Any = None
         self.record: Record | None = None
         self.streaming = False
+        self.sends_events = False
         self.uploads: list[Upload] = []
 
     @property

@@ -53,6 +53,8 @@ from storage.ledger import Ledger
 from storage.presence import Presence
 from storage.repositories.completions import ChatCompletions
 from storage.repositories.containers import Containers
+from storage.repositories.feedback import Feedback
+from storage.repositories.history import History
 from storage.repositories.models import RegisteredModels
 from storage.repositories.provider_credentials import ProviderCredentials
 from storage.repositories.region_keys import RegionKeys
@@ -192,6 +194,8 @@ def _services(settings: Settings, stores: Stores, documents: Mapping[str, Docume
         completions=ChatCompletions(stores.database),
         traces=Traces(stores.database),
         responses=Responses(stores.database),
+        history=History(stores.database),
+        feedback=Feedback(stores.database),
         quota=stores.quota,
         jobs=Jobs(stores.database, time.time, _new_id),
         clock=time.time,

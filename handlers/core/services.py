@@ -21,6 +21,8 @@ from providers.embeddings.interface import Embedder
 from providers.inference.interface import Inference
 from storage.repositories.completions import ChatCompletions
 from storage.repositories.containers import Containers
+from storage.repositories.feedback import Feedback
+from storage.repositories.history import History
 from storage.repositories.models import RegisteredModel
 from storage.repositories.responses import Responses
 from storage.repositories.traces import Traces
@@ -96,6 +98,8 @@ class Services:
     completions: ChatCompletions
     traces: Traces
     responses: Responses
+    history: History
+    feedback: Feedback
     quota: Quota
     jobs: Jobs
     clock: Callable[[], float]

@@ -8,12 +8,10 @@ from handlers.core import chat
 from handlers.core.asks import DEFAULT_POLICY, ChatAsk, KeyWish
 from handlers.core.call import Call
 from handlers.core.errors import Invalid, NotFound, NotImplementedYet
-from handlers.core.metering import Meter
 from handlers.core.own_keys import describe
 from handlers.core.regions import RegionWish
-from handlers.core.routing import Attempt
 from handlers.ipop import wishes
-from handlers.ipop.metadata import answered
+from handlers.ipop.metadata import answered, route_class
 from handlers.wire import openai_chat
 from handlers.wire.openai_chat import Style
 from handlers.wire.reply import EventStream, Reply
@@ -30,12 +28,15 @@ async def chat_completions_create(body: ChatCompletionsCreateBody, call: Call) -
         stream = await chat.stream(ask, call)
         style = Style(
             openai_chat.wants_usage(data) or metadata.get("include_route_metadata") is True,
-            closing=lambda: {"ipop": _ipop(metadata, ask, stream, call)},
+            closing=lambda: {"ipop": _ipop(metadata, stream, call)},
         )
         return openai_chat.event_stream(stream, style)
-    answer = await chat.complete(ask, call)
+    return reply_of(await chat.complete(ask, call), metadata, call)
+
+
+def reply_of(answer: chat.Answer, metadata: Mapping[str, Any], call: Call) -> Reply:
     whole = openai_chat.pick(openai_chat.whole(answer), ("id", "object", "created", "model", "choices", "usage"))
-    content = {**whole, "ipop": _ipop(metadata, ask, answer, call)}
+    content = {**whole, "ipop": _ipop(metadata, answer, call)}
     return Reply(content, headers=openai_chat.marks(answer.attempt))
 
 
@@ -89,7 +90,7 @@ def _options(data: Mapping[str, Any], wishes: Mapping[str, Any]) -> dict[str, An
     return options
 
 
-def _ipop(metadata: Mapping[str, Any], ask: ChatAsk, answer: chat.Answer | chat.Stream, call: Call) -> dict[str, Any]:
+def _ipop(metadata: Mapping[str, Any], answer: chat.Answer | chat.Stream, call: Call) -> dict[str, Any]:
     """How the request was answered. Its way is left out for `include_route_metadata: false`."""
     attempt, meter = answer.attempt, answer.meter
     account = answered(call, meter.cost_micros) | {"cache_hit": meter.cached}
@@ -98,18 +99,10 @@ def _ipop(metadata: Mapping[str, Any], ask: ChatAsk, answer: chat.Answer | chat.
     account |= {
         "fallback_used": attempt.number > 0,
         "fallback_count": attempt.number,
-        "route_class": _route_class(ask, attempt, meter),
+        "route_class": route_class(call.record, call),
     }
     if attempt.region is not None:
         account["region"] = attempt.region
     if attempt.own is not None:
         account["provider_key"] = describe(attempt.own)
     return account
-
-
-def _route_class(ask: ChatAsk, attempt: Attempt, meter: Meter) -> str:
-    if meter.cached:
-        return "cache"
-    if attempt.region is not None and attempt.region in (ask.region.required, ask.region.preferred):
-        return "regional_capacity"
-    return "ipop_network" if attempt.simulated else "external_capacity"

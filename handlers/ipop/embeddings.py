@@ -39,5 +39,5 @@ def _ipop(embedded: Embedded, call: Call) -> dict[str, Any]:
         **metadata.answered(call, embedded.cost_micros),
         "fallback_used": attempt.number > 0,
         "fallback_count": attempt.number,
-        "route_class": "ipop_network" if attempt.deployment.vendor in call.services.embedded else "external_capacity",
+        "route_class": metadata.route_class(call.record, call),
     }

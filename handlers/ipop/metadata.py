@@ -7,6 +7,8 @@ from typing import Any
 
 from handlers.core.call import Call
 from handlers.core.errors import Forbidden
+from handlers.core.history.records import Record
+from handlers.core.services import SIMULATOR
 
 _OWN_KEYS_ONLY = ("byok_only", "fail_closed_on_byok_error")
 
@@ -27,3 +29,14 @@ def answered(call: Call, cost_micros: int) -> dict[str, Any]:
         "cost_usd": cost_micros / 1_000_000,
         "cache_hit": False,
     }
+
+
+def route_class(record: Record, call: Call) -> str:
+    """Which of the four kinds of places answered: a region counts where it was asked for."""
+    wishes = (record.metadata or {}).get("metadata") or {}
+    if record.cache_hit:
+        return "cache"
+    if record.region is not None and record.region in (wishes.get("require_region"), wishes.get("prefer_region")):
+        return "regional_capacity"
+    ours = record.provider == SIMULATOR or record.provider in call.services.embedded
+    return "ipop_network" if ours else "external_capacity"

@@ -35,3 +35,13 @@ class EventStream:
     events: AsyncIterator[bytes]
     headers: Mapping[str, str] = field(default_factory=dict)
     keep_alive: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """An answer of any length, sent as it is made: `chunks` are pieces of its body. What is raised before the first is
+    answered as an error; a later error cuts the answer short, which its reader notices by its missing end."""
+
+    chunks: AsyncIterator[bytes]
+    media_type: str
+    filename: str

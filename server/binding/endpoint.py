@@ -16,7 +16,7 @@ from codegen.operation import Operation
 from handlers.core.call import Call
 from handlers.core.errors import CoreError, NotImplementedYet
 from handlers.core.services import Services
-from handlers.wire.reply import EventStream, Reply
+from handlers.wire.reply import Download, EventStream, Reply
 from handlers.wire.upload import RawBody
 from server.binding.boundary import Wording
 from server.binding.recorder import Recorder
@@ -77,6 +77,8 @@ class Endpoint:
                 answer = await self._handle(request, call)
                 if isinstance(answer, EventStream):
                     await self._sender.send(answer, request, watch, send)
+                elif isinstance(answer, Download):
+                    await self._sender.send_download(answer, request, send)
                 else:
                     reply = answer if isinstance(answer, Reply) else Reply(answer)
                     await self._send(reply, request, send)

@@ -6,7 +6,7 @@ from contextlib import aclosing
 from typing import Any
 
 from handlers.core.errors import CoreError, Unavailable
-from handlers.wire.reply import EventStream, Last
+from handlers.wire.reply import Download, EventStream, Last
 from server.binding.boundary import Wording, as_core_error
 from server.binding.recorder import Recorder
 from server.binding.watch import Interrupted, Reason, Watch
@@ -34,7 +34,7 @@ class StreamSender:
         async with aclosing(stream.events) as events:  # type: ignore[type-var]
             first = await anext(events, Last())
             await self._recorder.start(record)
-            request.streaming = True
+            request.streaming = request.sends_events = True
             await send({"type": "http.response.start", "status": 200, "headers": _headers(stream, request)})
             if stream.keep_alive:
                 watch.keep_alive(lambda: _body(send, KEEP_ALIVE), self._keep_alive_seconds)
@@ -43,6 +43,21 @@ class StreamSender:
             except Exception as error:
                 await self._break_off(as_core_error(error, request), record, request, send)
             await _body(send, b"", more=False)
+
+    async def send_download(self, download: Download, request: Request, send: Any) -> None:
+        """Each chunk is made when the one before it is out, so that a slow reader holds up the making."""
+        record = request.record
+        if record is None:
+            raise RuntimeError("an answer needs a record")
+        async with aclosing(download.chunks) as chunks:  # type: ignore[type-var]
+            first = await anext(chunks, b"")
+            request.streaming = True
+            await send({"type": "http.response.start", "status": 200, "headers": _file_headers(download, request)})
+            await _body(send, first)
+            async for chunk in chunks:
+                await _body(send, chunk)
+        await self._recorder.close(record, request, "completed", 200)
+        await _body(send, b"", more=False)
 
     async def _relay(self, first: bytes, events: Any, request: Request, watch: Watch, send: Any) -> None:
         record: Record = request.record  # type: ignore[assignment]
@@ -86,13 +101,21 @@ class StreamSender:
             raise farewell
         record.error_code = interrupted.reason.value
         await self._recorder.close(record, request, "interrupted", 200 if request.streaming else CLIENT_CLOSED)
-        if shutdown:
+        if shutdown and request.sends_events:
             await _body(send, self._wording.stream_error(farewell, request.request_id))
             await _body(send, b"", more=False)
 
 
 async def _body(send: Any, body: bytes, *, more: bool = True) -> None:
     await send({"type": "http.response.body", "body": body, "more_body": more})
+
+
+def _file_headers(download: Download, request: Request) -> list[tuple[bytes, bytes]]:
+    return [
+        (b"content-type", download.media_type.encode("latin-1")),
+        (b"content-disposition", f'attachment; filename="{download.filename}"'.encode("latin-1")),
+        (b"x-request-id", request.request_id.encode()),
+    ]
 
 
 def _headers(stream: EventStream, request: Request) -> list[tuple[bytes, bytes]]:

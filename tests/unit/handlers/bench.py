@@ -241,6 +241,8 @@ def make_services(*vendors: Inference, **changes: Any) -> Services:
         "completions": None,
         "traces": None,
         "responses": None,
+        "history": None,
+        "feedback": None,
         "quota": Purse(),
         "jobs": None,
         "clock": lambda: NOW,
