@@ -25,7 +25,8 @@ from storage.tables.types import core, instant
 
 HOURS = core(RequestHourRow)
 HOUR_SECONDS = 3600
-PAGE_ROWS = 500
+PAGE_ROWS = 100
+"""What is read and rendered in one go, while others wait."""
 
 
 class Place(NamedTuple):

@@ -9,7 +9,7 @@ from handlers.core.call import Call
 from handlers.core.errors import Invalid
 from handlers.core.history.events import ENDS, Event, events_of
 from handlers.core.history.records import find_place
-from storage.repositories.history import Place, Which, place_of
+from storage.repositories.history import PAGE_ROWS, Place, Which, place_of
 
 MOST_READ = 5_000
 """How many requests one page looks through: where events are rare it is short, and its cursor leads on."""
@@ -37,7 +37,7 @@ async def list_events(
             [event for event in _latest_first(events_of(record), kinds) if event.sequence < below] if record else []
         )
     while len(found) <= limit and read < MOST_READ:
-        records = await call.services.history.page(which, min(500, limit + 1), place)
+        records = await call.services.history.page(which, min(PAGE_ROWS, limit + 1), place)
         if not records:
             break
         read += len(records)

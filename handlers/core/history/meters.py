@@ -15,7 +15,7 @@ from handlers.core.errors import Invalid
 from handlers.core.history.records import find_place
 from handlers.core.kinds import KINDS
 from storage.ledger_record import Record
-from storage.repositories.history import Which, place_of
+from storage.repositories.history import PAGE_ROWS, Which, place_of
 
 INPUT, CACHED, OUTPUT = "input_tokens", "cached_input_tokens", "output_tokens"
 METERS = (INPUT, CACHED, OUTPUT)
@@ -116,7 +116,7 @@ async def list_meter_events(metered: Metered, call: Call, *, limit: int, cursor:
         later = METERS[METERS.index(last_meter) + 1 :]
         events += [event for event in metered.events(record) if event.meter in later] if record else []
     while len(events) <= limit and read < MOST_READ:
-        records = await call.services.history.page(metered.which, min(500, limit + 1), place)
+        records = await call.services.history.page(metered.which, min(PAGE_ROWS, limit + 1), place)
         if not records:
             break
         read += len(records)
