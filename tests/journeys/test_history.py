@@ -195,6 +195,20 @@ def test_events_are_paged_without_a_gap(client: httpx.Client, admin: httpx.Clien
     assert refused.status_code == 400
 
 
+def test_coding_sessions_are_counted_from_what_requests_carried(client: httpx.Client, admin: httpx.Client) -> None:
+    told = {"session_id": "coding-1", "request_type": "apply", "apply_model_requests": 2, "read_file_cache_hits": 3}
+    ids = [ask(client, metadata=told) for _ in range(2)]
+    ask(client, metadata={**told, "session_id": "coding-2"})
+    summary = get(admin, "/admin/coding-optimization", session_id="coding-1", window_seconds=600)
+    assert (summary["total_requests"], summary["coding_requests"], summary["apply_requests"]) == (2, 2, 2)
+    assert summary["cli_apply_model_requests"] == 4
+    spent = sum(get(client, f"/request-history/{request_id}")["tokens_in"] for request_id in ids)
+    assert summary["provider_input_tokens"] == spent
+    assert [(one["session_id"], one["request_count"]) for one in summary["by_session"]] == [("coding-1", 2)]
+    assert sum(bucket["request_count"] for bucket in summary["trends"]) == 2
+    assert summary["filters"] == {"session_id": "coding-1"}
+
+
 # what adds up
 
 
