@@ -46,25 +46,31 @@ class Filling:
     project_ids: tuple[str, str]
     dice: random.Random = field(default_factory=lambda: random.Random(1))
     until: float = field(default_factory=time.time)
+    since: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.since = self.since or self.until - DAYS * 86_400
 
     def records(self, rows: int) -> Iterator[Record]:
-        """Oldest first, as they would come."""
-        since = self.until - DAYS * 86_400
+        """Oldest first, as they would come; the next time on from there."""
+        self.since, since = self.until, self.since
         for number in range(rows):
             yield self._record(since + (self.until - since) * number / rows)
+        self.until += 3600
 
     def _record(self, at: float) -> Record:
         dice = self.dice
         state = dice.choices(("completed", "failed", "interrupted"), (97, 2, 1))[0]
+        error = None if state == "completed" else dice.choice(("upstream_timeout", "hung_up", "invalid_request"))
         prompt, completion = dice.randint(10, 4000), dice.randint(1, 800)
         model = MODELS[min(int(dice.expovariate(0.3)), len(MODELS) - 1)]
         took = dice.randint(200_000, 9_000_000)
         one = {"vendor": "openai", "model": model, "at_us": 900, "took_us": took, "fate": "answered"}
         return Record(
-            request_id=f"req_{dice.getrandbits(96):024x}", api=dice.choice(APIS), operation_id="chat_completions_create",
-            started_at=at, project_id=self.project_ids[dice.random() > 0.9], key_id=dice.choice(KEYS), state=state,  # type: ignore[arg-type]
+            request_id=f"req_{dice.getrandbits(96):024x}", api=dice.choice(APIS),
+            operation_id="chat_completions_create", started_at=at, project_id=self.project_ids[dice.random() > 0.9], key_id=dice.choice(KEYS), state=state,  # type: ignore[arg-type]
             http_status=200 if state == "completed" else 503,
-            error_code=None if state == "completed" else dice.choice(("upstream_timeout", "hung_up", "invalid_request")),
+            error_code=error,
             streamed=dice.random() < 0.5, model=model, provider="openai", upstream_model=model, prompt_tokens=prompt,
             completion_tokens=completion, cached_tokens=prompt // 3, cost_micros=3 * prompt + 15 * completion,
             prompt_cost_micros=2 * prompt, duration_us=took, first_byte_us=took // 3, finish_reason="stop", kind="chat",
@@ -90,7 +96,7 @@ def fill(path: Path, filling: Filling, rows: int) -> float:
 
 
 def measure_indices(path: Path, filling: Filling) -> None:
-    """What the indices add to a row, in a database that is full; those rows are taken out again."""
+    """What the indices add to a row, in a database that is full."""
     with sqlite3.connect(path) as connection:
         indices = connection.execute(INDICES).fetchall()
     costs = {}
@@ -145,6 +151,8 @@ class Asker:
                 model=MODELS[0], status="failed", api="ipop", **self.window()
             ),
             "usage": lambda: self.client.get("/usage", params={"limit": 20}),
+            "usage of a model": lambda: self.client.get("/usage", params={"limit": 20, "model": dice.choice(MODELS)}),
+            "usage of an API": lambda: self.client.get("/usage", params={"limit": 20, "api": dice.choice(APIS)}),
             "usage of a day": lambda: self.client.get("/usage", params={"limit": 20, **self.window()}),
             "meter events": lambda: self.client.get("/account/meter-events", params={"limit": 100}),
             "admin: events": lambda: post(events, json={"limit": 100}),
@@ -193,11 +201,11 @@ def main(rows: int = ROWS) -> None:
         server.start()
         server.stop()
         filling = Filling(asyncio.run(project_ids(path)))
-        took = fill(path, filling, rows)
+        until, took = filling.until, fill(path, filling, rows)
         print(f"{rows} rows in {took:.0f} s, {path.stat().st_size / 2**20:.0f} MB")
         server.start()
         try:
-            ask(server, filling.until)
+            ask(server, until)
         finally:
             server.stop()
         measure_indices(path, filling)

@@ -87,8 +87,8 @@ class PostgresSink:
                 raise StorageUnavailable(f"the ledger cannot connect: {error}") from error
         return self._connection
 
-    async def _tally(self, connection: asyncpg.Connection, statement: str, request_ids: list[str]) -> None:
-        if request_ids:
+    async def _tally(self, connection: asyncpg.Connection, statements: tuple[str, ...], request_ids: list[str]) -> None:
+        for statement in statements if request_ids else ():
             await connection.execute(statement, request_ids)
 
     async def _debit(self, connection: asyncpg.Connection, request_ids: list[str], now: datetime) -> None:

@@ -71,8 +71,8 @@ class SqliteSink:
             self._connection = connection
         return self._connection
 
-    def _tally(self, connection: sqlite3.Connection, statement: str, request_ids: list[str]) -> None:
-        if request_ids:
+    def _tally(self, connection: sqlite3.Connection, statements: tuple[str, ...], request_ids: list[str]) -> None:
+        for statement in statements if request_ids else ():
             connection.execute(statement, (_json(request_ids),))
 
     def _debit(self, connection: sqlite3.Connection, request_ids: list[str], now: datetime) -> None:

@@ -42,9 +42,17 @@ HOURS: Final = {
 
 KNOWN = "SELECT request_id, state FROM requests WHERE request_id {chosen} {locked}"
 
+ALL: Final = "*"
+GRAINS: Final = (
+    "'*', '*', state, COALESCE(error_code, '')",
+    "api, COALESCE(model, ''), '*', '*'",
+)
+"""Every request is counted twice: by how it ended, and by what was asked. Both at once would make many times the rows,
+and so would sums over long windows take many times as long."""
+
 TALLY = """
 INSERT INTO request_hours ({keys}, {sums})
-SELECT {hour}, project_id, kind, api, COALESCE(model, ''), state, COALESCE(error_code, ''), {terms}
+SELECT {hour}, project_id, kind, {grain}, {terms}
 FROM requests WHERE request_id {chosen} AND kind IS NOT NULL AND project_id IS NOT NULL
 GROUP BY 1, 2, 3, 4, 5, 6, 7 ORDER BY 1, 2, 3, 4, 5, 6, 7
 ON CONFLICT ({keys}) DO UPDATE SET {changes}
@@ -83,13 +91,18 @@ def known(chosen: str, locked: str = "") -> str:
     return KNOWN.format(chosen=chosen, locked=locked)
 
 
-def tally(dialect: str, chosen: str, sign: int) -> str:
-    """Adds the chosen requests, or takes them out (`sign` -1). In one order, so that two writers cannot deadlock."""
-    return TALLY.format(
-        keys=", ".join(KEYS),
-        sums=", ".join(SUMS),
-        hour=HOURS[dialect],
-        terms=", ".join(f"SUM({'-' if sign < 0 else ''}({term}))" for term in SUMS.values()),
-        chosen=chosen,
-        changes=", ".join(f"{name} = request_hours.{name} + excluded.{name}" for name in SUMS),
+def tally(dialect: str, chosen: str, sign: int) -> tuple[str, ...]:
+    """Statements that add the chosen requests, or take them out (`sign` -1). All writers have one order, so that two
+    cannot deadlock."""
+    return tuple(
+        TALLY.format(
+            keys=", ".join(KEYS),
+            sums=", ".join(SUMS),
+            hour=HOURS[dialect],
+            grain=grain,
+            terms=", ".join(f"SUM({'-' if sign < 0 else ''}({term}))" for term in SUMS.values()),
+            chosen=chosen,
+            changes=", ".join(f"{name} = request_hours.{name} + excluded.{name}" for name in SUMS),
+        )
+        for grain in GRAINS
     )

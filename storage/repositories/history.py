@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, func, literal_column, select, text, tuple_
 
 from storage.database import Database
-from storage.ledger.tally import KEYS, SUMS
+from storage.ledger.tally import ALL, KEYS, SUMS
 from storage.ledger_record import Record
 from storage.repositories.requests import FIELDS, REQUESTS, record
 from storage.tables.history import RequestHourRow
@@ -85,7 +85,9 @@ class History:
 
     async def sums(self, which: Which, *names: str) -> dict[tuple[Any, ...], dict[str, int]]:
         """`storage.ledger.tally.SUMS` of finished requests, by the values of `names` (of its `KEYS`). Whole hours are
-        read from their sums, the rest of the window from its requests. A `key_id` cannot be asked for."""
+        read from their sums, the rest of the window from its requests.
+
+        Raises `ValueError` for sums that nobody keeps: those by `key_id`, and of a model or an API by how it ended."""
         totals: dict[tuple[Any, ...], dict[str, int]] = {}
         queries = [_of_hours(which, names), *(_of_requests(edge, names) for edge in edges(which))]
         async with self.database.reading() as connection:
@@ -143,8 +145,12 @@ def _chosen(query: Select[Any], which: Which) -> Select[Any]:
 
 
 def _of_hours(which: Which, names: Sequence[str]) -> Select[Any]:
+    by_end = which.api is None and which.model is None and not {"api", "model"} & set(names)
+    if which.key_id or not (by_end or (which.state is None and not {"state", "error_code"} & set(names))):
+        raise ValueError("such sums are not kept")
     groups = [HOURS.c[name] for name in names]
     query = select(*groups, *(func.sum(HOURS.c[name]) for name in SUMS)).group_by(*groups)
+    query = query.where(HOURS.c.model == ALL) if by_end else query.where(HOURS.c.model != ALL)
     for name in ("project_id", "api", "model", "state"):
         if (value := getattr(which, name)) is not None:
             query = query.where(HOURS.c[name] == value)

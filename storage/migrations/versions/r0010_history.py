@@ -30,6 +30,7 @@ UPDATE requests SET requested_model = model, kind = CASE operation_id
     WHEN 'batch_completions_create' THEN 'completion_batch'
 END
 """
+GRAINS = ("'*', '*', state, COALESCE(error_code, '')", "api, COALESCE(model, ''), '*', '*'")
 HOURS = {
     "sqlite": "CAST(strftime('%s', started_at) AS INTEGER) / 3600 * 3600",
     "postgresql": "floor(extract(epoch FROM started_at) / 3600)::bigint * 3600",
@@ -37,7 +38,7 @@ HOURS = {
 # what earlier requests cost was not told apart: all of it is for what they answered
 BACKFILL_HOURS = """
 INSERT INTO request_hours (hour, project_id, kind, api, model, state, error_code, {sums})
-SELECT {hour}, project_id, kind, api, COALESCE(model, ''), state, COALESCE(error_code, ''),
+SELECT {hour}, project_id, kind, {grain},
     COUNT(*), SUM(prompt_tokens), SUM(completion_tokens), SUM(cached_tokens), SUM(cost_micros), 0, 0,
     SUM(prompt_tokens - cached_tokens), SUM(cached_tokens),
     SUM(CASE WHEN cost_micros = 0 THEN completion_tokens ELSE 0 END),
@@ -55,7 +56,9 @@ def upgrade() -> None:
     create_request_hours()
     create_request_feedback()
     op.execute(BACKFILL)
-    op.execute(BACKFILL_HOURS.format(sums=", ".join(SUMS), hour=HOURS[op.get_bind().dialect.name]))
+    hour = HOURS[op.get_bind().dialect.name]
+    for grain in GRAINS:
+        op.execute(BACKFILL_HOURS.format(sums=", ".join(SUMS), hour=hour, grain=grain))
 
 
 def change_requests() -> None:
@@ -97,7 +100,8 @@ def create_request_hours() -> None:
         *(sa.Column(name, LONG, nullable=False) for name in SUMS),
         sa.PrimaryKeyConstraint("hour", *keys, name="pk_request_hours"),
     )
-    op.create_index("ix_request_hours_project_id_hour", "request_hours", ["project_id", "hour"])
+    op.create_index("ix_request_hours_model_hour", "request_hours", ["model", "hour"])
+    op.create_index("ix_request_hours_project_id_model_hour", "request_hours", ["project_id", "model", "hour"])
 
 
 def create_request_feedback() -> None:

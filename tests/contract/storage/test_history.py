@@ -96,12 +96,22 @@ async def test_the_sums_are_those_of_the_requests_in_every_window(
     assert sums[()] == figures(records)
     for _ in range(12):
         since, until = sorted(NOW + random.random() * 5 * HOUR for _ in range(2))
-        which = Which(project_id=mine, since=instant(since), until=instant(until), model=random.choice(["a", None]))
-        inside = [r for r in records if since <= r.started_at < until and which.model in (None, r.model)]
+        which = Which(project_id=mine, since=instant(since), until=instant(until))
+        inside = [r for r in records if since <= r.started_at < until]
         by_hour = await history.sums(which, "hour", "state", "error_code")
         assert sum(one["requests"] for one in by_hour.values()) == len(inside)
         assert {hour for hour, *_ in by_hour} == {int(r.started_at // HOUR * HOUR) for r in inside}
         assert (await history.sums(which)).get((), figures([])) == figures(inside)
+        for name, value in (("model", "a"), ("api", "ipop")):
+            chosen = [r for r in inside if getattr(r, name) == value]
+            sums = await history.sums(replace(which, **{name: value}), "kind")
+            assert sum(one["cost_micros"] for one in sums.values()) == sum(r.cost_micros for r in chosen)
+
+
+async def test_sums_that_nobody_keeps_are_not_made_up(database: Database) -> None:
+    for which in (Which(key_id="k"), Which(model="m", state="failed")):
+        with pytest.raises(ValueError, match="not kept"):
+            await History(database).sums(which)
 
 
 async def test_a_request_is_counted_once_whatever_is_written_of_it(
