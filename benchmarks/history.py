@@ -67,13 +67,14 @@ class Filling:
         took = dice.randint(200_000, 9_000_000)
         one = {"vendor": "openai", "model": model, "at_us": 900, "took_us": took, "fate": "answered"}
         return Record(
-            request_id=f"req_{dice.getrandbits(96):024x}", api=dice.choice(APIS),
-            operation_id="chat_completions_create", started_at=at, project_id=self.project_ids[dice.random() > 0.9], key_id=dice.choice(KEYS), state=state,  # type: ignore[arg-type]
+            request_id=f"req_{dice.getrandbits(96):024x}", api=dice.choice(APIS), kind="chat", started_at=at,
+            operation_id="chat_completions_create", project_id=self.project_ids[dice.random() > 0.9],
+            key_id=dice.choice(KEYS), state=state,  # type: ignore[arg-type]
             http_status=200 if state == "completed" else 503,
             error_code=error,
             streamed=dice.random() < 0.5, model=model, provider="openai", upstream_model=model, prompt_tokens=prompt,
             completion_tokens=completion, cached_tokens=prompt // 3, cost_micros=3 * prompt + 15 * completion,
-            prompt_cost_micros=2 * prompt, duration_us=took, first_byte_us=took // 3, finish_reason="stop", kind="chat",
+            prompt_cost_micros=2 * prompt, duration_us=took, first_byte_us=took // 3, finish_reason="stop",
             requested_model=model, try_count=1, tries=[one],
         )  # fmt: skip
 

@@ -6,9 +6,8 @@ from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, replace
 
 from handlers.core.call import Call
-from handlers.core.errors import Invalid
 from handlers.core.history.events import ENDS, Event, events_of
-from handlers.core.history.records import find_place
+from handlers.core.history.records import find_place, no_such_cursor
 from storage.repositories.history import PAGE_ROWS, Place, Which, place_of
 
 MOST_READ = 5_000
@@ -25,7 +24,7 @@ async def list_events(
     which: Which, kinds: Collection[str] | None, page: tuple[int, str | None], call: Call
 ) -> EventPage:
     """`page` is a limit and the cursor of the page before. The window of `which` is that of the requests' beginnings.
-    Raises `Invalid` for a cursor of no list."""
+    Raises `NotFound` for a cursor of no list."""
     limit, cursor = page
     which = _narrow(which, kinds)
     found: list[Event] = []
@@ -71,5 +70,5 @@ async def _resume(cursor: str | None, which: Which, call: Call) -> tuple[Place |
         return None, 0
     request_id, _, sequence = cursor.rpartition(".")
     if not sequence.isascii() or not sequence.isdecimal() or len(sequence) > 9:
-        raise Invalid("this is no cursor", code="invalid_cursor", param="cursor")
+        raise no_such_cursor()
     return await find_place(request_id, which, call), int(sequence)

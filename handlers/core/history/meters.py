@@ -11,8 +11,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from handlers.core.call import Call
-from handlers.core.errors import Invalid
-from handlers.core.history.records import find_place
+from handlers.core.history.records import find_place, no_such_cursor
 from handlers.core.kinds import KINDS
 from storage.ledger_record import Record
 from storage.repositories.history import PAGE_ROWS, Which, place_of
@@ -108,7 +107,7 @@ def choose(which: Which, service: str | None, meter: str | None, search: str | N
 
 
 async def list_meter_events(metered: Metered, call: Call, *, limit: int, cursor: str | None) -> MeterPage:
-    """`cursor` is the id of the last event of the page before. The totals are of all pages. Raises `Invalid`."""
+    """`cursor` is the id of the last event of the page before. The totals are of all pages. Raises `NotFound`."""
     request_id, last_meter = _read(cursor)
     place, events, read = await find_place(request_id, metered.which, call), [], 0
     if place is not None and last_meter is not None:
@@ -173,5 +172,5 @@ def _read(cursor: str | None) -> tuple[str | None, str | None]:
         return None, None
     request_id, _, meter = cursor.rpartition(".")
     if meter not in METERS:
-        raise Invalid("this is no cursor", code="invalid_cursor", param="cursor")
+        raise no_such_cursor()
     return request_id, meter

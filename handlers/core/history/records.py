@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 from handlers.core.call import Call
 from handlers.core.completions import answer_of
-from handlers.core.errors import Invalid, NotFound
+from handlers.core.errors import NotFound
 from storage.ledger_record import Record
 from storage.repositories.history import Place, Which
 
@@ -16,7 +16,7 @@ __all__ = ["Place", "Record", "Which"]
 
 
 async def list_records(which: Which, call: Call, *, limit: int, after: str | None = None) -> list[Record]:
-    """`after` is the id of the last request of the page before. Raises `Invalid` for one that is not there."""
+    """`after` is the id of the last request of the page before. Raises `NotFound` for one that is not there."""
     return await call.services.history.page(which, limit, await find_place(after, which, call))
 
 
@@ -39,8 +39,12 @@ async def find_place(request_id: str | None, which: Which, call: Call) -> Place 
         return None
     place = None if "\0" in request_id else await call.services.history.place(request_id, which.project_id)
     if place is None:
-        raise Invalid("the cursor names no request of this list", code="invalid_cursor", param="cursor")
+        raise no_such_cursor()
     return place
+
+
+def no_such_cursor() -> NotFound:
+    return NotFound("the cursor names no place in this list", code="cursor_not_found", param="cursor")
 
 
 async def preview(entry: Record, call: Call) -> str | None:

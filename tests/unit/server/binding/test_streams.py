@@ -11,7 +11,7 @@ import pytest
 from codegen.operation import Operation
 from handlers.core.call import Caller
 from handlers.core.errors import CoreError, Unavailable
-from handlers.wire.reply import EventStream, Last
+from handlers.wire.reply import Download, EventStream, Last
 from server.binding.recorder import Recorder
 from server.binding.streams import StreamSender
 from server.binding.watch import Watch
@@ -145,3 +145,34 @@ async def test_a_stream_whose_last_frame_tells_of_a_failure_is_recorded_as_faile
         "failed",
         "end",
     ]
+
+
+async def download(chunks: AsyncIterator[bytes]) -> list[str]:
+    client = Client()
+    request = Request({"method": "GET", "query_string": b"", "headers": []}, "/export")
+    request.operation = Operation("export", "GET", "/export", "h", "X")
+    request.who = Caller("proj_1", "default")
+    recorder = Recorder("ipop", Ledger(client.log))
+    request.record = recorder.open(request)
+    sender = StreamSender(Wording(), recorder, 15.0)
+    try:
+        await sender.send_download(Download(chunks, "application/json", "all.json"), request, client.send)
+    except Unavailable:
+        client.log.append("raised")
+    return client.log
+
+
+async def test_a_download_is_sent_as_it_is_made() -> None:
+    assert await download(two()) == ["200", "one", "two", "<completed>", "end"]
+
+
+async def test_a_download_that_fails_in_the_middle_has_no_end() -> None:
+    assert await download(two(then=Unavailable("gone"))) == ["200", "one", "two", "raised"]
+
+
+async def test_a_download_that_fails_at_once_has_sent_nothing() -> None:
+    async def nothing() -> AsyncIterator[bytes]:
+        raise Unavailable("at once")
+        yield b""
+
+    assert await download(nothing()) == ["raised"]
