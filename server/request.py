@@ -20,12 +20,13 @@ KEY = "concordat"
 class Request:
     """Made by the mount, filled in by routing (`operation`, `path_values`), security (`who`) and validation
     (`params`, `body`). `path` is the decoded path below the mount; `headers` are lower-cased, the last of a name wins.
-    `streaming` says that the headers of a stream are out, `framed` that its reader understands a farewell,
-    `record_is_ours` that its answer completes its record; `trace` is where its client says it belongs."""
+    `streaming` says that the headers of an answer are out whose end is not made yet, `sends_events` that it is an event
+    stream, `record_is_ours` that its answer completes its record; `trace` is where its client says it belongs."""
 
     __slots__ = (
-        "body", "framed", "headers", "method", "operation", "params", "path", "path_values", "query", "record",
-        "record_is_ours", "request_id", "scheme", "started", "started_at", "streaming", "trace", "uploads", "who",
+        "body", "headers", "method", "operation", "params", "path", "path_values", "query", "record",
+        "record_is_ours", "request_id", "scheme", "sends_events", "started", "started_at", "streaming", "trace",
+        "uploads", "who",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, path: str) -> None:
@@ -46,7 +47,7 @@ class Request:
         self.record: Record | None = None
         self.record_is_ours = True
         self.streaming = False
-        self.framed = True
+        self.sends_events = False
         self.uploads: list[Upload] = []
 
     @property

@@ -12,6 +12,7 @@ from handlers.core.asks import AnyAsk
 from handlers.core.call import Call
 from handlers.core.chat import Answer
 from handlers.core.errors import CoreError, Invalid
+from handlers.core.tries import MOST_NOTED
 from storage.ledger_record import Record
 
 AT_ONCE = 8
@@ -23,8 +24,22 @@ _SUMMED = (
     "cache_write_tokens",
     "reasoning_tokens",
     "cost_micros",
+    "prompt_cost_micros",
+    "cached_cost_micros",
+    "try_count",
+    "requeues",
 )
-_SHARED = ("model", "provider", "upstream_model", "first_byte_us", "finish_reason", "metadata")
+_SHARED = (
+    "model",
+    "requested_model",
+    "region",
+    "fallbacks",
+    "provider",
+    "upstream_model",
+    "first_byte_us",
+    "finish_reason",
+    "metadata",
+)
 
 
 async def complete_all(asks: Sequence[AnyAsk], param: str, call: Call) -> list[Answer]:
@@ -75,6 +90,9 @@ def _first(failed: ExceptionGroup[CoreError]) -> CoreError:
 def _sum_up(records: Sequence[Record], whole: Record) -> None:
     for name in _SUMMED:
         setattr(whole, name, sum(getattr(record, name) for record in records))
+    told = [message for record in records for message in record.messages]
+    whole.messages = [replace(message, message_seq=number) for number, message in enumerate(told, start=1)]
+    whole.tries = [one for record in records for one in record.tries or ()][:MOST_NOTED] or None
     used = next((record for record in records if record.model is not None), None)
     for name in _SHARED if used else ():
         setattr(whole, name, getattr(used, name))

@@ -29,6 +29,8 @@ from providers.tools.interface import Tools
 from storage.ledger_record import Record
 from storage.repositories.completions import ChatCompletions
 from storage.repositories.containers import Containers
+from storage.repositories.feedback import Feedback
+from storage.repositories.history import History
 from storage.repositories.models import RegisteredModel
 from storage.repositories.responses import Responses
 from storage.repositories.telemetry import Telemetry
@@ -157,6 +159,8 @@ class Services:
     responses: Responses
     files: FileStore
     kv: KvStore
+    history: History
+    feedback: Feedback
     quota: Quota
     ledger: Ledger
     jobs: Jobs

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from handlers.core.errors import CoreError, Unavailable
+from handlers.core.kinds import KINDS
 from handlers.core.traces import note_parent
 from providers.trace_context import TraceContext
 from server.request import Request
@@ -46,6 +47,7 @@ class Recorder:
             api=self.api,
             operation_id=request.routed.operation_id,
             started_at=request.started_at,
+            kind=KINDS.get(request.routed.operation_id),
         )
         if request.who is not None:
             record.project_id = request.who.project_id or None

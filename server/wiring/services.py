@@ -41,6 +41,8 @@ from storage.repositories.capture_policies import CapturePolicies
 from storage.repositories.captured import CapturedMessages
 from storage.repositories.completions import ChatCompletions
 from storage.repositories.containers import Containers
+from storage.repositories.feedback import Feedback
+from storage.repositories.history import History
 from storage.repositories.kv import KvItems
 from storage.repositories.models import RegisteredModels
 from storage.repositories.open_streams import OpenStreams
@@ -81,6 +83,8 @@ def build_services(settings: Settings, stores: Stores, documents: Mapping[str, D
         completions=ChatCompletions(stores.database),
         traces=Traces(stores.database),
         responses=Responses(stores.database),
+        history=History(stores.database),
+        feedback=Feedback(stores.database),
         files=FileStore(stores.database, blobs, time.time, new_id),
         kv=KvStore(KvItems(stores.database), stores.kv_reads, stores.meters, time.time),
         quota=stores.quota,

@@ -15,7 +15,8 @@ from storage.ledger_record import FIELDS, Record
 from storage.tables.types import instant
 
 COLUMNS = (*FIELDS, "process_id")
-STARTED_AT, METADATA = FIELDS.index("started_at"), FIELDS.index("metadata")
+STARTED_AT, STATE = FIELDS.index("started_at"), FIELDS.index("state")
+DOCUMENTS = (FIELDS.index("metadata"), FIELDS.index("tries"))
 
 UPSERT = """
 INSERT INTO requests ({columns}) VALUES ({places})
@@ -77,8 +78,9 @@ def line(record: Record, process_id: str, moment: Callable[[datetime], Any]) -> 
     """`moment` turns a time into what the driver takes. Raises `TypeError` for metadata that JSON cannot hold."""
     values = [getattr(record, name) for name in FIELDS]
     values[STARTED_AT] = moment(instant(record.started_at))
-    if record.metadata is not None:
-        values[METADATA] = orjson.dumps(record.metadata).decode()
+    for place in DOCUMENTS:
+        if values[place] is not None:
+            values[place] = orjson.dumps(values[place]).decode()
     final = record.state != "started"
     billed = record.cost_micros > 0 and final and record.project_id is not None
     companions = tuple((type(entry), _row(entry, moment)) for entry in _companions(record))

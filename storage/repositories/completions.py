@@ -64,6 +64,13 @@ class ChatCompletions:
             row = (await connection.execute(_ordered(query, "desc").limit(1))).one_or_none()
         return None if row is None else StoredChat(*row)
 
+    async def made_by(self, project_id: str, request_id: str) -> StoredChat | None:
+        """The chat that a request made and had stored."""
+        query = select(*FIELDS).where(CHATS.c.project_id == project_id, CHATS.c.key == request_id)
+        async with self.database.reading() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return None if row is None else StoredChat(*row)
+
     async def list(self, project_id: str, which: ChatFilter, page: Page) -> list[StoredChat]:
         query = _ordered(self._chosen(select(*FIELDS), project_id, which), page.order)
         if page.after is not None:

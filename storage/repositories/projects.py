@@ -11,6 +11,7 @@ from storage.database import Database, Transaction
 from storage.repositories.jobs import Jobs
 from storage.tables.captured import CapturedMessageRow, CapturePolicyRow
 from storage.tables.chats import ChatCompletionRow, ContainerRow, SubmodelRow, TraceEntryRow
+from storage.tables.history import RequestFeedbackRow
 from storage.tables.jobs import JobScheduleRow
 from storage.tables.responses import ResponseRow
 from storage.tables.secrets import ProviderCredentialRow
@@ -31,6 +32,7 @@ BELONGINGS = tuple(
         RegisteredModelRow,
         ChatCompletionRow,
         TraceEntryRow,
+        RequestFeedbackRow,
         SubmodelRow,
         ContainerRow,
         ResponseRow,

@@ -3,6 +3,7 @@
 from storage.tables.captured import CapturedMessageRow, CapturePolicyRow, OpenStreamsRow
 from storage.tables.chats import ChatCompletionRow, ContainerRow, SubmodelRow, TraceEntryRow
 from storage.tables.files import BlobRow, FileRow
+from storage.tables.history import RequestFeedbackRow, RequestHourRow
 from storage.tables.jobs import JobEventRow, JobRow, JobScheduleRow
 from storage.tables.kv import KvItemRow, KvTableRow, MeterRow
 from storage.tables.responses import ResponseRow
@@ -51,6 +52,8 @@ __all__ = [
     "ProviderCredentialRow",
     "RegionKeyRow",
     "RegisteredModelRow",
+    "RequestFeedbackRow",
+    "RequestHourRow",
     "RequestRow",
     "ResponseRow",
     "SubmodelRow",
