@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from handlers.core import responses, rlm
+from handlers.core.app_telemetry import AppTelemetryCleaning
 from handlers.core.files_cleaning import FileCleaning
 from handlers.core.jobs import Definition, Definitions
 from handlers.core.keys import Tenancy, bootstrap
@@ -77,7 +78,8 @@ async def build_worker(settings: Settings, definitions: Iterable[Definition] = (
 def _worker(settings: Settings, services: Services, definitions: Iterable[Definition], stack: AsyncExitStack) -> Worker:
     files = services.files
     maintenance = Maintenance(files.database, files.blobs, services.clock, settings.capture_days)
-    own = [maintenance.definition, FileCleaning(files).definition, KvCleaning(services.kv).definition]
+    cleaning = (FileCleaning(files), KvCleaning(services.kv), AppTelemetryCleaning(services.app_telemetry))
+    own = [maintenance.definition, *(one.definition for one in cleaning)]
     worker = Worker(services, Definitions([*own, *PRODUCT, *definitions]), settings.max_jobs)
     stack.push_async_callback(worker.close)
     return worker

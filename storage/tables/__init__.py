@@ -1,5 +1,6 @@
 """Every table of the schema; importing this fills `METADATA`."""
 
+from storage.tables.app_telemetry import AppEventRow, SourceMapRow
 from storage.tables.captured import CapturedMessageRow, CapturePolicyRow, OpenStreamsRow
 from storage.tables.chats import ChatCompletionRow, ContainerRow, SubmodelRow, TraceEntryRow
 from storage.tables.files import BlobRow, FileRow
@@ -25,6 +26,7 @@ METADATA = Row.metadata
 __all__ = [
     "METADATA",
     "AdminTokenRow",
+    "AppEventRow",
     "AuditRow",
     "BlobRow",
     "CapturePolicyRow",
@@ -56,6 +58,7 @@ __all__ = [
     "RequestHourRow",
     "RequestRow",
     "ResponseRow",
+    "SourceMapRow",
     "SubmodelRow",
     "TelemetryAttributeRow",
     "TelemetryMessageRow",

@@ -340,6 +340,7 @@ def make_services(*vendors: Inference, **changes: Any) -> Services:
         "traits": TRAITS.__getitem__,
         "capture": NoCapture(),
         "streams": None,
+        "app_telemetry": None,
         "regions": Regions("here", REGIONS.get, signer(), Shelf()),
         "telemetry": None,
         "credentials": Book(Drawer(), Seal(lambda: "s" * 32), KeyedBy(), lambda: NOW),
