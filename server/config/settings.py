@@ -132,6 +132,11 @@ class Settings(BaseSettings):
         min_length=16,
         description="Opens `/-/metrics` and nothing else, for Prometheus; the admin token does, too.",
     )
+    worker_metrics: str | None = Field(
+        None,
+        pattern=r"^([^\s/:]+|\[[0-9a-fA-F:.]+\]):\d{1,5}$",
+        description="Where `concordat worker` shows its own `/-/metrics`, as `127.0.0.1:9464`; empty is nowhere.",
+    )
     otlp_endpoint: str | None = Field(
         None,
         pattern=r"^https?://[^\s?#]+$",

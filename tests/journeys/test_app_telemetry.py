@@ -102,6 +102,6 @@ def test_wrong_envelopes_are_refused(client: httpx.Client, stranger: httpx.Clien
     changes: list[dict[str, Any]] = [{"object": "x"}, {"events": [{}]}, {"events": [{"type": "x"}]}]
     for change in (*changes, {"events": [{"type": "log"}] * 101}):
         assert client.post(f"{APP}/envelopes", json=envelope | change).status_code == 400
-    assert client.get(f"{APP}/usage", params={"month": "2026-13"}).status_code == 400
+    assert client.get(f"{APP}/usage", params={"month": "May"}).status_code == 400
     assert stranger.post(f"{APP}/envelopes", json=envelope).status_code == 401
     assert stranger.get(f"{APP}/plans").status_code == 200
