@@ -25,7 +25,6 @@ from pydantic import (
     model_validator,
 )
 from pydantic_settings import (
-    BaseSettings,
     EnvSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
@@ -33,6 +32,7 @@ from pydantic_settings import (
     YamlConfigSettingsSource,
 )
 
+from server.settings_storage import StorageSettings
 from storage.blobs.address import check_address
 
 PREFIX = "CONCORDAT_"
@@ -82,7 +82,7 @@ class VendorAccess:
     base_url: str | None
 
 
-class Settings(BaseSettings):
+class Settings(StorageSettings):
     """Values only: building one by hand reads no environment and no file; `load` does."""
 
     model_config = SettingsConfigDict(
@@ -168,7 +168,7 @@ class Settings(BaseSettings):
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],
+        settings_cls: type[Any],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
         dotenv_settings: PydanticBaseSettingsSource,

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from time import perf_counter, time
 from typing import Any
+from urllib.parse import quote
 
 from codegen.operation import Operation
 from handlers.core.call import Caller
@@ -18,17 +19,19 @@ KEY = "concordat"
 
 class Request:
     """Made by the mount, filled in by routing (`operation`, `path_values`), security (`who`) and validation
-    (`params`, `body`). `path` is the decoded path below the mount; `headers` are lower-cased, the last of a name wins.
-    `streaming` says that the headers of a stream are out, `framed` that its reader understands a farewell."""
+    (`params`, `body`). `path` is the decoded path below the mount, `raw_path` the whole one as it was sent; `headers`
+    are lower-cased, the last of a name wins. `streaming` says that the headers of a stream are out, `framed` that its
+    reader understands a farewell."""
 
     __slots__ = (
-        "body", "framed", "headers", "method", "operation", "params", "path", "path_values", "query", "record",
-        "request_id", "scheme", "started", "started_at", "streaming", "uploads", "who",
+        "body", "framed", "headers", "method", "operation", "params", "path", "path_values", "query", "raw_path",
+        "record", "request_id", "scheme", "started", "started_at", "streaming", "uploads", "who",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, path: str) -> None:
         self.method: str = scope["method"]
         self.path = path
+        self.raw_path: bytes = scope.get("raw_path") or quote(scope["path"]).encode()
         self.scheme: str = scope.get("scheme", "http")
         self.query: bytes = scope["query_string"]
         self.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}

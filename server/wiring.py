@@ -31,12 +31,15 @@ from handlers.core.patience import Patience
 from handlers.core.quota import Quota
 from handlers.core.regions import Regions, Signer
 from handlers.core.registrations import Registrations
+from handlers.core.s3 import AccessKeys, Allowance, ObjectStore, StorageTariff
+from handlers.core.s3.metering import StorageMetering
 from handlers.core.sealing import Seal
 from handlers.core.services import Route, Services
 from providers.outbound import Outbound
 from server import catalog, first_start
 from server.app import PREFIXES, DialectApp, Gate, Mounts, load_document, load_wording
 from server.auth.credentials import Authenticator
+from server.auth.signed_requests import SignedRequests
 from server.binding.endpoint import Serving
 from server.binding.idempotent import MAX_KEPT_BYTES
 from server.binding.recorder import Recorder
@@ -66,6 +69,7 @@ from storage.repositories.provider_credentials import ProviderCredentials
 from storage.repositories.region_keys import RegionKeys
 from storage.repositories.requests import Requests
 from storage.repositories.responses import Responses
+from storage.repositories.s3_keys import S3Keys
 from storage.repositories.traces import Traces
 
 ROOT_PREFIXES = {"ipop": "/v1"}
@@ -134,6 +138,7 @@ def _worker(settings: Settings, services: Services, definitions: Iterable[Defini
     files = services.files
     maintenance = Maintenance(files.database, files.blobs, services.clock)
     own = [maintenance.definition, FileCleaning(files).definition, KvCleaning(services.kv).definition]
+    own.append(StorageMetering(services.objects).definition)
     worker = Worker(services, Definitions([*own, *definitions]), settings.max_jobs)
     stack.push_async_callback(worker.close)
     return worker
@@ -217,6 +222,8 @@ def _services(settings: Settings, stores: Stores, documents: Mapping[str, Docume
         responses=Responses(stores.database),
         files=FileStore(stores.database, blobs, time.time, _new_id),
         kv=KvStore(KvItems(stores.database), stores.kv_reads, stores.meters, time.time),
+        objects=_objects(settings, stores, blobs),
+        access_keys=AccessKeys(S3Keys(stores.database), seal, time.time),
         quota=stores.quota,
         jobs=Jobs(stores.database, time.time, _new_id),
         clock=time.time,
@@ -232,6 +239,12 @@ def _services(settings: Settings, stores: Stores, documents: Mapping[str, Docume
         regions=_regions(settings, stores, seal, models.vendors),
         traits=models.vendors.traits_of,
     )
+
+
+def _objects(settings: Settings, stores: Stores, blobs: Blobs) -> ObjectStore:
+    tariff = StorageTariff(settings.storage_block_usd, settings.storage_free_bytes)
+    allowance = Allowance(stores.database, tariff, time.time, _new_id)
+    return ObjectStore(stores.database, blobs, allowance, stores.meters, time.time, _new_id)
 
 
 def _blobs(settings: Settings) -> Blobs:
@@ -263,7 +276,12 @@ async def _application(
 ) -> Any:
     everybody = None if settings.auth else await stores.keys.member("default")
     gate = Gate(
-        Authenticator(stores.keys, everybody, frozenset(settings.cors_origins)),
+        Authenticator(
+            stores.keys,
+            everybody,
+            frozenset(settings.cors_origins),
+            SignedRequests(services.access_keys, services.clock),
+        ),
         Limits(settings.max_json_bytes, settings.max_upload_bytes, settings.body_idle_seconds),
         stores.idempotency,
     )

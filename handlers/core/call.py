@@ -33,7 +33,8 @@ def _outlive_nobody() -> None:
 class Call:
     """`headers` are lower-cased. `record` is the request's row of the ledger: core fills in model, tokens and cost.
     `outlive_client()` lets the request go on to its end also when its client hangs up. `scheme` is that of the address
-    which the caller used, as far as the connection or a trusted proxy tells."""
+    which the caller used, as far as the connection or a trusted proxy tells. `query` is the query as it was sent. What
+    follows a body joins `headers` when the body is read."""
 
     services: Services
     api: str
@@ -43,6 +44,7 @@ class Call:
     record: Record
     who: Caller | None = None
     scheme: str = "http"
+    query: str = ""
     outlive_client: Callable[[], None] = _outlive_nobody
 
     @property

@@ -20,6 +20,7 @@ from handlers.core.kv import KvStore
 from handlers.core.latencies import Latencies
 from handlers.core.patience import Patience
 from handlers.core.regions import Regions
+from handlers.core.s3 import AccessKeys, ObjectStore
 from providers.embeddings.interface import Embedder
 from providers.inference.interface import Inference
 from storage.repositories.completions import ChatCompletions
@@ -135,6 +136,8 @@ class Services:
     responses: Responses
     files: FileStore
     kv: KvStore
+    objects: ObjectStore
+    access_keys: AccessKeys
     quota: Quota
     jobs: Jobs
     clock: Callable[[], float]

@@ -284,6 +284,8 @@ def make_services(*vendors: Inference, **changes: Any) -> Services:
         "responses": None,
         "files": None,
         "kv": None,
+        "objects": None,
+        "access_keys": None,
         "quota": Purse(),
         "jobs": None,
         "clock": lambda: NOW,
