@@ -31,7 +31,7 @@ class Request:
     def __init__(self, scope: Scope, path: str) -> None:
         self.method: str = scope["method"]
         self.path = path
-        self.raw_path: bytes = scope.get("raw_path") or quote(scope["path"]).encode()
+        self.raw_path: bytes = scope.get("raw_path") or quote(path).encode()
         self.scheme: str = scope.get("scheme", "http")
         self.query: bytes = scope["query_string"]
         self.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}

@@ -52,13 +52,20 @@ def plain(s3: Any, bucket: str) -> dict[str, Any]:
     return {
         "etag": put["ETag"] == f'"{hashlib.md5(b"hello").hexdigest()}"',
         "got": [got["Body"].read().decode(), got["ContentType"], got["Metadata"], got["CacheControl"]],
-        "head": [head["ContentLength"], head["ContentDisposition"], "ChecksumCRC32" in head or "ChecksumCRC64NVME" in head],
+        "head": [
+            head["ContentLength"],
+            head["ContentDisposition"],
+            "ChecksumCRC32" in head or "ChecksumCRC64NVME" in head,
+        ],
         "ranged": [ranged["Body"].read().decode(), ranged["ContentRange"]],
         "no_range": code_of(lambda: s3.get_object(Bucket=bucket, Key="one", Range="bytes=9-")),
         "unchanged": code_of(lambda: s3.get_object(Bucket=bucket, Key="one", IfNoneMatch=put["ETag"])),
         "changed": code_of(lambda: s3.get_object(Bucket=bucket, Key="one", IfMatch='"x"')),
         "exists": code_of(lambda: s3.put_object(Bucket=bucket, Key="one", Body=b"", IfNoneMatch="*")),
-        "absent": [code_of(lambda: s3.get_object(Bucket=bucket, Key="no")), code_of(lambda: s3.head_object(Bucket=bucket, Key="no"))],
+        "absent": [
+            code_of(lambda: s3.get_object(Bucket=bucket, Key="no")),
+            code_of(lambda: s3.head_object(Bucket=bucket, Key="no")),
+        ],
         "no_bucket": code_of(lambda: s3.get_object(Bucket="no-such-bucket", Key="x")),
     }
 
