@@ -38,6 +38,7 @@ class Uploads:
     """Every method names the project, and raises `NoSuchUpload` for one that it does not have under way."""
 
     objects: ObjectStore
+    least_part_bytes: int = LEAST_PART_BYTES
 
     @property
     def rows(self) -> S3Uploads:
@@ -92,10 +93,18 @@ class Uploads:
         try:
             with told(upload.bucket):
                 return await self.rows.complete(
-                    upload, lambda parts: _assemble(upload, completion, parts, terms.now_us), terms
+                    upload,
+                    lambda parts: _assemble(upload, completion, self._chosen(completion.claims, parts), terms.now_us),
+                    terms,
                 )
         except NoUpload:
             raise no_upload() from None
+
+    def _chosen(self, claims: Sequence[PartClaim], parts: Sequence[S3Part]) -> list[S3Part]:
+        chosen = _chosen(claims, {part.number: part for part in parts})
+        if any(part.size_bytes < self.least_part_bytes for part in chosen[:-1]):
+            raise S3Fault("EntityTooSmall", f"every part but the last has {self.least_part_bytes} bytes or more")
+        return chosen
 
     async def completed(self, project_id: str, bucket: str, key: str, upload_id: str) -> S3Object | None:
         """The object that a completion made whose answer was lost."""
@@ -113,9 +122,8 @@ class Uploads:
 
 
 def _assemble(
-    upload: S3Upload, completion: Completion, parts: Sequence[S3Part], now_us: int
+    upload: S3Upload, completion: Completion, chosen: Sequence[S3Part], now_us: int
 ) -> tuple[S3Object, Sequence[int]]:
-    chosen = _chosen(completion.claims, {part.number: part for part in parts})
     size = sum(part.size_bytes for part in chosen)
     if size > MAX_OBJECT_BYTES or (completion.size_bytes is not None and completion.size_bytes != size):
         raise S3Fault("InvalidRequest", "the object's size is not the one that was announced, or too large")
@@ -151,8 +159,6 @@ def _chosen(claims: Sequence[PartClaim], there: Mapping[int, S3Part]) -> list[S3
             if name in part.checksums and part.checksums[name] != value:
                 raise S3Fault("InvalidPart", f"part {claim.number} has another {name}")
         chosen.append(part)
-    if any(part.size_bytes < LEAST_PART_BYTES for part in chosen[:-1]):
-        raise S3Fault("EntityTooSmall", f"every part but the last has {LEAST_PART_BYTES} bytes or more")
     return chosen
 
 
