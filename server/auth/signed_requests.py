@@ -52,7 +52,8 @@ class SignedRequests:
     clock: Callable[[], float]
 
     def is_signed(self, request: Request) -> bool:
-        return request.headers.get("authorization", "").startswith("AWS4") or b"X-Amz-Algorithm=" in request.query
+        named = request.headers.get("authorization", "").startswith("AWS")
+        return named or b"X-Amz-Algorithm=" in request.query or b"AWSAccessKeyId=" in request.query
 
     async def admit(self, request: Request, scope: Any, receive: Receive) -> tuple[Caller, Receive]:
         """Who signed the request, and its body, which is held against what was signed as it is read. Raises
@@ -87,6 +88,8 @@ def unsigned(request: Request, receive: Receive) -> Receive:
 
 def _claim_of(request: Request) -> Claim:
     header = request.headers.get("authorization", "")
+    if header.startswith("AWS ") or b"AWSAccessKeyId=" in request.query:
+        raise S3Fault("InvalidRequest", f"signatures of version 2 are not served: use {sigv4.ALGORITHM}")
     claim = _by_header(request.headers, header) if header.startswith("AWS4") else _by_query(request.query)
     if "host" not in claim.signing.names:
         raise S3Fault("AuthorizationHeaderMalformed", "the host must be signed")
