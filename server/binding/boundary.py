@@ -77,6 +77,8 @@ class Boundary:
                 await self._recorder.fail(request.record or self._recorder.open(request), request, error)
             except Unavailable as unrecorded:
                 error = unrecorded
+        else:
+            self._recorder.refuse(error.status)
         status, headers, body, media_type = self._word(error, request)
         fields = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
         fields += [

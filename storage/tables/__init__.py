@@ -1,7 +1,9 @@
 """Every table of the schema; importing this fills `METADATA`."""
 
+from storage.tables.captured import CapturedMessageRow, CapturePolicyRow, OpenStreamsRow
 from storage.tables.chats import ChatCompletionRow, ContainerRow, SubmodelRow, TraceEntryRow
 from storage.tables.files import BlobRow, FileRow
+from storage.tables.history import RequestFeedbackRow, RequestHourRow
 from storage.tables.jobs import JobEventRow, JobRow, JobScheduleRow
 from storage.tables.kv import KvItemRow, KvTableRow, MeterRow
 from storage.tables.responses import ResponseRow
@@ -17,6 +19,13 @@ from storage.tables.s3 import (
 )
 from storage.tables.secrets import ProviderCredentialRow, RegionKeyRow
 from storage.tables.spending import CreditAccountRow, CreditEntryRow, LimitRow, LimitWindowRow
+from storage.tables.telemetry import (
+    TelemetryAttributeRow,
+    TelemetryMessageRow,
+    TelemetryPointRow,
+    TelemetrySpanRow,
+    TelemetryTraceRow,
+)
 from storage.tables.tenancy import AdminTokenRow, AuditRow, ChangeRow, KeyRow, OrganisationRow, ProjectRow
 from storage.tables.traffic import IdempotencyRow, ProcessRow, RegisteredModelRow, RequestRow
 from storage.tables.types import Row
@@ -28,6 +37,8 @@ __all__ = [
     "AdminTokenRow",
     "AuditRow",
     "BlobRow",
+    "CapturePolicyRow",
+    "CapturedMessageRow",
     "ChangeRow",
     "ChatCompletionRow",
     "ContainerRow",
@@ -44,12 +55,15 @@ __all__ = [
     "LimitRow",
     "LimitWindowRow",
     "MeterRow",
+    "OpenStreamsRow",
     "OrganisationRow",
     "ProcessRow",
     "ProjectRow",
     "ProviderCredentialRow",
     "RegionKeyRow",
     "RegisteredModelRow",
+    "RequestFeedbackRow",
+    "RequestHourRow",
     "RequestRow",
     "ResponseRow",
     "S3AccountRow",
@@ -61,5 +75,10 @@ __all__ = [
     "StorageAllocationRow",
     "StoragePurchaseRow",
     "SubmodelRow",
+    "TelemetryAttributeRow",
+    "TelemetryMessageRow",
+    "TelemetryPointRow",
+    "TelemetrySpanRow",
+    "TelemetryTraceRow",
     "TraceEntryRow",
 ]
