@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote_to_bytes
 
 from handlers.core.call import Caller
 from handlers.core.s3.faults import S3Fault
@@ -58,6 +58,7 @@ class SignedRequests:
     async def admit(self, request: Request, scope: Any, receive: Receive) -> tuple[Caller, Receive]:
         """Who signed the request, and its body, which is held against what was signed as it is read. Raises
         `S3Fault`."""
+        _check_path(request)
         claim = _claim_of(request)
         self._check_time(claim)
         found = await self.keys.find(claim.key_id)
@@ -82,8 +83,18 @@ class SignedRequests:
 
 
 def unsigned(request: Request, receive: Receive) -> Receive:
-    """The body of a request that is not signed; it may still be wrapped, and named by its hash."""
+    """The body of a request that is not signed; it may still be wrapped, and named by its hash. Raises
+    `S3Fault`."""
+    _check_path(request)
     return read_body(receive, request.headers, request.headers.get(HASH_HEADER, UNSIGNED), None)
+
+
+def _check_path(request: Request) -> None:
+    """Keys that differ only in what is no text must not become one."""
+    try:
+        unquote_to_bytes(request.raw_path).decode()
+    except UnicodeDecodeError:
+        raise S3Fault("InvalidURI", "the path is not valid UTF-8") from None
 
 
 def _claim_of(request: Request) -> Claim:

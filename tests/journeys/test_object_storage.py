@@ -98,6 +98,7 @@ def test_errors_are_xml_and_those_of_head_have_no_body(client: httpx.Client, buc
     assert code_of(client.put(f"{GATEWAY}/No_Bucket")) == "InvalidBucketName"
     assert code_of(client.put(f"{bucket}/{'k' * 1025}", content=b"")) == "KeyTooLongError"
     assert code_of(client.put(f"{bucket}/x", headers={"x-amz-acl": "public-read"})) == "NotImplemented"
+    assert code_of(client.put(f"{bucket}/%FF", content=b"")) == "InvalidURI"
     assert code_of(client.patch(f"{bucket}/x")) == "MethodNotAllowed"
 
 
