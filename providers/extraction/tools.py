@@ -11,10 +11,11 @@ import re
 import shutil
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+from providers.extraction.processes import end
 
 SECONDS = 20.0
 VERSION = re.compile(r"\d+(?:\.\d+)+")
@@ -47,16 +48,16 @@ LIBREOFFICE = Program("LibreOffice", ("soffice", "libreoffice"), "--version")
 PDFTOTEXT = Program("pdftotext", ("pdftotext",), "-v")
 
 
-async def probe(program: Program, search_path: str | None = None) -> Probe:
+async def probe(program: Program, search_path: str | None = None, seconds: float = SECONDS) -> Probe:
     """`search_path` is a list of folders as in PATH, which it is by default."""
     found = await asyncio.to_thread(_find, program, search_path)
     if found is None:
         return Probe(program.name, None, None, f"{program.name} is not installed")
     try:
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(seconds):
             said = await _run(found, program.ask)
     except TimeoutError:
-        return Probe(program.name, found, None, f"{program.name} did not answer within {SECONDS:g} seconds")
+        return Probe(program.name, found, None, f"{program.name} did not answer within {seconds:g} seconds")
     except OSError as error:
         return Probe(program.name, found, None, f"{program.name} cannot be run: {error.strerror}")
     version = VERSION.search(said)
@@ -82,6 +83,7 @@ async def _run(path: Path, argument: str) -> str:
             stdout=PIPE,
             stderr=STDOUT,
             env={"HOME": home, "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
+            start_new_session=True,
         )
         try:
             assert process.stdout is not None
@@ -89,6 +91,4 @@ async def _run(path: Path, argument: str) -> str:
             await process.wait()
             return said.decode("utf-8", "replace")
         finally:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+            await end(process)
