@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 from providers.extraction.processes import end
 
 SECONDS = 20.0
+MOST_SAID_BYTES = 4096
 VERSION = re.compile(r"\d+(?:\.\d+)+")
 
 
@@ -75,20 +76,24 @@ def _find(program: Program, search_path: str | None) -> Path | None:
 
 async def _run(path: Path, argument: str) -> str:
     """What it prints. It sees no environment of ours, and a home that is gone afterwards."""
-    with TemporaryDirectory(prefix="probe-") as home:
+    home = await asyncio.to_thread(TemporaryDirectory, prefix="probe-")
+    try:
         process = await asyncio.create_subprocess_exec(
             str(path),
             argument,
             stdin=DEVNULL,
             stdout=PIPE,
             stderr=STDOUT,
-            env={"HOME": home, "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
+            env={"HOME": home.name, "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
             start_new_session=True,
         )
         try:
             assert process.stdout is not None
-            said = await process.stdout.read(4096)
-            await process.wait()
+            said = b""
+            while len(said) < MOST_SAID_BYTES and (portion := await process.stdout.read(MOST_SAID_BYTES)):
+                said += portion
             return said.decode("utf-8", "replace")
         finally:
             await end(process)
+    finally:
+        await asyncio.to_thread(home.cleanup)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,6 +24,8 @@ class Converter:
         if self.soffice is None or self.scratch is None:
             message = "files of this kind are read by LibreOffice, which is not installed on this server"
             raise Unreadable("unsupported_file", message)
+        import subprocess
+
         command = [
             str(self.soffice),
             "--headless",

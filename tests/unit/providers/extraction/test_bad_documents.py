@@ -159,3 +159,18 @@ async def test_a_reader_knows_no_secrets_and_nothing_of_the_server(
     with pytest.raises(Exception, match="LibreOffice cannot read"):
         await read(samples.old_office("WordDocument"), "a.doc", reader=reader)
     assert seen.read_text().split() == ["LC_ALL=C.UTF-8", "3"]
+
+
+async def test_no_more_documents_are_read_at_once_than_there_are_places(read: Read, tmp_path: Path) -> None:
+    lock, overlapped = tmp_path / "lock", tmp_path / "overlapped"
+    script = f"mkdir {lock} || touch {overlapped}; sleep 0.05; rmdir {lock}"
+    reader = Isolated(soffice=samples.stand_in(tmp_path / "soffice", script), most_at_once=1)
+    old = tmp_path / "old"
+    old.write_bytes(samples.old_office("WordDocument"))
+    failed = await asyncio.gather(*(read(old, "a.doc", reader=reader) for _ in range(4)), return_exceptions=True)
+    assert [getattr(error, "code", None) for error in failed] == ["corrupt"] * 4
+    assert not overlapped.exists()
+
+
+async def test_a_failure_names_no_file_of_the_server(refuse: Refuse, tmp_path: Path) -> None:
+    assert str(tmp_path) not in (await refuse(tmp_path / "gone", "a.txt")).message
