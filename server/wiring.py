@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from handlers.core.answer_cache import AnswerCache, AnswersInMemory
+from handlers.core.batches import BatchWork, Endpoint
 from handlers.core.breakers import Breakers, Rule
 from handlers.core.catalog import CatalogHolder
 from handlers.core.credentials import Book
@@ -37,6 +38,7 @@ from providers.outbound import Outbound
 from server import catalog, first_start
 from server.app import PREFIXES, DialectApp, Gate, Mounts, load_document, load_wording
 from server.auth.credentials import Authenticator
+from server.binding.desk import Desk
 from server.binding.endpoint import Serving
 from server.binding.idempotent import MAX_KEPT_BYTES
 from server.binding.recorder import Recorder
@@ -70,6 +72,16 @@ from storage.repositories.traces import Traces
 
 ROOT_PREFIXES = {"ipop": "/v1"}
 """The server path of a document's own `servers`, where it has one: what `--root` mounts it under."""
+
+BATCH_ENDPOINTS = {
+    name: Endpoint(operation_id, frozenset({path, f"/v1{path}", f"{PREFIXES['ipop']}{path}"}))
+    for path, operation_id, names in (
+        ("/chat/completions", "chat_completions_create", ("chat_completions", "/v1/chat/completions")),
+        ("/embeddings", "embeddings_create", ("embeddings", "/v1/embeddings")),
+    )
+    for name in names
+}
+"""What IPOP's batches may ask for, by the names that its document has for it."""
 
 Background = Callable[[], Coroutine[Any, Any, None]]
 
@@ -115,7 +127,7 @@ async def build(settings: Settings) -> AsyncIterator[Wired]:
         app = await _application(settings, stores, documents, services, streams)
         background = [*stores.background, models.watcher.run]
         if settings.worker:
-            background.append(_worker(settings, services, (), stack).run)
+            background.append(_worker(settings, services, _batches(services, stores.ledger), stack).run)
         yield Wired(app, services, streams, tuple(background), first_start.greeting(first) if first else None)
 
 
@@ -127,6 +139,7 @@ async def build_worker(settings: Settings, definitions: Iterable[Definition] = (
         stores = await _open_stores(settings, stack)
         models = await _open_models(settings, stack)
         services = _services(settings, stores, {}, models)
+        definitions = [*_batches(services, stores.ledger), *definitions]
         yield [*stores.background, models.watcher.run, _worker(settings, services, definitions, stack).run]
 
 
@@ -137,6 +150,13 @@ def _worker(settings: Settings, services: Services, definitions: Iterable[Defini
     worker = Worker(services, Definitions([*own, *definitions]), settings.max_jobs)
     stack.push_async_callback(worker.close)
     return worker
+
+
+def _batches(services: Services, ledger: Ledger) -> list[Definition]:
+    prefix = PREFIXES["ipop"]
+    desk = Desk("ipop", services, ledger, load_wording("ipop"), partial(load_document, "ipop", prefix))
+    work = BatchWork(desk, BATCH_ENDPOINTS)
+    return [work.definition, work.cleaning]
 
 
 @dataclass(frozen=True, slots=True)

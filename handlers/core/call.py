@@ -33,7 +33,7 @@ def _outlive_nobody() -> None:
 class Call:
     """`headers` are lower-cased. `record` is the request's row of the ledger: core fills in model, tokens and cost.
     `outlive_client()` lets the request go on to its end also when its client hangs up. `scheme` is that of the address
-    which the caller used, as far as the connection or a trusted proxy tells."""
+    which the caller used, as far as the connection or a trusted proxy tells. `batch` marks a row of a batch."""
 
     services: Services
     api: str
@@ -44,6 +44,7 @@ class Call:
     who: Caller | None = None
     scheme: str = "http"
     outlive_client: Callable[[], None] = _outlive_nobody
+    batch: bool = False
 
     @property
     def caller(self) -> Caller:

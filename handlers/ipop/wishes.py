@@ -35,6 +35,7 @@ def steer(wishes: Mapping[str, Any], call: Call) -> Steering:
         profile=_profile(wishes),
         affinity=f"{affinity}={wishes[affinity]}" if affinity else None,
         cache=_cache_mode(wishes),
+        batch=call.batch,
     )
 
 

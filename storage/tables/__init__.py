@@ -1,5 +1,6 @@
 """Every table of the schema; importing this fills `METADATA`."""
 
+from storage.tables.batches import BatchItemRow, BatchRow
 from storage.tables.chats import ChatCompletionRow, ContainerRow, SubmodelRow, TraceEntryRow
 from storage.tables.files import BlobRow, FileRow
 from storage.tables.jobs import JobEventRow, JobRow, JobScheduleRow
@@ -17,6 +18,8 @@ __all__ = [
     "METADATA",
     "AdminTokenRow",
     "AuditRow",
+    "BatchItemRow",
+    "BatchRow",
     "BlobRow",
     "ChangeRow",
     "ChatCompletionRow",
