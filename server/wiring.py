@@ -13,6 +13,7 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from handlers.core import datasets
 from handlers.core.answer_cache import AnswerCache, AnswersInMemory
 from handlers.core.batches import BatchWork, Endpoint
 from handlers.core.breakers import Breakers, Rule
@@ -127,7 +128,7 @@ async def build(settings: Settings) -> AsyncIterator[Wired]:
         app = await _application(settings, stores, documents, services, streams)
         background = [*stores.background, models.watcher.run]
         if settings.worker:
-            background.append(_worker(settings, services, _batches(services, stores.ledger), stack).run)
+            background.append(_worker(settings, services, _asked_for(services, stores.ledger), stack).run)
         yield Wired(app, services, streams, tuple(background), first_start.greeting(first) if first else None)
 
 
@@ -139,7 +140,7 @@ async def build_worker(settings: Settings, definitions: Iterable[Definition] = (
         stores = await _open_stores(settings, stack)
         models = await _open_models(settings, stack)
         services = _services(settings, stores, {}, models)
-        definitions = [*_batches(services, stores.ledger), *definitions]
+        definitions = [*_asked_for(services, stores.ledger), *definitions]
         yield [*stores.background, models.watcher.run, _worker(settings, services, definitions, stack).run]
 
 
@@ -152,11 +153,11 @@ def _worker(settings: Settings, services: Services, definitions: Iterable[Defini
     return worker
 
 
-def _batches(services: Services, ledger: Ledger) -> list[Definition]:
+def _asked_for(services: Services, ledger: Ledger) -> list[Definition]:
     prefix = PREFIXES["ipop"]
     desk = Desk("ipop", services, ledger, load_wording("ipop"), partial(load_document, "ipop", prefix))
     work = BatchWork(desk, BATCH_ENDPOINTS)
-    return [work.definition, work.cleaning]
+    return [work.definition, work.cleaning, datasets.DEFINITION]
 
 
 @dataclass(frozen=True, slots=True)

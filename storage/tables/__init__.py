@@ -2,6 +2,7 @@
 
 from storage.tables.batches import BatchItemRow, BatchRow
 from storage.tables.chats import ChatCompletionRow, ContainerRow, SubmodelRow, TraceEntryRow
+from storage.tables.datasets import DatasetChunkRow, DatasetRow
 from storage.tables.files import BlobRow, FileRow
 from storage.tables.jobs import JobEventRow, JobRow, JobScheduleRow
 from storage.tables.kv import KvItemRow, KvTableRow, MeterRow
@@ -26,6 +27,8 @@ __all__ = [
     "ContainerRow",
     "CreditAccountRow",
     "CreditEntryRow",
+    "DatasetChunkRow",
+    "DatasetRow",
     "FileRow",
     "IdempotencyRow",
     "JobEventRow",
