@@ -17,7 +17,7 @@ from tests.journeys.waiting import eventually
 from tests.live import LiveServer
 
 JANUARY, OCTOBER = "/llama-stack/v1", "/llama-stack-deprecated/v1"
-CSV = b"question,answer,score\nWhat?,That.,1.5\n\"Who, then?\",Me.,2\nWhy?,,\n"
+CSV = b'question,answer,score\nWhat?,That.,1.5\n"Who, then?",Me.,2\nWhy?,,\n'
 COLUMNS = {"question": {"type": "string"}, "answer": {"type": "string"}, "score": {"type": "json"}}
 
 
