@@ -37,11 +37,13 @@ UNWIND_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How often is looked for work, for the dead, and for what may be forgotten. All in seconds."""
+    """How often is looked for work, for the dead, for what nobody took, and for what may be forgotten. All in
+    seconds."""
 
     look: float = 0.5
     beat: float = 1.0
     bury: float = 1.0
+    recall: float = 2.0
     sweep: float = 10.0
     retry: float = 1.0
 
@@ -61,6 +63,7 @@ class Worker:
         self._me = self._presence.process_id
         self._workflows = Workflows(database, self._me, self._execute)
         self._submitted: set[str] = set()
+        self._resumed: set[str] = set()
         self._running: dict[str, asyncio.Task[None]] = {}
         self._cancelled: set[str] = set()
         self._settling: set[str] = set()
@@ -106,6 +109,8 @@ class Worker:
             free -= await self._adopt(free)
         if "queued" in unfinished and free > 0:
             await self._claim(free)
+        if self._resumed and self._is_time("recall", self._pace.recall):
+            await self._recall()
         if self._workflows.is_started and self._is_time("sweep", self._pace.sweep):
             await self._sweep()
 
@@ -152,12 +157,22 @@ class Worker:
         for job_id, progress in known.items():
             if not progress.is_waiting and progress.process_id not in living - {self._me}:
                 await self._workflows.resume(job_id)
+        self._resumed.update(known)
+
+    async def _recall(self) -> None:
+        """What is resumed, any process may take, and one that does not know the kind lets go of it again."""
+        self._resumed &= (await self._rows.held(self._me)).keys() - self._running.keys()
+        for job_id, progress in (await self._workflows.progress(self._resumed)).items():
+            if not progress.is_waiting and progress.process_id != self._me:
+                await self._workflows.resume(job_id)
 
     async def _sweep(self) -> None:
-        """Forgets workflows that are over, and those of which a process that died wrote down all but their end."""
+        """Forgets workflows that are over, and those of which a process that died, or that lost the job, wrote down all
+        but their end."""
         await self._workflows.sweep()
         left, living = await self._workflows.progress(), await self._presence.living()
-        dead = [job_id for job_id, progress in left.items() if progress.process_id not in living | {self._me}]
+        others, mine = living - {self._me}, self._running.keys() | self._submitted
+        dead = [job_id for job_id, one in left.items() if one.process_id not in others and job_id not in mine]
         await self._workflows.forget(set(dead) - await self._rows.open_among(dead))
 
     async def _submit(self, job_ids: Sequence[str]) -> None:
@@ -186,9 +201,10 @@ class Worker:
         if self._is_stopping:
             raise asyncio.CancelledError("this process is stopping")
         await self._insist(self._beat)
-        job = await self._insist(lambda: self._rows.take_over(self._me, job_id))
+        job = await self._insist(lambda: self._rows.take_over(self._me, job_id, self._definitions.kinds))
         if job is None:
             self._submitted.discard(job_id)
+            await self._leave(job_id)
             return
         task = asyncio.current_task()
         assert task is not None
@@ -205,10 +221,15 @@ class Worker:
         self._jobs.tell(job_id)
         self._jobs.wanted.ring()
 
+    async def _leave(self, job_id: str) -> None:
+        """Raises `CancelledError`, which lets the workflow go on elsewhere, for a job of a kind that is not known here:
+        to a version that is older, say."""
+        job = await self._insist(lambda: self._rows.find(job_id))
+        if job is not None and not job.is_final and job.kind not in self._definitions.kinds:
+            raise asyncio.CancelledError("this process does not know such jobs")
+
     async def _work(self, job: Job, steps: Steps) -> Ending:
-        definition = self._definitions.get(job.kind)
-        if definition is None:
-            return self._failure("unknown_kind", f"no worker knows jobs of kind {job.kind}")
+        definition = self._definitions.of(job.kind)
         try:
             result = await definition.work(Run(job, definition, self._services, steps))
             return Ending("succeeded", instant(self._services.clock()), orjson.loads(orjson.dumps(result)))

@@ -12,7 +12,7 @@ import orjson
 from handlers.core.regions import RegionWish
 from providers.inference.interface import ChatRequest, Chunk, Message, TextRequest, Usage
 
-__all__ = ["AnyAsk", "Ask", "ChatAsk", "Chunk", "Message", "Request", "TextAsk", "Usage"]
+__all__ = ["AnyAsk", "Ask", "ChatAsk", "Chunk", "Message", "Request", "TextAsk", "Usage", "Wishes"]
 
 Request = ChatRequest | TextRequest
 CacheMode = Literal["default", "use", "bypass"]
@@ -49,16 +49,28 @@ class Steering:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
-    """`models` are public ids: the one wanted, then those to fall back to. `options` are parameters of OpenAI's API
-    under their own names. `max_cost_usd` is a promise to the client, kept before and by the vendor's call."""
+class Wishes:
+    """How a request is to be answered, whatever it asks. `max_cost_usd` is a promise to the client, kept before and by
+    the vendor's call."""
 
-    models: tuple[str, ...]
-    options: Mapping[str, Any] = field(default_factory=dict)
     max_cost_usd: Decimal | None = None
     keys: KeyWish = field(default_factory=KeyWish)
     steering: Steering = Steering()
     region: RegionWish = field(default_factory=RegionWish)
+
+    @property
+    def as_arguments(self) -> dict[str, Any]:
+        """For an ask that is to have them."""
+        return {name: getattr(self, name) for name in Wishes.__slots__}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask(Wishes):
+    """`models` are public ids: the one wanted, then those to fall back to. `options` are parameters of OpenAI's API
+    under their own names."""
+
+    models: tuple[str, ...]
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def max_tokens(self) -> int | None:

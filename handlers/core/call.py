@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from handlers.core.errors import Unauthenticated
+from handlers.core.open_streams import Gauge
 from storage.ledger_record import Record
 
 if TYPE_CHECKING:
@@ -25,15 +26,17 @@ class Caller:
     apis: frozenset[str] | None = None
 
 
-def _outlive_nobody() -> None:
-    """For calls that no client waits for."""
+def _nothing() -> None:
+    """For calls that no client waits for, and whose record nobody else closes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     """`headers` are lower-cased. `record` is the request's row of the ledger: core fills in model, tokens and cost.
-    `outlive_client()` lets the request go on to its end also when its client hangs up. `scheme` is that of the address
-    which the caller used, as far as the connection or a trusted proxy tells. `batch` marks a row of a batch."""
+    `outlive_client()` lets the request go on to its end also when its client hangs up; after `hand_over_record()` the
+    row is somebody else's to complete, when the request has been answered. `gauge` counts what is streamed. `scheme` is
+    that of the address which the caller used, as far as the connection or a trusted proxy tells. `batch` marks a row of
+    a batch."""
 
     services: Services
     api: str
@@ -43,7 +46,9 @@ class Call:
     record: Record
     who: Caller | None = None
     scheme: str = "http"
-    outlive_client: Callable[[], None] = _outlive_nobody
+    outlive_client: Callable[[], None] = _nothing
+    hand_over_record: Callable[[], None] = _nothing
+    gauge: Gauge = field(default_factory=Gauge)
     batch: bool = False
 
     @property

@@ -19,6 +19,7 @@ from handlers.core.errors import Invalid
 from handlers.core.metering import Meter, Tally
 from handlers.core.pictures import bring_pictures
 from handlers.core.routing import Attempt
+from handlers.core.streams import begin
 from handlers.core.structured import Terms
 from handlers.core.trials import Hedge
 from providers.errors import BrokenAnswer, ProviderError
@@ -55,7 +56,9 @@ class Stream:
 
 async def complete(ask: AnyAsk, call: Call) -> Answer:
     """Raises what `routing.plan`, `metering.admit`, `trials.try_each` and `structured.mismatch` say."""
-    answer = await _recall_or_complete(await routing.plan(ask, call), call)
+    taken = await call.services.capture.take(ask, call)
+    answering = _plan_and_complete(ask, call)
+    answer = await (answering if taken is None else taken.answer(answering))
     completions.enter(ask, answer, call)
     return answer
 
@@ -65,10 +68,31 @@ async def stream(ask: AnyAsk, call: Call) -> Stream:
     instead of the chunk that would end an answer which does not fit its strict schema: what was sent cannot be taken
     back, and holding it back would leave nothing of the stream."""
     call.record.streamed = True
-    opened = await _recall_or_stream(await routing.plan(ask, call), call)
+    taken = await call.services.capture.take(ask, call)
+    opening = _plan_and_stream(ask, call)
+    opened = await (opening if taken is None else taken.stream(opening))
+    call.gauge.fallback_count = opened.attempt.number
     if isinstance(ask, ChatAsk) and ask.store:
-        return replace(opened, chunks=_store(opened, ask, call))
-    return opened
+        opened = replace(opened, chunks=_store(opened, ask, call))
+    return replace(opened, chunks=await begin(cast(AsyncGenerator[Chunk, None], opened.chunks)))
+
+
+async def admit(ask: AnyAsk, call: Call) -> tuple[Attempt, Meter]:
+    """Holds a request to all that `complete` would before it asks, for one that is done later; says who would be asked
+    first. Raises what `routing.plan` and `metering.admit` say."""
+    attempts = await metering.keep_affordable(await routing.plan(ask, call), call)
+    first, *_ = await metering.keep_budget(attempts)
+    meter = await metering.admit(first.ask, first, call)
+    meter.begin(first)
+    return first, meter
+
+
+async def _plan_and_complete(ask: AnyAsk, call: Call) -> Answer:
+    return await _recall_or_complete(await routing.plan(ask, call), call)
+
+
+async def _plan_and_stream(ask: AnyAsk, call: Call) -> Stream:
+    return await _recall_or_stream(await routing.plan(ask, call), call)
 
 
 async def _recall_or_complete(attempts: list[Attempt], call: Call) -> Answer:
@@ -114,6 +138,7 @@ async def _complete(attempts: list[Attempt], call: Call) -> Answer:
         for number in range(first.ask.size):
             attempt, body = await _answer(number, attempts, meter)
             bodies.append((body, attempt.ask.choices))
+        call.outlive_client()  # it is paid for: what is left is to keep it
     finally:
         await meter.settle()
     return Answer(attempt, {**_merge(bodies), "model": attempt.model.id}, meter)
@@ -236,7 +261,7 @@ async def _store(stream: Stream, ask: ChatAsk, call: Call) -> AsyncIterator[Chun
         async for chunk in chunks:
             sent.append(chunk)
             yield chunk
-    completions.enter(ask, Answer(stream.attempt, transcript.join(sent), stream.meter), call)
+    completions.enter(ask, Answer(stream.attempt, await transcript.join_all(sent), stream.meter), call)
 
 
 async def _drain(opened: _Opened, meter: Meter) -> AsyncGenerator[Chunk, None]:

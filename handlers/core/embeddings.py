@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from handlers.core import metering, regions, trials
-from handlers.core.asks import KeyWish, Steering
+from handlers.core.asks import Wishes
 from handlers.core.call import Call
 from handlers.core.catalog import Deployment, Model
 from handlers.core.errors import Forbidden, Invalid, NotFound, Unavailable
@@ -20,8 +20,8 @@ from handlers.core.models import find_model, may_use
 from handlers.core.own_keys import OwnKey, find_own_keys
 from handlers.core.places import find_places, keep_region, locate
 from handlers.core.pricing import pick_price
-from handlers.core.regions import RegionWish
 from handlers.core.trials import Hedge
+from handlers.core.tries import note_asked
 from providers.embeddings.interface import Embedder, Embeddings, EmbeddingsRequest, Vector
 from providers.inference.interface import Usage
 
@@ -30,21 +30,16 @@ FRAME_TOKENS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EmbedAsk:
-    """`truncate` as in `EmbeddingsRequest`. `options` are parameters of OpenAI's API under their own names;
-    `max_cost_usd` is a promise to the client, kept before the vendor's call. `param` is what the dialect calls the
-    texts."""
+class EmbedAsk(Wishes):
+    """`truncate` as in `EmbeddingsRequest`. `options` are parameters of OpenAI's API under their own names. `param` is
+    what the dialect calls the texts."""
 
     model: str
     texts: Sequence[str]
     dimensions: int | None = None
     truncate: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
-    max_cost_usd: Decimal | None = None
     param: str = "input"
-    keys: KeyWish = field(default_factory=KeyWish)
-    steering: Steering = field(default_factory=Steering)
-    region: RegionWish = field(default_factory=RegionWish)
 
     @property
     def prompt_bytes(self) -> bytes:
@@ -97,6 +92,7 @@ async def embed(ask: EmbedAsk, call: Call) -> Embedded:
 
 
 async def _plan(ask: EmbedAsk, call: Call) -> list[Attempt]:
+    note_asked(ask.model, call)
     offer = await find_model(ask.model, call)
     if offer is None:
         raise NotFound(f"there is no model {ask.model}", code="model_not_found", param="model")

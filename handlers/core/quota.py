@@ -13,9 +13,9 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
 from handlers.core.call import Caller
 from handlers.core.errors import CoreError, Forbidden, Invalid, PaymentRequired, RateLimited
@@ -135,12 +135,23 @@ class Bucket:
 
 
 @dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Stands for a bucket of another process, from which was taken."""
+
+    limits: Limits
+    metric: str
+
+    async def correct(self, window: Window, surplus: int) -> None:
+        await self.limits.charge(window, -surplus)
+
+
+@dataclass(frozen=True, slots=True)
 class Reservation:
     """What a request was admitted with."""
 
     project_id: str
     tokens: int = 0
-    taken: tuple[tuple[Bucket, Window, int], ...] = ()
+    taken: tuple[tuple[Bucket | Elsewhere, Window, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +185,7 @@ class Quota:
             raise PaymentRequired("the project's prepaid credits are used up", code="insufficient_credits")
         if not plan.buckets:
             return Reservation(caller.project_id)
-        taken: list[tuple[Bucket, Window, int]] = []
+        taken: list[tuple[Bucket | Elsewhere, Window, int]] = []
         try:
             for bucket in plan.buckets:
                 amount = _amount(bucket, tokens_estimate, free)
@@ -183,8 +194,8 @@ class Quota:
                     raise _refusal(bucket, amount, self._clock())
                 taken.append((bucket, window, amount))
         except BaseException:
-            for bucket, window, amount in taken:
-                await bucket.correct(window, amount)
+            for holder, window, amount in taken:
+                await holder.correct(window, amount)
             raise
         return Reservation(caller.project_id, tokens_estimate, tuple(taken))
 
@@ -210,6 +221,15 @@ class Quota:
             used = cost_micros if bucket.metric == BUDGET else tokens
             if bucket.metric not in COUNTS_REQUESTS and used != amount:
                 await bucket.correct(window, amount - used)
+
+    def pack(self, reservation: Reservation) -> dict[str, Any]:
+        taken = [[asdict(window), amount] for _, window, amount in reservation.taken]
+        return {"project_id": reservation.project_id, "tokens": reservation.tokens, "taken": taken}
+
+    def unpack(self, packed: dict[str, Any]) -> Reservation:
+        windows = [(Window(**window), amount) for window, amount in packed["taken"]]
+        taken = tuple((Elsewhere(self._limits, window.metric), window, amount) for window, amount in windows)
+        return Reservation(packed["project_id"], packed["tokens"], taken)
 
     async def refresh(self) -> None:
         """Takes in changed limits and balances, and gives back what is not needed."""

@@ -12,20 +12,28 @@ from typing import Any, Literal, Protocol
 from handlers.core.answer_cache import AnswerCache
 from handlers.core.breakers import Breakers
 from handlers.core.call import Caller
+from handlers.core.capture import Capture
 from handlers.core.catalog import CatalogHolder
 from handlers.core.credentials import Book
 from handlers.core.files import FileStore
 from handlers.core.jobs import Jobs
 from handlers.core.kv import KvStore
 from handlers.core.latencies import Latencies
+from handlers.core.open_streams import Streams
 from handlers.core.patience import Patience
 from handlers.core.regions import Regions
 from providers.embeddings.interface import Embedder
 from providers.inference.interface import Inference
+from providers.sandbox.interface import Sandbox
+from providers.tools.interface import Tools
+from storage.ledger_record import Record
 from storage.repositories.completions import ChatCompletions
 from storage.repositories.containers import Containers
+from storage.repositories.feedback import Feedback
+from storage.repositories.history import History
 from storage.repositories.models import RegisteredModel
 from storage.repositories.responses import Responses
+from storage.repositories.telemetry import Telemetry
 from storage.repositories.traces import Traces
 
 Profile = Literal["local", "production"]
@@ -68,13 +76,29 @@ class RegisteredModels(Protocol):
 class Quota(Protocol):
     """Limits and prepaid credits. `admit` raises `RateLimited`, `Invalid` for more than a limit will ever allow, or
     `PaymentRequired` for what is not `free`, or answers what `settle` wants back; every admission is settled once,
-    with what was really used (0 when nothing was). `is_solvent` tells whether there is money to spend."""
+    with what was really used (0 when nothing was), here or in another process: packed, it is JSON. `is_solvent` tells
+    whether there is money to spend."""
 
     async def admit(self, caller: Caller, tokens_estimate: int, *, free: bool = False) -> Any: ...
 
     async def is_solvent(self, caller: Caller) -> bool: ...
 
     async def settle(self, admission: Any, *, tokens: int, cost_micros: int) -> None: ...
+
+    def pack(self, admission: Any) -> Any: ...
+
+    def unpack(self, packed: Any) -> Any: ...
+
+
+class Ledger(Protocol):
+    """`storage.ledger.Ledger`, for requests that outlive their answers and for calls made on behalf of a request.
+    `post` writes behind, before what is written later. All raise `storage.errors.StorageUnavailable`."""
+
+    async def start(self, record: Record) -> None: ...
+
+    async def finish(self, record: Record) -> None: ...
+
+    def post(self, record: Record) -> None: ...
 
 
 class Addresses(Protocol):
@@ -135,7 +159,10 @@ class Services:
     responses: Responses
     files: FileStore
     kv: KvStore
+    history: History
+    feedback: Feedback
     quota: Quota
+    ledger: Ledger
     jobs: Jobs
     clock: Callable[[], float]
     random: Callable[[], float]
@@ -149,3 +176,8 @@ class Services:
     credentials: Book
     regions: Regions
     traits: Callable[[str], Traits]
+    sandbox: Sandbox
+    tools: Tools
+    telemetry: Telemetry
+    capture: Capture
+    streams: Streams

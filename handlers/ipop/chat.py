@@ -7,7 +7,7 @@ from codegen.generated.ipop.routes import ChatCompletionsCreateBody
 from handlers.core import chat
 from handlers.core.asks import ChatAsk
 from handlers.core.call import Call
-from handlers.core.errors import Invalid, NotFound, NotImplementedYet
+from handlers.core.errors import NotImplementedYet
 from handlers.ipop import wishes
 from handlers.ipop.metadata import answered, routed
 from handlers.wire import openai_chat
@@ -26,61 +26,39 @@ async def chat_completions_create(body: ChatCompletionsCreateBody, call: Call) -
         stream = await chat.stream(ask, call)
         style = Style(
             openai_chat.wants_usage(data) or metadata.get("include_route_metadata") is True,
-            closing=lambda: {"ipop": _ipop(metadata, ask, stream, call)},
+            closing=lambda: {"ipop": _ipop(metadata, stream, call)},
         )
         return openai_chat.event_stream(stream, style)
-    answer = await chat.complete(ask, call)
+    return reply_of(await chat.complete(ask, call), metadata, call)
+
+
+def reply_of(answer: chat.Answer, metadata: Mapping[str, Any], call: Call) -> Reply:
     whole = openai_chat.pick(openai_chat.whole(answer), ("id", "object", "created", "model", "choices", "usage"))
-    content = {**whole, "ipop": _ipop(metadata, ask, answer, call)}
+    content = {**whole, "ipop": _ipop(metadata, answer, call)}
     return Reply(content, headers=openai_chat.marks(answer.attempt))
 
 
 def _parse(data: Mapping[str, Any], call: Call) -> ChatAsk:
     metadata = data.get("metadata") or {}
     _refuse_unsupported(data, metadata)
+    wanted = wishes.read(metadata, call)
     return ChatAsk(
         models=(data["model"],),
         messages=data["messages"],
-        options=_options(data, metadata),
-        max_cost_usd=wishes.read_budget(metadata),
-        keys=wishes.read_keys(metadata),
-        region=wishes.read_region(metadata),
-        steering=wishes.steer(metadata, call),
+        options=wishes.fill_in(openai_chat.options_of(data, ("tool_resources", *_OURS)), metadata),
+        **wanted.as_arguments,
     )
 
 
-def _refuse_unsupported(data: Mapping[str, Any], wishes: Mapping[str, Any]) -> None:
+def _refuse_unsupported(data: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
     """What a request depends on and this server does not have; hints about latency and caching are hints, and are
     recorded."""
     if any(tool.get("type") == "file_search" for tool in data.get("tools") or []) or data.get("tool_resources"):
         raise NotImplementedYet("the file_search tool is not available on this server", param="tools")
-    if wishes.get("tool_schema_policy") == "hash_reference" and not data.get("tools"):
-        message = f"there are no tools stored under the hash {wishes.get('tool_schema_hash')}"
-        raise NotFound(message, code="tool_schema_not_found", param="metadata.tool_schema_hash")
+    wishes.refuse_hashed_tools(data, metadata)
 
 
-def _options(data: Mapping[str, Any], wishes: Mapping[str, Any]) -> dict[str, Any]:
-    """`metadata` may say what has a parameter of its own; the parameter wins, but for the limit on the answer, where
-    the smaller one holds."""
-    options = openai_chat.options_of(data, ("tool_resources", *_OURS))
-    for name in ("reasoning_effort", "service_tier"):
-        if wishes.get(name) is not None:
-            options.setdefault(name, wishes[name])
-    if options.get("service_tier") == "standard":
-        options["service_tier"] = "default"
-    limit = wishes.get("max_output_tokens")
-    if limit is not None:
-        names = [name for name in ("max_tokens", "max_completion_tokens") if name in options]
-        if limit < 1:
-            raise Invalid("metadata.max_output_tokens must be at least 1", param="metadata.max_output_tokens")
-        options |= {name: min(limit, options.get(name, limit)) for name in names or ["max_completion_tokens"]}
-    return options
-
-
-def _ipop(metadata: Mapping[str, Any], ask: ChatAsk, answer: chat.Answer | chat.Stream, call: Call) -> dict[str, Any]:
+def _ipop(metadata: Mapping[str, Any], answer: chat.Answer | chat.Stream, call: Call) -> dict[str, Any]:
     """How the request was answered."""
     account = answered(call, answer.meter.cost_micros) | {"cache_hit": answer.meter.cached}
-    way = routed(metadata, ask, answer.attempt, call)
-    if way and answer.meter.cached:
-        way["route_class"] = "cache"
-    return account | way
+    return account | routed(metadata, answer.attempt.ask, answer.attempt, call)

@@ -17,10 +17,7 @@ async def embeddings_create(body: EmbeddingsCreateBody, call: Call) -> dict[str,
     metadata = data.get("metadata") or {}
     ask = replace(
         openai_embeddings.ask_of(data, leave_out=("metadata",)),
-        max_cost_usd=wishes.read_budget(metadata),
-        keys=wishes.read_keys(metadata),
-        region=wishes.read_region(metadata),
-        steering=wishes.steer(metadata, call),
+        **wishes.read(metadata, call).as_arguments,
     )
     embedded = await embeddings.embed(ask, call)
     return {

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from codegen.generated.ipop.routes import (
@@ -14,7 +15,9 @@ from codegen.generated.ipop.routes import (
 from handlers.core import responses
 from handlers.core.asks import Usage
 from handlers.core.call import Call
-from handlers.core.responses import Item, ItemPage, Response
+from handlers.core.errors import Invalid
+from handlers.core.responses import Item, ItemPage, Response, ResponseAsk
+from handlers.ipop import wishes
 from handlers.wire import openai_chat
 from handlers.wire import openai_responses as wire
 from handlers.wire.openai_responses.includes import IMAGES
@@ -26,10 +29,15 @@ _OURS = ("metadata", "store")
 async def responses_create(body: ResponsesCreateBody, call: Call) -> Reply | EventStream:
     data: dict[str, Any] = body.data
     openai_chat.note_metadata(data, _OURS, call)
-    ask = wire.read_ask(data, call)
-    if data.get("stream"):
-        return wire.event_stream(await responses.stream(ask, call), wire.Style(_render))
-    created = await responses.create(ask, call)
+    ask = _parse(data, call)
+    if ask.background:
+        created = await responses.enqueue(ask, call)
+        if ask.stream:
+            return wire.event_stream(await responses.follow_new(created, call), _STYLE)
+    elif ask.stream:
+        return wire.event_stream(await responses.stream(ask, call), _STYLE)
+    else:
+        created = await responses.create(ask, call)
     return Reply(_render(created.response), headers=openai_chat.marks(created.attempt))
 
 
@@ -38,7 +46,15 @@ async def responses_input_tokens_count(body: ResponsesInputTokensCountBody, call
     return {"object": "response.input_tokens", "input_tokens": counted, "input_tokens_details": {"cached_tokens": 0}}
 
 
-async def responses_get(params: ResponsesGetParams, call: Call) -> dict[str, Any]:
+async def responses_get(params: ResponsesGetParams, call: Call) -> dict[str, Any] | EventStream:
+    """As a stream, one in the background is told again: from its beginning or from behind `starting_after` on, to its
+    end, which may be still to come."""
+    wire.check_include(params.include)
+    if params.stream:
+        events = await responses.follow(params.response_id, call)
+        return EventStream(wire.frames(events, _STYLE, -1 if params.starting_after is None else params.starting_after))
+    if params.starting_after is not None:
+        raise Invalid("starting_after is for streams", param="starting_after")
     return _render(await responses.get(params.response_id, call))
 
 
@@ -62,6 +78,14 @@ async def responses_input_items_list(params: ResponsesInputItemsListParams, call
     return {"object": "list", "data": data, "has_more": has_more, **ends}
 
 
+def _parse(data: dict[str, Any], call: Call) -> ResponseAsk:
+    metadata = data.get("metadata") or {}
+    wishes.refuse_hashed_tools(data, metadata)
+    ask = wire.read_ask(data, call)
+    options = wishes.fill_in(dict(ask.options), metadata)
+    return replace(ask, options=options, wishes=wishes.read(metadata, call))
+
+
 def _without_pictures(item: Item) -> Item:
     if item["type"] != "message":
         return item
@@ -75,7 +99,7 @@ def _render(response: Response) -> dict[str, Any]:
         "object": "response",
         "created_at": int(response.created_at),
         "status": response.status,
-        "background": False,
+        "background": response.in_background,
         "model": response.model,
         "output": list(response.output),
         "output_text": response.text,
@@ -87,6 +111,9 @@ def _render(response: Response) -> dict[str, Any]:
     if response.incomplete_reason:
         content["incomplete_details"] = {"reason": response.incomplete_reason}
     return {name: value for name, value in content.items() if value is not None}
+
+
+_STYLE = wire.Style(_render)
 
 
 def _asked(shown: Mapping[str, Any]) -> dict[str, Any]:

@@ -44,8 +44,7 @@ async def completions_create(body: CompletionsCreateBody, call: Call) -> Reply |
 async def embeddings_create(body: EmbeddingsCreateBody, call: Call) -> dict[str, Any]:
     """A text that is too long for the embedded model is read as far as it goes: the API has no word for its length."""
     texts = tuple(messages.plain_text(content, "contents", "embeddings take") for content in body.data["contents"])
-    keys = key_wish(call)
-    ask = EmbedAsk(model=body.data["model_id"], texts=texts, truncate=True, param="contents", keys=keys)
+    ask = EmbedAsk(model=body.data["model_id"], texts=texts, truncate=True, keys=key_wish(call), param="contents")
     embedded = await embeddings.embed(ask, call)
     return {"embeddings": [list(vector) for vector in embedded.vectors]}
 

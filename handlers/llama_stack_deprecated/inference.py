@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from codegen.generated.llama_stack_deprecated.routes import (
@@ -19,6 +20,7 @@ from handlers.core.errors import Invalid
 from handlers.llama_stack_deprecated import stored
 from handlers.llama_stack_deprecated.choices import HEAD, chat_choice, chat_chunk
 from handlers.wire import openai_chat, openai_embeddings
+from handlers.wire.llama.provider_data import key_wish
 from handlers.wire.openai_chat import Style, pick
 from handlers.wire.reply import EventStream, Reply
 
@@ -29,7 +31,13 @@ MOST_PROMPTS = 128
 
 async def chat_completions_create(body: ChatCompletionsCreateBody, call: Call) -> Reply | EventStream:
     data: dict[str, Any] = body.data
-    ask = ChatAsk(models=(data["model"],), messages=data["messages"], options=_chat_options(data), store=True)
+    ask = ChatAsk(
+        models=(data["model"],),
+        messages=data["messages"],
+        options=_chat_options(data),
+        keys=key_wish(call),
+        store=True,
+    )
     if data.get("stream"):
         stream = await chat.stream(ask, call)
         return openai_chat.event_stream(stream, _style(data, chat_chunk))
@@ -64,7 +72,8 @@ async def chat_completions_get(params: ChatCompletionsGetParams, call: Call) -> 
 
 async def completions_create(body: CompletionsCreateBody, call: Call) -> Reply | EventStream:
     data: dict[str, Any] = body.data
-    ask = TextAsk(models=(data["model"],), prompts=_prompts(data["prompt"]), options=_text_options(data))
+    prompts, options = _prompts(data["prompt"]), _text_options(data)
+    ask = TextAsk(models=(data["model"],), prompts=prompts, options=options, keys=key_wish(call))
     if data.get("stream"):
         stream = await chat.stream(ask, call)
         return openai_chat.event_stream(stream, _style(data, _text_chunk))
@@ -75,7 +84,8 @@ async def completions_create(body: CompletionsCreateBody, call: Call) -> Reply |
 
 async def embeddings_create(body: EmbeddingsCreateBody, call: Call) -> dict[str, Any]:
     data: dict[str, Any] = body.data
-    embedded = await embeddings.embed(openai_embeddings.ask_of(data), call)
+    ask = replace(openai_embeddings.ask_of(data), keys=key_wish(call))
+    embedded = await embeddings.embed(ask, call)
     return {
         "object": "list",
         "model": embedded.attempt.model.id,

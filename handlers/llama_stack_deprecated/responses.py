@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from codegen.generated.llama_stack_deprecated.routes import (
@@ -11,12 +12,14 @@ from codegen.generated.llama_stack_deprecated.routes import (
     ResponsesListParams,
 )
 from handlers.core import responses
+from handlers.core.asks import Wishes
 from handlers.core.call import Call
 from handlers.core.errors import Invalid
 from handlers.core.responses import Item, ItemPage, Response
 from handlers.core.responses.shelf import Page
 from handlers.wire import openai_chat
 from handlers.wire import openai_responses as wire
+from handlers.wire.llama.provider_data import key_wish
 from handlers.wire.openai_chat import pick
 from handlers.wire.reply import EventStream, Reply
 
@@ -41,7 +44,7 @@ async def responses_create(body: ResponsesCreateBody, call: Call) -> Reply | Eve
     iterations = data.get("max_infer_iters")
     if iterations is not None and iterations < 1:
         raise Invalid("max_infer_iters must be at least 1", param="max_infer_iters")
-    ask = wire.read_ask(data, call)
+    ask = replace(wire.read_ask(data, call), wishes=Wishes(keys=key_wish(call)))
     if data.get("stream"):
         style = wire.Style(_render, opening=("response.created",), with_id=_WITH_ID, named=False)
         return wire.event_stream(await responses.stream(ask, call), style)

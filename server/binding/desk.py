@@ -14,10 +14,10 @@ from codegen.operation import Body, Operation
 from handlers.core.batches import Asked, Told
 from handlers.core.call import Call
 from handlers.core.errors import CoreError, Invalid, RateLimited
+from handlers.core.kinds import KINDS
 from handlers.core.services import Services
 from handlers.wire.reply import Reply
 from server.binding.boundary import Wording, told_of
-from server.binding.recorder import Ledger
 from server.inspect import find_handler
 from server.openapi31.bodies import parse_json
 from server.openapi31.faults import describe
@@ -38,7 +38,6 @@ class Desk:
 
     api: str
     services: Services
-    ledger: Ledger
     wording: Wording
     load: Callable[[], Document]
 
@@ -48,6 +47,7 @@ class Desk:
 
     async def ask(self, asked: Asked) -> Told:
         record = Record(asked.request_id, self.api, asked.operation_id, self.services.clock())
+        record.kind = KINDS.get(asked.operation_id)
         record.project_id, record.key_id = asked.who.project_id, asked.who.key_id
         status, wait, by_limit = 200, None, False
         try:
@@ -66,9 +66,9 @@ class Desk:
 
     async def record(self, told: Told) -> None:
         if told.record.model is None:
-            self.ledger.post(told.record)
+            self.services.ledger.post(told.record)
         else:
-            await self.ledger.finish(told.record)
+            await self.services.ledger.finish(told.record)
 
     async def _answer(self, asked: Asked, record: Record) -> Any:
         operation = next(one for one in self._document.operations if one.operation_id == asked.operation_id)

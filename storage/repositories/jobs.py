@@ -102,16 +102,16 @@ class Jobs:
 
     async def request_cancel(self, project_id: str | None, job_id: str, now: datetime) -> Job | None:
         """A queued job is cancelled by this, a running one is marked, a final one stays as it is."""
-        queued = JOBS.c.state == "queued"
-        values = {
-            "state": case((queued, "cancelled"), else_=JOBS.c.state),
-            "finished_at": case((queued, now), else_=JOBS.c.finished_at),
-            "is_cancelling": True,
-        }
-        unfinished = and_(_of(project_id, job_id), JOBS.c.finished_at.is_(None))
         async with self.database.writing() as tx:
-            await tx.execute(update(JOBS).where(unfinished).values(values))
+            await _cancel(tx, _of(project_id, job_id), now)
         return await self.get(project_id, job_id)
+
+    async def abandon(self, tx: Transaction, project_id: str, now: datetime) -> None:
+        """Forgets all jobs of a project with their events, but those that run, which are marked."""
+        await _cancel(tx, JOBS.c.project_id == project_id, now)
+        final = and_(JOBS.c.project_id == project_id, JOBS.c.finished_at.is_not(None))
+        await tx.execute(delete(EVENTS).where(EVENTS.c.job_id.in_(select(JOBS.c.id).where(final))))
+        await tx.execute(delete(JOBS).where(final))
 
     async def unfinished(self, process_id: str, kinds: Collection[str]) -> frozenset[str]:
         """`queued` when there is anything to claim, `running` when other processes run, or ran, something."""
@@ -132,9 +132,9 @@ class Jobs:
         crashes = JOBS.c.crashes + case((JOBS.c.process_id.is_(None), 0), else_=1)
         return await self._take(wanted, {"process_id": process_id, "crashes": crashes}, limit)
 
-    async def take_over(self, process_id: str, job_id: str) -> Job | None:
-        """The job, if it is to be run: now by this process."""
-        running = and_(JOBS.c.id == job_id, JOBS.c.state == "running")
+    async def take_over(self, process_id: str, job_id: str, kinds: Collection[str]) -> Job | None:
+        """The job, if it is to be run and of one of these kinds: now by this process."""
+        running = and_(JOBS.c.id == job_id, JOBS.c.state == "running", JOBS.c.kind.in_(kinds))
         taken = await self._take(running, {"process_id": process_id}, 1)
         return taken[0] if taken else None
 
@@ -184,6 +184,21 @@ class Jobs:
         async with self.database.writing() as tx:
             return (await tx.execute(update(JOBS).where(mine(job)).values(values))).rowcount > 0
 
+    async def delete(self, project_id: str | None, job_id: str) -> None:
+        """With its events."""
+        async with self.database.writing() as tx:
+            gone = await tx.execute(delete(JOBS).where(_of(project_id, job_id)))
+            if gone.rowcount:
+                await tx.execute(delete(EVENTS).where(EVENTS.c.job_id == job_id))
+
+    async def count_by_state(self, since: datetime) -> dict[str, int]:
+        """Everybody's, those that ended before then left out."""
+        recent = or_(JOBS.c.finished_at.is_(None), JOBS.c.finished_at > since)
+        query = select(JOBS.c.state, func.count()).where(recent).group_by(JOBS.c.state)
+        async with self.database.reading() as connection:
+            rows = await connection.execute(query)
+        return {row[0]: row[1] for row in rows}
+
     async def purge(self, before: datetime, limit: int) -> int:
         """Forgets jobs that ended before then, with their events; answers how many."""
         old = select(JOBS.c.id).where(JOBS.c.finished_at < before).limit(limit)
@@ -208,6 +223,16 @@ class Jobs:
             statement = update(JOBS).where(JOBS.c.id.in_(chosen)).values(values).returning(JOBS)
             taken = [Job(**plain(row)) for row in await tx.execute(statement)] if chosen else []
         return sorted(taken, key=lambda job: (job.created_at, job.id))
+
+
+async def _cancel(tx: Transaction, which: ColumnElement[bool], now: datetime) -> None:
+    queued = JOBS.c.state == "queued"
+    values = {
+        "state": case((queued, "cancelled"), else_=JOBS.c.state),
+        "finished_at": case((queued, now), else_=JOBS.c.finished_at),
+        "is_cancelling": True,
+    }
+    await tx.execute(update(JOBS).where(which, JOBS.c.finished_at.is_(None)).values(values))
 
 
 def _owner(project_id: str | None) -> ColumnElement[bool]:

@@ -8,7 +8,13 @@ from datetime import datetime
 from sqlalchemy import Select, delete, select, update
 
 from storage.database import Database, Transaction
+from storage.repositories.jobs import Jobs
+from storage.tables.captured import CapturedMessageRow, CapturePolicyRow
 from storage.tables.chats import ChatCompletionRow, ContainerRow, SubmodelRow, TraceEntryRow
+from storage.tables.history import RequestFeedbackRow
+from storage.tables.jobs import JobScheduleRow
+from storage.tables.responses import ResponseRow
+from storage.tables.secrets import ProviderCredentialRow
 from storage.tables.spending import CreditAccountRow, LimitRow, LimitWindowRow
 from storage.tables.tenancy import KeyRow, ProjectRow
 from storage.tables.traffic import IdempotencyRow, RegisteredModelRow
@@ -26,11 +32,17 @@ BELONGINGS = tuple(
         RegisteredModelRow,
         ChatCompletionRow,
         TraceEntryRow,
+        RequestFeedbackRow,
         SubmodelRow,
         ContainerRow,
+        ResponseRow,
+        ProviderCredentialRow,
+        JobScheduleRow,
+        CapturedMessageRow,
+        CapturePolicyRow,
     )
 )
-"""What goes with a deleted project. Its requests and credit entries stay, for its bills."""
+"""What goes with a deleted project. Its requests and credit entries stay, for its bills, and jobs until they end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +85,7 @@ class Projects:
     async def delete(self, tx: Transaction, project_id: str, at: datetime) -> None:
         for table in BELONGINGS:
             await tx.execute(delete(table).where(table.c.project_id == project_id))
+        await Jobs(self.database).abandon(tx, project_id, at)
         await tx.execute(update(PROJECTS).where(PROJECTS.c.id == project_id).values(deleted_at=at))
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import orjson
 from sqlalchemy import ColumnElement, Select, case, delete, literal, select, tuple_, update
 
-from storage.database import Database
+from storage.database import Database, Transaction
+from storage.repositories.jobs import JOBS
 from storage.repositories.requests import REQUESTS
 from storage.tables.responses import ResponseRow
 from storage.tables.types import core, plain
@@ -47,9 +48,19 @@ class Page:
 class Responses:
     database: Database
 
-    async def insert(self, response: StoredResponse) -> None:
+    async def insert(self, response: StoredResponse, tx: Transaction | None = None) -> None:
+        statement = RESPONSES.insert().values(_fields(response))
+        if tx is not None:
+            await tx.execute(statement)
+            return
+        async with self.database.writing() as own:
+            await own.execute(statement)
+
+    async def begin(self, project_id: str, response_id: str) -> None:
+        """One that waits, runs."""
+        waiting = _mine(project_id, response_id) & (RESPONSES.c.status == "queued")
         async with self.database.writing() as tx:
-            await tx.execute(RESPONSES.insert().values(_fields(response)))
+            await tx.execute(update(RESPONSES).where(waiting).values(status="in_progress"))
 
     async def finish(self, response: StoredResponse) -> str | None:
         """Writes the end of a running response and answers its status: one that was cancelled stays so. None when it
@@ -58,7 +69,7 @@ class Responses:
         statement = (
             update(RESPONSES)
             .where(_mine(response.project_id, response.id))
-            .values(status=status, content=orjson.dumps(response.content))
+            .values(status=status, model=response.model, content=orjson.dumps(response.content))
             .returning(RESPONSES.c.status)
         )
         async with self.database.writing() as tx:
@@ -72,14 +83,10 @@ class Responses:
             return (await tx.execute(update(RESPONSES).where(running).values(status="cancelled"))).rowcount == 1
 
     async def get(self, project_id: str, response_id: str) -> StoredResponse | None:
-        """One that runs in a process that died is `incomplete`."""
+        """One that runs in a process that died is `incomplete`; one that is a job ends as that does, at the latest."""
         if "\0" in response_id:
             return None
-        query = (
-            select(*RESPONSES.c, REQUESTS.c.state.label("request_state"))
-            .outerjoin(REQUESTS, REQUESTS.c.request_id == RESPONSES.c.request_id)
-            .where(_mine(project_id, response_id))
-        )
+        query = _with_what_runs_it().where(_mine(project_id, response_id))
         async with self.database.reading() as connection:
             row = (await connection.execute(query)).one_or_none()
         return None if row is None else _with_its_end(row)
@@ -137,12 +144,8 @@ def _mine(project_id: str, response_id: str) -> ColumnElement[bool]:
 
 def _page(project_id: str, page: Page) -> Select[Any]:
     place = (RESPONSES.c.created_at, RESPONSES.c.id)
-    query = (
-        select(*RESPONSES.c, REQUESTS.c.state.label("request_state"))
-        .outerjoin(REQUESTS, REQUESTS.c.request_id == RESPONSES.c.request_id)
-        .where(RESPONSES.c.project_id == project_id)
-        .order_by(*(column.desc() if page.newest_first else column for column in place))
-    )
+    columns = (column.desc() if page.newest_first else column for column in place)
+    query = _with_what_runs_it().where(RESPONSES.c.project_id == project_id).order_by(*columns)
     if page.model is not None:
         query = query.where(RESPONSES.c.model == page.model)
     return query if page.limit is None else query.limit(page.limit)
@@ -152,12 +155,35 @@ def _fields(response: StoredResponse) -> dict[str, Any]:
     return asdict(response) | {"content": orjson.dumps(response.content)}
 
 
+def _with_what_runs_it() -> Select[Any]:
+    """A response in the background is run by the job of its own id, any other by its request."""
+    return (
+        select(
+            *RESPONSES.c,
+            REQUESTS.c.state.label("request_state"),
+            JOBS.c.state.label("job_state"),
+            JOBS.c.error_code.label("job_error_code"),
+            JOBS.c.error_message.label("job_error_message"),
+        )
+        .outerjoin(REQUESTS, REQUESTS.c.request_id == RESPONSES.c.request_id)
+        .outerjoin(JOBS, (JOBS.c.id == RESPONSES.c.id) & (JOBS.c.project_id == RESPONSES.c.project_id))
+    )
+
+
 def _with_its_end(row: Any) -> StoredResponse:
     fields = plain(row)
-    request_state = fields.pop("request_state")
-    if fields["status"] in RUNNING and request_state not in (None, "started"):
-        fields["status"] = "incomplete"
-    return _response(fields)
+    request_state, job_state = fields.pop("request_state"), fields.pop("job_state")
+    error = {"code": fields.pop("job_error_code"), "message": fields.pop("job_error_message")}
+    response = _response(fields)
+    if response.status not in RUNNING:
+        return response
+    if job_state == "failed":
+        return replace(response, status="failed", content={**response.content, "error": error})
+    if job_state == "cancelled":
+        return replace(response, status="cancelled")
+    if job_state is None and request_state not in (None, "started"):
+        return replace(response, status="incomplete")
+    return response
 
 
 def _response(fields: dict[str, Any]) -> StoredResponse:

@@ -1,14 +1,23 @@
 """Every table of the schema; importing this fills `METADATA`."""
 
 from storage.tables.batches import BatchItemRow, BatchRow
+from storage.tables.captured import CapturedMessageRow, CapturePolicyRow, OpenStreamsRow
 from storage.tables.chats import ChatCompletionRow, ContainerRow, SubmodelRow, TraceEntryRow
 from storage.tables.datasets import DatasetChunkRow, DatasetRow
 from storage.tables.files import BlobRow, FileRow
+from storage.tables.history import RequestFeedbackRow, RequestHourRow
 from storage.tables.jobs import JobEventRow, JobRow, JobScheduleRow
 from storage.tables.kv import KvItemRow, KvTableRow, MeterRow
 from storage.tables.responses import ResponseRow
 from storage.tables.secrets import ProviderCredentialRow, RegionKeyRow
 from storage.tables.spending import CreditAccountRow, CreditEntryRow, LimitRow, LimitWindowRow
+from storage.tables.telemetry import (
+    TelemetryAttributeRow,
+    TelemetryMessageRow,
+    TelemetryPointRow,
+    TelemetrySpanRow,
+    TelemetryTraceRow,
+)
 from storage.tables.tenancy import AdminTokenRow, AuditRow, ChangeRow, KeyRow, OrganisationRow, ProjectRow
 from storage.tables.traffic import IdempotencyRow, ProcessRow, RegisteredModelRow, RequestRow
 from storage.tables.types import Row
@@ -22,6 +31,8 @@ __all__ = [
     "BatchItemRow",
     "BatchRow",
     "BlobRow",
+    "CapturePolicyRow",
+    "CapturedMessageRow",
     "ChangeRow",
     "ChatCompletionRow",
     "ContainerRow",
@@ -40,14 +51,22 @@ __all__ = [
     "LimitRow",
     "LimitWindowRow",
     "MeterRow",
+    "OpenStreamsRow",
     "OrganisationRow",
     "ProcessRow",
     "ProjectRow",
     "ProviderCredentialRow",
     "RegionKeyRow",
     "RegisteredModelRow",
+    "RequestFeedbackRow",
+    "RequestHourRow",
     "RequestRow",
     "ResponseRow",
     "SubmodelRow",
+    "TelemetryAttributeRow",
+    "TelemetryMessageRow",
+    "TelemetryPointRow",
+    "TelemetrySpanRow",
+    "TelemetryTraceRow",
     "TraceEntryRow",
 ]

@@ -30,6 +30,7 @@ PROMPTED = {
     "files_create",
     "responses_create",
     "responses_input_tokens_count",
+    "rlm_responses_create",
 }
 """Their bodies hold a prompt, of which a schema cannot say all that makes it one; and most may stream. How long a file
 lasts, and what it may be for, is said in prose."""

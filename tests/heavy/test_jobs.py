@@ -111,6 +111,19 @@ def test_one_that_wakes_again_does_not_get_in_the_way(workers: Workers, counting
     assert lines(job)[-1][1] == second.pid
 
 
+def test_workers_that_do_not_know_a_job_leave_it_to_those_who_do(workers: Workers, counting: Enqueue) -> None:
+    """Also when it was begun, and anybody may be the first to see that it is to go on."""
+    others = [workers.start("server.cli", "worker") for _ in range(3)]
+    first = workers.start()
+    job = counting()
+    eventually(lambda: len(lines(job)), lambda count: count >= 3)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    workers.start()
+    assert_whole(workers, job, 1)
+    assert {pid for _, pid in lines(job)}.isdisjoint(process.pid for process in others)
+
+
 def test_a_worker_that_is_stopped_hands_its_jobs_over(workers: Workers, counting: Enqueue) -> None:
     first = workers.start()
     job = counting()

@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -47,10 +47,10 @@ class Workers:
         file = self.data_dir / "workers.log"
         return file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
 
-    def start(self) -> subprocess.Popen[bytes]:
-        """Returns when it is about to look for jobs."""
+    def start(self, *module: str) -> subprocess.Popen[bytes]:
+        """Returns when it is about to look for jobs. Without a module it knows the jobs of `counting`."""
         before = self.log_text().count(STARTED)
-        process = self._start()
+        process = self._start(module or ("tests.heavy.counting",))
         deadline = time.monotonic() + PATIENCE_SECONDS
         while self.log_text().count(STARTED) == before:
             assert process.poll() is None, self.log_text()
@@ -58,10 +58,10 @@ class Workers:
             time.sleep(0.05)
         return process
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _start(self, module: Sequence[str]) -> subprocess.Popen[bytes]:
         inherited = {name: value for name, value in os.environ.items() if not SETTINGS.search(name)}
         environment = inherited | {"CONCORDAT_DATA_DIR": str(self.data_dir), "CONCORDAT_LOG_FORMAT": "json"}
-        command = [sys.executable, "-m", "tests.heavy.counting"]
+        command = [sys.executable, "-m", *module]
         self.data_dir.mkdir(parents=True, exist_ok=True)
         with (self.data_dir / "workers.log").open("ab") as log:
             process = subprocess.Popen(command, cwd=ROOT, env=environment | self.settings, stdout=log, stderr=log)

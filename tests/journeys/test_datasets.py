@@ -13,6 +13,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from tests.journeys.test_telemetry import log_span
 from tests.journeys.waiting import eventually
 from tests.live import LiveServer
 
@@ -241,3 +242,24 @@ def test_a_dataset_of_recorded_chats(client: httpx.Client) -> None:
     wrong = {"name": "x", "container": label, "size": 1, "filters": [{"key": "n", "operator": "in", "value": 1}]}
     assert client.post("/maniac/v1/datasets", json=wrong).status_code == 400
     assert client.post("/maniac/v1/datasets", json=wrong | {"container": "none"}).status_code in (400, 404)
+
+
+def test_spans_are_saved_as_rows(client: httpx.Client, other: httpx.Client) -> None:
+    session, trace_id, span_id = uuid.uuid4().hex, uuid.uuid4().hex, uuid.uuid4().hex[:16]
+    log_span(client, trace_id, span_id, session_id=session, input="in", output="out")
+    dataset_id = register(client, inline(b"", "jsonl"))
+    body = {
+        "attribute_filters": [{"key": "session_id", "op": "eq", "value": session}],
+        "attributes_to_save": ["input", "output"],
+        "dataset_id": dataset_id,
+    }
+    for number, api in enumerate((JANUARY, OCTOBER), 1):
+        saved = client.post(f"{api}/telemetry/spans/export", json=body)
+        assert saved.status_code == 200, saved.text
+        found = rows(client, dataset_id)["rows"]
+        assert len(found) == number
+        assert found[-1].items() >= {"input": "in", "output": "out", "trace_id": trace_id, "span_id": span_id}.items()
+        assert other.post(f"{api}/telemetry/spans/export", json=body).status_code == 404
+    elsewhere = register(other, inline(b"", "jsonl"))
+    other.post(f"{JANUARY}/telemetry/spans/export", json=body | {"dataset_id": elsewhere}).raise_for_status()
+    assert rows(other, elsewhere)["rows"] == []

@@ -46,7 +46,7 @@ DEPRECATED = Api(
 each = pytest.mark.parametrize("api", [IPOP, DEPRECATED], ids=lambda api: api.api)
 
 
-def other(api: Api) -> Api:
+def the_other(api: Api) -> Api:
     return DEPRECATED if api is IPOP else IPOP
 
 
@@ -92,7 +92,7 @@ def test_a_response_is_made_and_read_again_on_either_api_until_it_is_deleted(cli
     assert "Tell me about concord." in text_of(made)
     read = client.get(f"{api.url}/{made['id']}")
     assert read.json() == made
-    assert text_of(client.get(f"{other(api).url}/{made['id']}").json()) == text_of(made)
+    assert text_of(client.get(f"{the_other(api).url}/{made['id']}").json()) == text_of(made)
     gone = client.delete(f"{api.url}/{made['id']}")
     assert gone.json() == {"id": made["id"], "object": "response", "deleted": True}
     refusal(client.get(f"{api.url}/{made['id']}"), 404)
@@ -139,7 +139,7 @@ def test_a_function_is_called_and_its_output_answered(client: httpx.Client, api:
 @each
 def test_a_response_continues_the_whole_chain_before_it(client: httpx.Client, api: Api) -> None:
     first = create(client, api, "One.", instructions="Be brief.")
-    second = create(client, other(api), "Two.", previous_response_id=first["id"])
+    second = create(client, the_other(api), "Two.", previous_response_id=first["id"])
     third = create(client, api, "Three.", previous_response_id=second["id"])
     assert third["previous_response_id"] == second["id"]
     assert "(2 messages" in text_of(first)
@@ -239,7 +239,23 @@ def test_what_cannot_be_done_is_refused_in_words(
 @pytest.mark.parametrize(
     ("asked", "status", "said"),
     [
-        ({"background": True}, 501, "background"),
+        ({"background": True, "store": False}, 400, "stored"),
+        ({"metadata": {"max_cost_usd": "cheap"}}, 400, "max_cost_usd"),
+        ({"metadata": {"max_cost_usd": 0.000001}, "model": "openai/gpt-5.5"}, 400, "max_cost_usd"),
+        ({"metadata": {"hedge_after_ms": -1}}, 400, "hedge_after_ms"),
+        ({"metadata": {"hedge_after_ms": "10"}}, 400, "hedge_after_ms"),
+        ({"metadata": {"max_output_tokens": 0}}, 400, "max_output_tokens"),
+        ({"metadata": {"cache_mode": "often"}}, 400, "cache_mode"),
+        ({"metadata": {"sensitive": "very"}}, 400, "sensitive"),
+        ({"metadata": {"require_region": 7}}, 400, "require_region"),
+        ({"metadata": {"require_region": "nowhere"}}, 400, "nowhere"),
+        ({"metadata": {"byok_fallback_policy": "byok_only"}}, 403, "provider keys of your own"),
+        ({"metadata": {"tool_schema_policy": "hash_reference", "tool_schema_hash": "h1"}}, 404, "h1"),
+        ({"input": [{"role": "user", "content": [{"type": "input_image", "file_id": "file-1"}]}]}, 501, "file_id"),
+        ({"input": [{"role": "user", "content": [{"type": "input_image"}]}]}, 400, "image_url"),
+        ({"tools": [{"type": "computer_use_preview"}]}, 501, "computer_use_preview"),
+        ({"tools": [{"type": "code_interpreter"}]}, 501, "code_interpreter"),
+        ({"tools": [{"type": "image_generation"}]}, 501, "image_generation"),
         ({"conversation": "conv_1"}, 501, "conversations"),
         ({"truncation": {"type": "last_messages"}}, 400, "truncation"),
         ({"reasoning": {"summary": "concise"}}, 400, "reasoning.summary"),
@@ -259,6 +275,66 @@ def test_ipop_refuses_what_it_alone_is_asked(
     client: httpx.Client, asked: dict[str, Any], status: int, said: str
 ) -> None:
     assert said in refusal(client.post(IPOP.url, json=IPOP.body() | asked), status)
+
+
+def test_the_deprecated_api_has_no_background(client: httpx.Client) -> None:
+    assert "background" in refusal(client.post(DEPRECATED.url, json=DEPRECATED.body(background=True)), 400)
+
+
+def test_ipop_answers_as_the_metadata_wishes(client: httpx.Client, server: LiveServer) -> None:
+    cut = create(client, IPOP, metadata={"max_output_tokens": 3, "cache_mode": "aggressive", "note": "kept"})
+    assert (cut["status"], cut["usage"]["output_tokens"]) == ("incomplete", 3)
+    assert cut["metadata"]["note"] == "kept"
+    answer = client.post(IPOP.url, json=IPOP.body(metadata={"max_output_tokens": 3, "cache_mode": "aggressive"}))
+    again = client.post(IPOP.url, json=IPOP.body(metadata={"max_output_tokens": 3, "cache_mode": "aggressive"}))
+    assert again.json()["output_text"] == answer.json()["output_text"]
+    record = LedgerReader.of(server).settled("default", again.headers["x-request-id"])
+    assert record.metadata is not None
+    assert record.metadata["cache_hit"] is True
+
+
+@pytest.mark.parametrize("background", [False, True])
+def test_ipop_pins_a_response_to_a_region(client: httpx.Client, server: LiveServer, background: bool) -> None:
+    region = client.get("/ipop/v1/regions").json()["data"][0]["region"]
+    body = IPOP.body(metadata={"require_region": region}, background=background)
+    answer = client.post(IPOP.url, json=body)
+    assert answer.status_code == 200, answer.text
+    url = f"{IPOP.url}/{answer.json()['id']}"
+    eventually(lambda: client.get(url).json()["status"] == "completed")
+    envelope = client.get(f"/ipop/v1/inference/{answer.headers['x-request-id']}/attestation")
+    assert envelope.status_code == 200, envelope.text
+    assert envelope.json()["region"] == region
+
+
+def test_ipop_takes_every_parameter_that_the_document_names(client: httpx.Client) -> None:
+    made = create(
+        client,
+        IPOP,
+        [
+            {"type": "input_message", "role": "developer", "content": "Be brief."},
+            {
+                "role": "user",
+                "content": [{"type": "input_text", "text": "See"}, {"type": "image_url", "image_url": PICTURE}],
+            },
+        ],
+        instructions=[{"role": "system", "content": "Rhyme."}],
+        include=["message.input_image.image_url", "file_search_call.results"],
+        truncation="disabled",
+        temperature=0.5,
+        top_p=0.9,
+        max_output_tokens=100,
+        parallel_tool_calls=False,
+        service_tier="standard",
+        stream_options={"include_usage": True},
+        tools=[WEATHER],
+        tool_choice="none",
+        text={"format": {"type": "text"}},
+        metadata={"a": "b"},
+    )
+    assert (made["status"], made["service_tier"], made["metadata"]) == ("completed", "standard", {"a": "b"})
+    assert "(3 messages" in made["output_text"]
+    forced = create(client, IPOP, "Anything", tools=[WEATHER], tool_choice={"type": "function", "name": "weather"})
+    assert [item["type"] for item in forced["output"]] == ["function_call"]
 
 
 def test_mcp_tools_are_not_there_yet(client: httpx.Client) -> None:

@@ -13,6 +13,7 @@ from handlers.core.datasets.datasets import (
     unregister,
 )
 from handlers.core.datasets.filters import Condition
+from handlers.core.datasets.spans import save_spans
 from handlers.core.datasets.traffic import DEFINITION, NewBuilt, build
 from storage.repositories.datasets import Dataset, DatasetPage
 
@@ -32,5 +33,6 @@ __all__ = [
     "list_datasets",
     "read",
     "register",
+    "save_spans",
     "unregister",
 ]

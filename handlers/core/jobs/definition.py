@@ -35,8 +35,9 @@ class Definitions:
     def kinds(self) -> frozenset[str]:
         return frozenset(self._by_kind)
 
-    def get(self, kind: str) -> Definition | None:
-        return self._by_kind.get(kind)
+    def of(self, kind: str) -> Definition:
+        """Raises `KeyError`."""
+        return self._by_kind[kind]
 
     def scheduled(self) -> Iterable[tuple[Definition, str]]:
         """Those with a cron, and it."""

@@ -53,6 +53,11 @@ class Jobs:
             raise Conflict(f"the id {job.id} is taken", code="job_id_taken")
         return known
 
+    async def enter(self, job: Job) -> None:
+        """Keeps work that was done without a worker, so that it can be read as any other."""
+        async with self.database.writing() as tx:
+            await rows.Jobs(self.database).insert(tx, job)
+
     async def get(self, project_id: str | None, job_id: str) -> Job:
         return _there(await rows.Jobs(self.database).get(project_id, job_id), job_id)
 
@@ -62,6 +67,12 @@ class Jobs:
         self.wanted.ring()
         self.tell(job_id)
         return _there(job, job_id)
+
+    async def delete(self, project_id: str | None, job_id: str) -> None:
+        """Leaves nothing of it, and does nothing when there is no such job. One that runs is stopped, and is to find by
+        itself that it is gone."""
+        await rows.Jobs(self.database).delete(project_id, job_id)
+        self.tell(job_id)
 
     async def events(self, project_id: str | None, job_id: str, after: int = 0) -> Sequence[JobEvent]:
         """Those that are there, at most 1000; none when there is no such job."""

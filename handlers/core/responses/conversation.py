@@ -29,7 +29,7 @@ async def chat_of(ask: ResponseAsk, call: Call) -> ChatAsk:
         raise Invalid("input must not be empty", param="input")
     if ask.truncate:
         messages = await _fit(messages, ask, call)
-    return ChatAsk(models=(ask.model,), messages=messages, options=ask.options)
+    return ChatAsk(models=(ask.model,), messages=messages, options=ask.options, **ask.wishes.as_arguments)
 
 
 async def _earlier(previous_response_id: str | None, call: Call) -> list[Item]:

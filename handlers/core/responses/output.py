@@ -69,13 +69,13 @@ class Assembler:
             yield from self._call(piece, piece.get("index", position))
 
     def finish(self, *, cut: bool) -> Iterator[Step]:
-        """`cut` says that the answer ends before its end."""
+        """`cut` says that the answer ends before its end. What is fed from then on is another answer."""
         last = self.output[-1] if self.output else None
         for opened in [self._speech, *self._calls]:
             if opened is not None:
                 yield from self._end_part(opened)
                 yield from self._end_item(opened, "incomplete" if cut and opened.item is last else "completed")
-        self._speech, self._calls = None, []
+        self._speech, self._calls, self._by_number = None, [], {}
 
     def _say(self, kind: Kind, said: str) -> Iterator[Step]:
         speech = self._speech

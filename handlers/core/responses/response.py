@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from handlers.core.asks import Usage
+from handlers.core.asks import Usage, Wishes
 from handlers.core.call import Call
-from storage.repositories.responses import StoredResponse
+from storage.repositories.responses import RUNNING, StoredResponse
 from storage.tables.types import instant
 
 Item = dict[str, Any]
@@ -25,7 +25,8 @@ Item = dict[str, Any]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResponseAsk:
     """`options` are those of a chat. `truncate` lets go of the oldest messages where the model cannot hold them all.
-    `shown` is what the response tells of its request, under the request's own names."""
+    `shown` is what the response tells of its request, under the request's own names. `stream` matters only to one in
+    the background: whether it tells what it says while it does."""
 
     model: str
     items: Sequence[Item]
@@ -35,14 +36,16 @@ class ResponseAsk:
     store: bool = True
     truncate: bool = False
     background: bool = False
+    stream: bool = False
     show_reasoning: bool = False
     shown: Mapping[str, Any] = field(default_factory=dict)
+    wishes: Wishes = field(default_factory=Wishes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """`status` is `in_progress`, `completed`, `incomplete`, `failed` or `cancelled`; `created_at` unix seconds; `error`
-    has `code` and `message`."""
+    """`status` is `queued`, `in_progress`, `completed`, `incomplete`, `failed` or `cancelled`; `created_at` is in unix
+    seconds; `error` has `code` and `message`."""
 
     id: str
     created_at: float
@@ -55,6 +58,14 @@ class Response:
     error: Mapping[str, str] | None = None
     incomplete_reason: str | None = None
     shown: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def in_background(self) -> bool:
+        return self.shown.get("background") is True
+
+    @property
+    def is_running(self) -> bool:
+        return self.status in RUNNING
 
     @property
     def text(self) -> str:

@@ -1,4 +1,5 @@
-"""Making a response: one chat, its answer as items, kept unless the caller wants it forgotten."""
+"""Making a response while its client waits: one chat, its answer as items, kept unless the caller wants it
+forgotten."""
 
 from __future__ import annotations
 
@@ -10,23 +11,31 @@ from typing import Any, cast
 from handlers.core import chat, metering
 from handlers.core.asks import AnyAsk, Chunk
 from handlers.core.call import Call
-from handlers.core.errors import CoreError, Forbidden, NotFound, NotImplementedYet
+from handlers.core.errors import CoreError, Forbidden, NotFound
 from handlers.core.models import Offer, find_model, may_use
 from handlers.core.responses.conversation import chat_of
 from handlers.core.responses.output import Assembler, Step
-from handlers.core.responses.response import Response, ResponseAsk, new_id, to_stored
+from handlers.core.responses.response import Item, Response, ResponseAsk, new_id, to_stored
 from handlers.core.routing import Attempt
+from handlers.core.streams import begin, ticking
 
 CANCELLATION_SECONDS = 1.0
 """How often a stream looks whether its response was cancelled."""
 
-_INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
+INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
 """Why an answer is not whole, by the chat's `finish_reason`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Created:
     attempt: Attempt
+    response: Response
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """The first event of one in the background."""
+
     response: Response
 
 
@@ -42,7 +51,7 @@ class Ended:
     response: Response
 
 
-Event = Begun | Step | Ended
+Event = Queued | Begun | Step | Ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +62,13 @@ class Running:
 
 async def create(ask: ResponseAsk, call: Call) -> Created:
     """Raises what `chat_of` and `chat.complete` say; then nothing is kept."""
-    _refuse_background(ask)
     answer = await chat.complete(await chat_of(ask, call), call)
-    choice = answer.body["choices"][0]
-    assembler = _assembler(ask, call)
-    for _ in assembler.feed(choice["message"]):
-        pass
-    reason = _INCOMPLETE.get(choice.get("finish_reason"))
-    for _ in assembler.finish(cut=reason is not None):
-        pass
+    output, reason = read_answer(answer.body, _assembler(ask, call))
     response = replace(
         _draft(ask, answer.attempt, call),
         status="incomplete" if reason else "completed",
         incomplete_reason=reason,
-        output=assembler.output,
+        output=output,
         usage=answer.usage,
     )
     if ask.store:
@@ -74,12 +76,22 @@ async def create(ask: ResponseAsk, call: Call) -> Created:
     return Created(answer.attempt, response)
 
 
+def read_answer(body: Mapping[str, Any], assembler: Assembler) -> tuple[list[Item], str | None]:
+    """The items of a whole chat, and why it is not whole, should that be so."""
+    choice = body["choices"][0]
+    for _ in assembler.feed(choice["message"]):
+        pass
+    reason = INCOMPLETE.get(choice.get("finish_reason"))
+    for _ in assembler.finish(cut=reason is not None):
+        pass
+    return assembler.output, reason
+
+
 async def stream(ask: ResponseAsk, call: Call) -> Running:
     """Raises as `create` does, up to the first event. What happens later is told by the last event and kept: a
     vendor's failure as `failed`, a reader that left as `cancelled`."""
-    _refuse_background(ask)
     opened = await chat.stream(await chat_of(ask, call), call)
-    return Running(opened.attempt, _Relay(ask, opened, call).events())
+    return Running(opened.attempt, await begin(_Relay(ask, opened, call).events()))
 
 
 async def count_input(ask: ResponseAsk, call: Call) -> int:
@@ -99,11 +111,6 @@ async def _offer(model_id: str, call: Call) -> Offer:
     if not may_use(offer.served.id, call):
         raise Forbidden(f"this key may not use {model_id}", code="model_not_allowed", param="model")
     return offer
-
-
-def _refuse_background(ask: ResponseAsk) -> None:
-    if ask.background:
-        raise NotImplementedYet("background responses are not available on this server", param="background")
 
 
 def _assembler(ask: ResponseAsk, call: Call) -> Assembler:
@@ -135,20 +142,22 @@ class _Relay:
         self._looked_at = call.services.clock()
         self._begun = self._ended = False
 
-    async def events(self) -> AsyncIterator[Event]:
+    async def events(self) -> AsyncGenerator[Event, None]:
+        is_cancelled = False
         try:
             async with aclosing(cast(AsyncGenerator[Chunk, None], self._opened.chunks)) as chunks:
-                chunk = await anext(chunks, None)  # begins the stream, so that closing it settles what it cost
                 await self._begin()
                 yield Begun(self._draft)
-                while chunk is not None and not await self._is_cancelled():
-                    for step in self._take(chunk):
-                        yield step
-                    chunk = await anext(chunks, None)
-            reason = _INCOMPLETE.get(self._finish_reason or "")
-            for step in self._assembler.finish(cut=chunk is not None or reason is not None):
+                async with aclosing(ticking(chunks, CANCELLATION_SECONDS)) as ticks:
+                    async for chunk in ticks:
+                        if is_cancelled := await self._is_cancelled(silent=chunk is None):
+                            break
+                        for step in self._take(chunk) if chunk is not None else ():
+                            yield step
+            reason = INCOMPLETE.get(self._finish_reason or "")
+            for step in self._assembler.finish(cut=is_cancelled or reason is not None):
                 yield step
-            status = "cancelled" if chunk is not None else "incomplete" if reason else "completed"
+            status = "cancelled" if is_cancelled else "incomplete" if reason else "completed"
             response = await self._end(status, incomplete_reason=reason)
         except CoreError as error:
             if not self._begun:
@@ -172,10 +181,11 @@ class _Relay:
             self._finish_reason = choice.get("finish_reason") or self._finish_reason
         return steps
 
-    async def _is_cancelled(self) -> bool:
-        """By whoever has the response's id, in this process or another."""
+    async def _is_cancelled(self, *, silent: bool) -> bool:
+        """By whoever has the response's id, in this process or another. `silent` says that nothing came for so long
+        as it takes until another look."""
         now = self._call.services.clock()
-        if not self._ask.store or now - self._looked_at < CANCELLATION_SECONDS:
+        if not self._ask.store or not (silent or now - self._looked_at >= CANCELLATION_SECONDS):
             return False
         self._looked_at = now
         found = await self._call.services.responses.status(self._call.caller.project_id, self._draft.id)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from handlers.core.call import Call
 from handlers.core.errors import Invalid, NotFound
+from handlers.core.responses import background
 from handlers.core.responses.response import Item, Response, from_stored
 from storage.repositories.responses import Page
 
@@ -31,7 +32,10 @@ async def get(response_id: str, call: Call) -> Response:
 
 
 async def delete(response_id: str, call: Call) -> None:
-    """One that runs goes on to its end, which is then not kept."""
+    """One in the background is stopped; any other that runs goes on to its end, which is then not kept."""
+    response = await get(response_id, call)
+    if response.in_background:
+        await background.forget(response, call)
     if not await call.services.responses.delete(call.caller.project_id, response_id):
         raise _missing(response_id)
 
@@ -39,7 +43,9 @@ async def delete(response_id: str, call: Call) -> None:
 async def cancel(response_id: str, call: Call) -> Response:
     """Ends a response that runs, within about a second. Raises `Invalid` for one that has ended otherwise."""
     response = await get(response_id, call)
-    if await call.services.responses.cancel(call.caller.project_id, response.id):
+    if response.is_running and await call.services.responses.cancel(call.caller.project_id, response.id):
+        if response.in_background:
+            await background.stop(response, call)
         return await get(response_id, call)
     response = await get(response_id, call)
     if response.status != "cancelled":

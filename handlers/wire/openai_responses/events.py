@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import orjson
 
-from handlers.core.responses import Begun, Ended, Event, Response, Running, Step
+from handlers.core.responses import Begun, Ended, Event, Queued, Response, Running, Step
 from handlers.wire import openai_chat, sse
 from handlers.wire.reply import EventStream, Last
 
@@ -29,21 +29,25 @@ class Style:
 
 
 def event_stream(running: Running, style: Style) -> EventStream:
-    return EventStream(frames(running, style), headers=openai_chat.marks(running.attempt))
+    return EventStream(frames(running.events, style), headers=openai_chat.marks(running.attempt))
 
 
-async def frames(running: Running, style: Style) -> AsyncIterator[bytes]:
-    """One event each, numbered from 0 without a gap. The last goes out when the request's record is complete."""
+async def frames(events: AsyncIterator[Event], style: Style, after: int = -1) -> AsyncIterator[bytes]:
+    """One event each, numbered from 0 without a gap; those up to the number `after` are left out. The last goes out
+    when the request's record is complete."""
     number, response_id = 0, ""
-    async with aclosing(cast(AsyncGenerator[Event, None], running.events)) as events:
-        async for event in events:
-            if isinstance(event, Begun):
+    async with aclosing(cast(AsyncGenerator[Event, None], events)) as told:
+        async for event in told:
+            if isinstance(event, Queued | Begun):
                 response_id = event.response.id
             for rendered in _render(event, style):
                 extra = {"response_id": response_id} if rendered["type"] in style.with_id else {}
-                frame = _frame({**rendered, **extra, "sequence_number": number}, style)
-                yield Last(frame) if isinstance(event, Ended) else frame
+                if number > after:
+                    frame = _frame({**rendered, **extra, "sequence_number": number}, style)
+                    yield Last(frame) if isinstance(event, Ended) else frame
                 number += 1
+            if isinstance(event, Queued):
+                style = replace(style, opening=("response.in_progress",))
 
 
 def _frame(event: dict[str, Any], style: Style) -> bytes:
@@ -53,6 +57,9 @@ def _frame(event: dict[str, Any], style: Style) -> bytes:
 
 def _render(event: Event, style: Style) -> Iterator[dict[str, Any]]:
     match event:
+        case Queued():
+            for name in ("response.created", "response.queued"):
+                yield {"type": name, "response": style.response(event.response)}
         case Begun():
             for name in style.opening:
                 yield {"type": name, "response": style.response(event.response)}

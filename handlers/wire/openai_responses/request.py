@@ -42,6 +42,7 @@ def read_ask(data: Mapping[str, Any], call: Call) -> ResponseAsk:
         store=store,
         truncate=truncation == "auto",
         background=given.get("background", False),
+        stream=given.get("stream", False),
         show_reasoning=_shows_reasoning(given),
         shown=shown | {"truncation": truncation, "store": store},
     )

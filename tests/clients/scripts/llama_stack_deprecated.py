@@ -27,6 +27,46 @@ def native_models():
         return [f"answered {error.status_code}"]
 
 
+def stored_chats():
+    made = [chat("Name a river."), chat("Name a lake.")]
+    newest = next(iter(client.chat.completions.list(limit=1)))
+    shown = client.chat.completions.retrieve(made[0].id)
+    return {
+        "newest": newest.id == made[1].id,
+        "all": {one.id for one in made} <= {one.id for one in client.chat.completions.list(limit=1)},
+        "answer": shown.choices[0].message.content == made[0].choices[0].message.content,
+        "input": shown.input_messages[0].content,
+    }
+
+
+def responses():
+    first = client.responses.create(model="simulator/chat", input="What is a concordat?")
+    events = list(
+        client.responses.create(
+            model="simulator/chat", input="And a treaty?", previous_response_id=first.id, stream=True
+        )
+    )
+    second = events[-1].response
+    listed = [one.id for one in client.responses.list(limit=1)]
+    said = first.output[0].content[0].text
+    answers = {
+        "said": said,
+        "types": [event.type for event in events],
+        "deltas": "".join(event.delta for event in events if event.type == "response.output_text.delta"),
+        "text": second.output[0].content[0].text,
+        "previous": second.previous_response_id == first.id,
+        "kept": client.responses.retrieve(first.id).output[0].content[0].text == said,
+        "listed": {first.id, second.id} <= set(listed),
+        "asked": [item.content[0].text for item in client.responses.input_items.list(second.id).data],
+        "deleted": client.responses.delete(second.id).deleted,
+    }
+    try:
+        client.responses.retrieve(second.id)
+    except llama_stack_client.NotFoundError as error:
+        answers["gone"] = error.status_code
+    return answers
+
+
 embedded = client.embeddings.create(model="local/all-minilm-l6-v2", input=["hello", "hello", "goodbye"])
 chunks = list(chat("What is a concordat?", stream=True))
 try:
@@ -46,6 +86,8 @@ print(
             "finish_reason": [choice.finish_reason for chunk in chunks for choice in chunk.choices][-1],
             "completed": complete().choices[0].text,
             "completed_streamed": "".join(choice.text for chunk in complete(stream=True) for choice in chunk.choices),
+            "stored": stored_chats(),
+            "responses": responses(),
             "embeddings": [entry.embedding for entry in embedded.data],
             "wrong_key": wrong_key,
         }

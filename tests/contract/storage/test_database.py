@@ -55,8 +55,13 @@ async def test_a_schema_has_exactly_the_tables_of_the_models(
 ) -> None:
     empty = Database.open(empty_url)
 
+    def is_of_models(name: str | None, kind: str, parents: object) -> bool:
+        """Not the index of words, which each database has in a way of its own."""
+        return not (name or "").startswith(("captured_messages_text", "ix_captured_messages_terms")) and name != "terms"
+
     def differences(connection: Connection) -> list[object]:
-        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        opts = {"compare_type": True, "compare_server_default": True, "include_name": is_of_models}
+        context = MigrationContext.configure(connection, opts=opts)
         return list(compare_metadata(context, METADATA))
 
     async with empty.writing() as tx:

@@ -200,3 +200,44 @@ async def test_what_names_no_time_is_refused(jobs: Jobs, projects: Two, cron: st
     with pytest.raises(Invalid) as refused:
         await jobs.schedule("kind", None, projects.mine.id, cron=cron, schedule_id="never")
     assert refused.value.code == "invalid_cron"
+
+
+async def test_a_deleted_project_takes_its_jobs_with_it(
+    database: Database, jobs: Jobs, projects: Two, presence: Presence, kind: str, clock: Clock
+) -> None:
+    """One that runs is marked, for whoever runs it."""
+    repository, now = rows.Jobs(database), instant(clock())
+    runs = await jobs.enqueue(kind, None, projects.mine.id)
+    await repository.claim(presence.process_id, {kind}, 1, now)
+    waits = await jobs.enqueue(kind, None, projects.mine.id)
+    stays = await jobs.enqueue(kind, None, projects.other.id)
+    async with database.writing() as tx:
+        await repository.abandon(tx, projects.mine.id, now)
+    assert [job.id for job in await jobs.list(projects.mine.id)] == [runs.id]
+    assert await repository.find(waits.id) is None
+    assert await repository.held(presence.process_id) == {runs.id: True}
+    assert await jobs.get(projects.other.id, stays.id) == stays
+
+
+async def test_a_job_is_deleted_by_its_own_project_alone_and_nothing_is_left(
+    database: Database, jobs: Jobs, projects: Two, presence: Presence, kind: str, clock: Clock
+) -> None:
+    job = await jobs.enqueue(kind, None, projects.mine.id)
+    (claimed,) = await rows.Jobs(database).claim(presence.process_id, {kind}, 1, instant(clock()))
+    await JobEvents(database).append(claimed, [Told("b.0", instant(clock()), "told", 1)])
+    await jobs.delete(projects.other.id, job.id)
+    assert len(await jobs.events(projects.mine.id, job.id)) == 1
+    await jobs.delete(projects.mine.id, job.id)
+    assert await rows.Jobs(database).find(job.id) is None
+    assert await jobs.events(projects.mine.id, job.id) == []
+
+
+async def test_a_job_of_an_unknown_kind_is_not_taken_over(
+    database: Database, jobs: Jobs, projects: Two, presence: Presence, kind: str, clock: Clock
+) -> None:
+    job = await jobs.enqueue(kind, None, projects.mine.id)
+    await rows.Jobs(database).claim(presence.process_id, {kind}, 1, instant(clock()))
+    assert await rows.Jobs(database).take_over("proc_old", job.id, {"other"}) is None
+    taken = await rows.Jobs(database).take_over("proc_new", job.id, {kind})
+    assert taken is not None
+    assert taken.process_id == "proc_new"

@@ -11,7 +11,7 @@ from handlers.core import chat
 from handlers.core.answer_cache import AnswerCache, AnswersInMemory, Kept
 from handlers.core.asks import ChatAsk, Steering
 from handlers.core.call import Call
-from handlers.core.catalog import Deployment
+from handlers.core.catalog import Catalog, Deployment
 from handlers.core.errors import PaymentRequired, UpstreamFailed
 from handlers.core.services import Services
 from providers import errors as vendor_errors
@@ -117,6 +117,19 @@ async def test_a_stream_that_nobody_read_to_its_end_is_not_kept() -> None:
     assert not (await chat.stream(ASK, again(services))).meter.cached
 
 
+async def test_a_stream_that_was_closed_before_its_first_read_leaves_nobody_waiting() -> None:
+    vendor, purse = Vendor("openai", chunks=CHUNKS), Purse()
+    services = make_services(vendor, quota=purse)
+    unread = await chat.stream(ASK, again(services))
+    await unread.chunks.aclose()  # type: ignore[attr-defined]
+    assert vendor.closed == 1
+    assert len(purse.settled) == 1
+    async with asyncio.timeout(5):
+        read = await chat.stream(ASK, again(services))
+        assert len([chunk async for chunk in read.chunks]) == 3
+    assert len(vendor.asked) == 2
+
+
 async def test_who_has_no_credits_gets_no_kept_answer_either() -> None:
     vendor, purse = Vendor("openai"), Purse()
     services = make_services(vendor, quota=purse)
@@ -208,6 +221,17 @@ async def test_who_hangs_up_leaves_the_question_to_those_who_wait() -> None:
         vendor.gate.set()
     assert not second.result().meter.cached
     assert len(vendor.asked) == 2
+
+
+async def test_a_kept_answer_outlasts_a_catalog_that_weighs_its_deployments_anew() -> None:
+    vendor = Vendor("openai")
+    services = make_services(vendor)
+    await chat.complete(ASK, again(services))
+    catalog = services.catalog.current
+    heavier = tuple(replace(place, weight=5) for place in catalog.models["openai/gpt-5.5"].deployments)
+    reloaded = [replace(catalog.models["openai/gpt-5.5"], deployments=heavier)]
+    services.catalog.current = Catalog(reloaded)
+    assert (await chat.complete(ASK, again(services))).meter.cached
 
 
 def kept(size: int) -> Kept:

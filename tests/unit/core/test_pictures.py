@@ -15,7 +15,7 @@ from handlers.core.services import Traits
 from providers.fetch import Fetched
 from providers.inference.interface import ChatRequest
 from tests.unit.core.vendors import STOP, Vendor, chunk
-from tests.unit.handlers.bench import Pages, make_call, make_services
+from tests.unit.handlers.bench import Addressed, make_call, make_services
 
 URL = "https://pictures.example/cat.png"
 TWIN = "https://pictures.example/dog.png"
@@ -37,7 +37,7 @@ def asking(*urls: str) -> ChatAsk:
     return ChatAsk(models=("openai/gpt-5.5",), messages=messages)
 
 
-def services(pages: Pages, *vendors: Vendor, internal: bool = True, **more: Any) -> Any:
+def services(pages: Addressed, *vendors: Vendor, internal: bool = True, **more: Any) -> Any:
     traits = {vendor.name: Traits(internal, internal) for vendor in vendors}
     return make_services(*vendors, fetcher=pages, traits=traits.__getitem__, **more)
 
@@ -53,7 +53,7 @@ def urls_of(vendor: Vendor) -> list[str]:
 
 @pytest.mark.parametrize("streamed", [False, True])
 async def test_a_vendor_of_our_own_network_gets_pictures_as_data(streamed: bool) -> None:
-    vendor, pages = Vendor("openai", chunks=[chunk(STOP)]), Pages({URL: page(), TWIN: page()})
+    vendor, pages = Vendor("openai", chunks=[chunk(STOP)]), Addressed({URL: page(), TWIN: page()})
     call = make_call("maniac", services(pages, vendor))
     if streamed:
         await chat.stream(asking(URL, DATA, URL, TWIN), call)
@@ -64,7 +64,7 @@ async def test_a_vendor_of_our_own_network_gets_pictures_as_data(streamed: bool)
 
 
 async def test_a_public_vendor_fetches_for_itself() -> None:
-    vendor, pages = Vendor("openai"), Pages({URL: page()})
+    vendor, pages = Vendor("openai"), Addressed({URL: page()})
     await chat.complete(asking(URL), make_call("maniac", services(pages, vendor, internal=False)))
     assert urls_of(vendor) == [URL]
     assert pages.asked == []
@@ -73,14 +73,14 @@ async def test_a_public_vendor_fetches_for_itself() -> None:
 @pytest.mark.parametrize(
     ("pages", "urls", "said"),
     [
-        (Pages(), [URL], "cannot be found"),
-        (Pages({URL: page(status=404)}), [URL], "answered 404"),
-        (Pages({URL: page(media_type="text/html")}), [URL], "no picture"),
-        (Pages({URL: page(b"x" * (LARGEST_BYTES + 1))}), [URL], "too large"),
-        (Pages(), [f"{URL}?{number}" for number in range(21)], "more than 20"),
+        (Addressed(), [URL], "cannot be found"),
+        (Addressed({URL: page(status=404)}), [URL], "answered 404"),
+        (Addressed({URL: page(media_type="text/html")}), [URL], "no picture"),
+        (Addressed({URL: page(b"x" * (LARGEST_BYTES + 1))}), [URL], "too large"),
+        (Addressed(), [f"{URL}?{number}" for number in range(21)], "more than 20"),
     ],
 )
-async def test_a_picture_that_cannot_be_had_is_the_callers_to_mend(pages: Pages, urls: list[str], said: str) -> None:
+async def test_a_picture_that_cannot_be_had_is_the_callers(pages: Addressed, urls: list[str], said: str) -> None:
     vendor, other = Vendor("openai"), Vendor("openrouter")
     made = services(pages, vendor, other, breakers=Breakers(Rule(failures=1)))
     with pytest.raises(Invalid, match=said) as caught:

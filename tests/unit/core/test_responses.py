@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -236,14 +237,50 @@ async def test_a_cancelled_response_stops_its_stream(calling: Calling, clock: Cl
     assert await responses.cancel(response.id, call) == response
 
 
+async def test_what_is_paid_for_is_kept_also_when_its_client_hangs_up(calling: Calling) -> None:
+    """A client that hangs up while the vendor is asked cancels all; once there is an answer it is let be."""
+    vendor = answered(content="paid")
+    asked_by_then: list[int] = []
+    call = replace(calling(vendor), outlive_client=lambda: asked_by_then.append(len(vendor.asked)))
+    created = await responses.create(ask(), call)
+    assert asked_by_then == [1]
+    assert await responses.get(created.response.id, call) == created.response
+
+
+async def test_a_cancelled_response_does_not_wait_for_a_vendor_that_says_nothing(calling: Calling) -> None:
+    class Silent(Vendor):
+        async def _stream(self, request: Any) -> AsyncIterator[Chunk]:
+            async for one in super()._stream(request):
+                yield one
+                await asyncio.Event().wait()
+
+    call = calling(Silent("vendor", chunks=[chunk(piece("one")), chunk(STOP, USAGE)]))
+    events: list[Event] = []
+    async with asyncio.timeout(20):
+        async for event in (await responses.stream(ask(), call)).events:
+            events.append(event)
+            if isinstance(event, Begun):
+                await responses.cancel(event.response.id, call)
+    assert (ended(events).status, ended(events).text) == ("cancelled", "one")
+
+
+async def test_a_stream_that_nobody_begins_to_read_is_paid_and_left_cancelled(calling: Calling) -> None:
+    vendor = streamed(piece("one"))
+    call = calling(vendor)
+    running = await responses.stream(ask(), call)
+    await running.events.aclose()  # type: ignore[attr-defined]
+    assert vendor.closed == 1
+    (kept,) = (await responses.list_responses(Page(), call))[0]
+    assert kept.status == "cancelled"
+
+
 async def test_a_stream_that_cannot_be_kept_fails_before_its_first_event_and_is_paid(
     calling: Calling, database: Database
 ) -> None:
     call = calling(streamed(piece("one")))
-    running = await responses.stream(ask(), call)
     lose(database)
     with pytest.raises(StorageUnavailable):
-        await anext(running.events)
+        await responses.stream(ask(), call)
     purse = call.services.quota
     assert isinstance(purse, Purse)
     assert len(purse.settled) == 1

@@ -30,11 +30,13 @@ from handlers.core.sealing import Seal
 from handlers.core.services import Route, Services, Traits
 from handlers.wire.reply import EventStream, Last, Reply
 from providers.embeddings.local import Local
-from providers.errors import BrokenAnswer, Unavailable
+from providers.errors import BrokenAnswer, Refused, Unavailable
 from providers.fetch import Fetched
 from providers.inference.interface import Inference
 from providers.inference.simulator import Simulator
 from providers.outbound import Outbound
+from providers.sandbox.monty import Limits, Monty
+from providers.tools.interface import Page, Tools
 from storage.ledger_record import Record
 from storage.repositories.containers import Container
 from storage.repositories.models import RegisteredModel
@@ -176,6 +178,13 @@ class NoContainers:
         return []
 
 
+class NoCapture:
+    """Keeps nothing of what is said."""
+
+    async def take(self, ask: Any, call: Call) -> None:
+        return None
+
+
 class Drawer:
     """Provider credentials in memory."""
 
@@ -207,7 +216,8 @@ class Drawer:
 
 @dataclass
 class KeyedBy:
-    """Vendors for callers' keys: `make` answers one for `(vendor, key, base_url)`; `made` remembers what was asked."""
+    """Vendors for callers' keys: `make` answers one for `(vendor, key, base_url)`, `embed` what makes its embeddings;
+    `made` remembers what was asked."""
 
     make: Callable[[str, str, str | None], Any] = lambda vendor, key, base_url: None
     make_embedder: Callable[[str, str, str | None], Any] = lambda vendor, key, base_url: None
@@ -245,9 +255,15 @@ class Purse:
     async def settle(self, admission: int, *, tokens: int, cost_micros: int) -> None:
         self.settled.append((tokens, cost_micros))
 
+    def pack(self, admission: int) -> int:
+        return admission
+
+    def unpack(self, packed: int) -> int:
+        return packed
+
 
 @dataclass
-class Pages:
+class Addressed:
     """What stands at addresses; elsewhere there is nothing. `asked` are the addresses and how much of each is read."""
 
     known: Mapping[str, Fetched] = field(default_factory=dict)
@@ -260,6 +276,28 @@ class Pages:
         if len(self.known[url].body) > largest_bytes:
             raise BrokenAnswer("the provider's answer is too large")
         return self.known[url]
+
+
+@dataclass
+class Pile:
+    """A ledger in memory."""
+
+    records: list[Record] = field(default_factory=list)
+
+    def post(self, record: Record) -> None:
+        self.records.append(record)
+
+
+@dataclass
+class Pages:
+    """The web, by address."""
+
+    pages: Mapping[str, Page] = field(default_factory=dict)
+
+    async def read(self, url: str) -> Page:
+        if url not in self.pages:
+            raise Refused("there is no such page", status=404)
+        return self.pages[url]
 
 
 def make_services(*vendors: Inference, **changes: Any) -> Services:
@@ -284,6 +322,8 @@ def make_services(*vendors: Inference, **changes: Any) -> Services:
         "responses": None,
         "files": None,
         "kv": None,
+        "history": None,
+        "feedback": None,
         "quota": Purse(),
         "jobs": None,
         "clock": lambda: NOW,
@@ -296,10 +336,16 @@ def make_services(*vendors: Inference, **changes: Any) -> Services:
         },
         "base_paths": {"ipop": "/ipop/v1"},
         "addresses": Outbound(resolve=resolves_to("8.8.8.8")),
-        "fetcher": Pages(),
+        "fetcher": Addressed(),
         "traits": TRAITS.__getitem__,
+        "capture": NoCapture(),
+        "streams": None,
         "regions": Regions("here", REGIONS.get, signer(), Shelf()),
+        "telemetry": None,
         "credentials": Book(Drawer(), Seal(lambda: "s" * 32), KeyedBy(), lambda: NOW),
+        "ledger": Pile(),
+        "sandbox": Monty(Limits(seconds=1)),
+        "tools": Tools(Pages()),
     }
     return Services(**(values | changes))
 

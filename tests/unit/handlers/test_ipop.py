@@ -375,7 +375,8 @@ async def test_a_stream_ends_with_its_account_on_request() -> None:
     {"client_disconnect_cancel": False}, 1)])  # fmt: skip
 async def test_a_request_may_go_on_without_its_client(wish: dict[str, Any], outlived: int) -> None:
     told: list[bool] = []
-    await ask(replace(make_call("ipop"), outlive_client=lambda: told.append(True)), metadata=wish)
+    call = replace(make_call("ipop"), outlive_client=lambda: told.append(True))
+    await frames_of(await ask(call, metadata=wish, stream=True))
     assert len(told) == outlived
 
 

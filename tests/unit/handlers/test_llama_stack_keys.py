@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from array import array
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,15 +12,19 @@ import orjson
 import pytest
 
 from handlers.core.call import Call
+from handlers.core.catalog import Catalog, CatalogHolder, Deployment
 from handlers.core.credentials import Book
 from handlers.core.errors import Forbidden, Invalid, NotFound
 from handlers.core.sealing import Seal
 from handlers.llama_stack.batch_inference import batch_chat_completions_create, batch_completions_create
-from handlers.llama_stack.inference import chat_completions_create
-from providers.errors import Unauthorized
+from handlers.llama_stack.inference import chat_completions_create, embeddings_create
+from handlers.llama_stack_deprecated import inference as deprecated
+from handlers.llama_stack_deprecated.responses import responses_create
+from providers.embeddings.interface import Embeddings, EmbeddingsRequest
+from providers.errors import ProviderError, Unauthorized
 from providers.inference.interface import ChatRequest, Completion
 from tests.unit.core.vendors import Vendor
-from tests.unit.handlers.bench import NOW, Drawer, KeyedBy, body_of, check_answer, make_call, make_services
+from tests.unit.handlers.bench import EMBEDDER, NOW, Drawer, KeyedBy, body_of, check_answer, make_call, make_services
 
 KEY = "sk-for-one-request-only"
 CHATS, TEXTS = "POST /v1/batch-inference/chat-completion", "POST /v1/batch-inference/completion"
@@ -68,8 +74,9 @@ async def test_a_batch_answers_each_conversation_under_both_names() -> None:
     call = make_call("llama_stack")
     body = {"model": "openai/gpt-5.5", "messages_batch": [[{"role": "user", "content": f"n {n}"}] for n in range(20)]}
     content = check_answer("llama_stack", CHATS, await batch_chat_completions_create(body_of(body), call))
-    assert content["batch"] == content["completion_message_batch"]
-    assert all(f'"n {n}"' in message["content"] for n, message in enumerate(content["batch"]))
+    messages = content["completion_message_batch"]
+    assert [response["completion_message"] for response in content["batch"]] == messages
+    assert all(f'"n {n}"' in message["content"] for n, message in enumerate(messages))
     assert call.record.completion_tokens > 20
     assert call.record.model == "openai/gpt-5.5"
 
@@ -78,14 +85,34 @@ async def test_a_batch_of_texts_is_answered_as_messages() -> None:
     body = {"model": "openai/gpt-5.5", "content_batch": ["Once", "Twice"], "sampling_params": {"max_tokens": 3}}
     call = make_call("llama_stack")
     content = check_answer("llama_stack", TEXTS, await batch_completions_create(body_of(body), call))
-    assert [message["stop_reason"] for message in content["batch"]] == ["out_of_tokens"] * 2
+    messages = content["completion_message_batch"]
+    assert [message["stop_reason"] for message in messages] == ["out_of_tokens"] * 2
+    assert [response["content"] for response in content["batch"]] == [message["content"] for message in messages]
     assert call.record.completion_tokens == 6
+
+
+async def test_log_probabilities_of_a_batch_stand_where_there_is_a_place_for_them() -> None:
+    body = {"model": "openai/gpt-5.5", "content_batch": ["Once"], "logprobs": {"top_k": 1}}
+    content = check_answer(
+        "llama_stack", TEXTS, await batch_completions_create(body_of(body), make_call("llama_stack"))
+    )
+    assert content["batch"][0]["logprobs"]
+    assert "logprobs" not in content["completion_message_batch"][0]
 
 
 async def test_an_empty_batch_has_an_empty_answer() -> None:
     body = {"model": "openai/gpt-5.5", "messages_batch": []}
     content = check_answer("llama_stack", CHATS, await batch_chat_completions_create(body_of(body), make_call("l")))
     assert content == {"completion_message_batch": [], "batch": []}
+
+
+async def test_a_batch_has_a_largest_size() -> None:
+    for operation, body in (
+        (batch_chat_completions_create, {"messages_batch": [[{"role": "user", "content": "Hi"}]] * 1001}),
+        (batch_completions_create, {"content_batch": ["Once"] * 1001}),
+    ):
+        with pytest.raises(Invalid, match="at most 1000 items"):
+            await operation(body_of({"model": "openai/gpt-5.5", **body}), make_call("llama_stack"))
 
 
 class Slow(Vendor):
@@ -122,3 +149,76 @@ async def test_one_bad_item_fails_the_batch_and_is_named() -> None:
         )
     with pytest.raises(NotFound, match=r"^messages_batch\[0\]: "):
         await batch_chat_completions_create(body_of(body | {"model": "gone"}), make_call("llama_stack"))
+
+
+class Maker:
+    """Makes vectors under a caller's key."""
+
+    name = "openai"
+
+    def __init__(self, failure: ProviderError | None = None) -> None:
+        self.failure = failure
+        self.asked = 0
+
+    async def embed(self, request: EmbeddingsRequest) -> Embeddings:
+        self.asked += 1
+        if self.failure:
+            raise self.failure
+        return Embeddings([array("f", [0.5, 0.5]) for _ in request.texts], 3)
+
+    async def count_tokens(self, model: str, texts: Sequence[str]) -> int:
+        return 3
+
+    async def close(self) -> None:
+        pass
+
+
+VECTORS = replace(EMBEDDER, id="openai/vectors", deployments=(Deployment("openai", "vectors"),))
+
+
+def call_to_embed(api: str, maker: Maker) -> Call:
+    keyed = KeyedBy(lambda vendor, key, base_url: Vendor(vendor), lambda vendor, key, base_url: maker)
+    book = Book(Drawer(), Seal(lambda: "s" * 32), keyed, lambda: NOW)
+    services = make_services(credentials=book, catalog=CatalogHolder(Catalog([VECTORS])))
+    headers = {"x-llamastack-provider-data": orjson.dumps({"openai_api_key": KEY}).decode()}
+    return replace(make_call(api, services), headers=headers)
+
+
+async def embed_in_january(call: Call) -> Any:
+    return await embeddings_create(body_of({"model_id": VECTORS.id, "contents": ["hi"]}), call)
+
+
+async def embed_in_october(call: Call) -> Any:
+    return await deprecated.embeddings_create(body_of({"model": VECTORS.id, "input": "hi"}), call)
+
+
+@pytest.mark.parametrize(
+    ("api", "embed"), [("llama_stack", embed_in_january), ("llama_stack_deprecated", embed_in_october)]
+)
+async def test_embeddings_are_made_with_a_key_of_the_request(api: str, embed: Any) -> None:
+    maker = Maker()
+    call = call_to_embed(api, maker)
+    await embed(call)
+    assert maker.asked == 1
+    assert (call.record.prompt_tokens, call.record.cost_micros) == (3, 0)
+    assert call.record.metadata == {"provider_key": {"source": "request"}}
+    with pytest.raises(Forbidden) as caught:
+        await embed(call_to_embed(api, Maker(Unauthorized("no", status=401))))
+    assert caught.value.code == "provider_key_refused"
+
+
+@pytest.mark.parametrize(
+    ("create", "body"),
+    [
+        (deprecated.chat_completions_create, {"messages": [{"role": "user", "content": "hi"}]}),
+        (deprecated.completions_create, {"prompt": "hi"}),
+        (responses_create, {"input": "hi", "store": False}),
+    ],
+)
+async def test_the_deprecated_api_reads_keys_of_the_request_too(create: Any, body: dict[str, Any]) -> None:
+    own = Vendor("openai")
+    own.body["choices"][0] |= {"text": "hello"}
+    await create(body_of({"model": "openai/gpt-5.5", **body}), call_with({"openai_api_key": KEY}, own))
+    assert len(own.asked) == 1
+    with pytest.raises(Invalid):
+        await create(body_of({"model": "openai/gpt-5.5", **body}), call_with("["))
