@@ -24,6 +24,7 @@ from handlers.core.patience import Patience
 from handlers.core.regions import Regions
 from providers.embeddings.interface import Embedder
 from providers.inference.interface import Inference
+from providers.parquet.interface import ParquetReader
 from providers.sandbox.interface import Sandbox
 from providers.tools.interface import Tools
 from storage.ledger_record import Record
@@ -173,6 +174,7 @@ class Services:
     base_paths: Mapping[str, str]
     addresses: Addresses
     fetcher: Fetcher
+    parquet: ParquetReader
     credentials: Book
     regions: Regions
     traits: Callable[[str], Traits]

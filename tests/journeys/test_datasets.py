@@ -58,7 +58,7 @@ def test_rows_of_every_format_and_source(client: httpx.Client) -> None:
     from arro3.core import Array, DataType, Table
     from arro3.io import write_parquet
 
-    columns = {"a": Array([1, 2], DataType.int64()), "b": Array(["x", "y"], DataType.string())}
+    columns: dict[str, Any] = {"a": Array([1, 2], DataType.int64()), "b": Array(["x", "y"], DataType.string())}
     packed = io.BytesIO()
     write_parquet(Table.from_pydict(columns), packed)
     uris = [
@@ -145,7 +145,7 @@ def test_pages_of_both_apis_and_appended_rows(client: httpx.Client) -> None:
     for wrong_page in ({"start_index": -1}, {"limit": -2}):
         assert client.get(f"{OCTOBER}/datasetio/iterrows/{path}", params=wrong_page).status_code == 400
     for token in ("-1", "x", "9" * 30):
-        params = {"dataset_id": dataset_id, "rows_in_page": 1, "page_token": token}
+        params: dict[str, Any] = {"dataset_id": dataset_id, "rows_in_page": 1, "page_token": token}
         assert client.get(f"{JANUARY}/datasetio/rows", params=params).status_code == 400
 
 
@@ -193,7 +193,7 @@ def test_a_dataset_is_its_projects_alone(client: httpx.Client, other: httpx.Clie
         assert client.delete(f"{api}/datasets/{path}").status_code == 404
         assert dataset_id not in client.get(f"{api}/datasets").text
     assert dataset_id not in client.get("/maniac/v1/datasets").text
-    params = {"dataset_id": dataset_id, "rows_in_page": 1}
+    params: dict[str, Any] = {"dataset_id": dataset_id, "rows_in_page": 1}
     assert client.get(f"{JANUARY}/datasetio/rows", params=params).status_code == 404
     append = {"dataset_id": dataset_id, "rows": [{}]}
     assert client.post(f"{JANUARY}/datasetio/rows", json=append).status_code == 404

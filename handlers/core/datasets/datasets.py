@@ -56,7 +56,7 @@ async def register(new: NewDataset, call: Call) -> Dataset:
     rows = new.rows
     if rows is None:
         content = await sources.fetch(new.uri or "", call)
-        rows = await formats.read(content.body, content.hint, new.columns)
+        rows = await formats.read(content.body, content.hint, new.columns, services.parquet)
     lines = await asyncio.to_thread(_lines, rows, new.columns)
     now = instant(services.clock())
     dataset = Dataset(

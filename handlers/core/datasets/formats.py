@@ -12,19 +12,19 @@ import orjson
 
 from handlers.core.datasets.columns import Columns, typed
 from handlers.core.errors import Invalid
-from providers import parquet
+from providers.parquet.interface import ParquetReader, Unreadable
 
 LARGEST_FIELD = 16 * 2**20
 MOST_ROWS = 1_000_000
 _PARQUET = b"PAR1"
 
 
-async def read(content: bytes, hint: str, columns: Columns) -> list[dict[str, Any]]:
+async def read(content: bytes, hint: str, columns: Columns, parquet: ParquetReader) -> list[dict[str, Any]]:
     """`hint` is a media type or a file's name, which a Parquet file does not need. Raises `Invalid`."""
     if content.startswith(_PARQUET):
         try:
             content, hint = await parquet.read(content), "jsonl"
-        except parquet.Unreadable as error:
+        except Unreadable as error:
             raise _unreadable(str(error)) from None
     return await asyncio.to_thread(_read, content, hint, columns)
 

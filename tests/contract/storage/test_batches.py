@@ -10,12 +10,14 @@ import pytest
 
 from storage.database import Database
 from storage.errors import StorageConflict
-from storage.repositories.batches import Batch, Batches, Done, End, Item
+from storage.repositories.batches import Batch, Batches, Done, End, Item, ItemStatus
 from storage.repositories.blobs import BlobRows
 from storage.tables.types import instant
 from tests.contract.storage.conftest import Two
 
 NOW = instant(1_790_000_000.5)
+PENDING: tuple[ItemStatus] = ("pending",)
+CANCELLED: tuple[ItemStatus] = ("cancelled",)
 
 
 async def announced(database: Database, project_id: str, number: int = 0) -> str:
@@ -115,9 +117,9 @@ async def test_rows_end_once_and_are_counted_once(database: Database, projects: 
         ("completed", "3"),
         ("pending", None),
     ]
-    assert [row.number for row in await batches.items(batch.id, 1, 2, ("pending",))] == [4]
+    assert [row.number for row in await batches.items(batch.id, 1, 2, PENDING)] == [4]
     await batches.cancel_rest(batch, NOW)
-    assert [row.number for row in await batches.items(batch.id, statuses=("cancelled",))] == [1, 4]
+    assert [row.number for row in await batches.items(batch.id, statuses=CANCELLED)] == [1, 4]
 
 
 async def test_rows_of_old_batches_are_forgotten(database: Database, projects: Two) -> None:

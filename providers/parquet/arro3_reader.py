@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import resource
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -20,32 +19,34 @@ WALL_SECONDS = 120.0
 MAX_OUTPUT_BYTES = 256 * 2**20
 
 
-class Unreadable(Exception):
-    """The content is no Parquet file, or takes too much to read. The message is for whoever sent it."""
+class Arro3Reader:
+    """See `interface.ParquetReader`."""
 
+    async def read(self, content: bytes) -> bytes:
+        from providers.parquet.interface import Unreadable
 
-async def read(content: bytes) -> bytes:
-    """Raises `Unreadable`."""
-    pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
-    # isolated: the folder of this file holds modules that are called as some of the standard library are
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-I", __file__, stdin=pipe, stdout=pipe, stderr=nothing
-    )
-    try:
-        async with asyncio.timeout(WALL_SECONDS):
-            lines, _ = await process.communicate(content)
-    except TimeoutError:
-        raise Unreadable("the Parquet file takes too long to read") from None
-    finally:
-        with suppress(ProcessLookupError):
-            process.kill()
-    if process.returncode:
-        raise Unreadable("the Parquet file cannot be read: it is damaged, or takes too much memory or time")
-    return lines
+        pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
+        # isolated, for the program needs nothing of ours
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-I", __file__, stdin=pipe, stdout=pipe, stderr=nothing
+        )
+        try:
+            async with asyncio.timeout(WALL_SECONDS):
+                lines, _ = await process.communicate(content)
+        except TimeoutError:
+            raise Unreadable("the Parquet file takes too long to read") from None
+        finally:
+            with suppress(ProcessLookupError):
+                process.kill()
+        if process.returncode:
+            raise Unreadable("the Parquet file cannot be read: it is damaged, or takes too much memory or time")
+        return lines
 
 
 def main() -> None:
     """The whole life of the process."""
+    import resource
+
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
     written = 0
