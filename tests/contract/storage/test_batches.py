@@ -10,12 +10,13 @@ import pytest
 
 from storage.database import Database
 from storage.errors import StorageConflict
-from storage.repositories.batches import Batch, Batches, Done, End, Item, ItemStatus
+from storage.repositories.batches import Batch, Batches, Done, End, Item, ItemStatus, Status
 from storage.repositories.blobs import BlobRows
 from storage.tables.types import instant
 from tests.contract.storage.conftest import Two
 
 NOW = instant(1_790_000_000.5)
+VALIDATING: tuple[Status] = ("validating",)
 PENDING: tuple[ItemStatus] = ("pending",)
 CANCELLED: tuple[ItemStatus] = ("cancelled",)
 
@@ -90,8 +91,8 @@ async def test_an_input_that_is_gone_makes_no_batch(database: Database, projects
 async def test_it_moves_only_from_where_it_is(database: Database, projects: Two) -> None:
     batches, mine = Batches(database), projects.mine.id
     batch = await made(database, mine)
-    assert await batches.move(batch, ("validating",), "in_progress", total=3)
-    assert not await batches.move(batch, ("validating",), "in_progress")
+    assert await batches.move(batch, VALIDATING, "in_progress", total=3)
+    assert not await batches.move(batch, VALIDATING, "in_progress")
     assert await batches.move(batch, ("validating", "in_progress"), "cancelling", cancel_requested_at=NOW)
     found = await batches.get(mine, batch.id)
     assert found is not None
