@@ -22,7 +22,7 @@ from storage.errors import StorageError, StorageUnavailable
 from storage.repositories.batches import Batch, Batches, Done, Item, ItemStatus
 from storage.tables.types import instant
 
-AT_ONCE = 16
+AT_ONCE = 32
 TRIES = 6
 """Of a row whose vendor fails, with pauses of 1, 2, 4 ... seconds at least. A limit of the project's own is waited for
 as long as the batch has time."""
