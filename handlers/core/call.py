@@ -36,7 +36,7 @@ class Call:
     `outlive_client()` lets the request go on to its end also when its client hangs up; after `hand_over_record()` the
     row is somebody else's to complete, when the request has been answered. `gauge` counts what is streamed. `scheme` is
     that of the address which the caller used, as far as the connection or a trusted proxy tells. `query` is the query
-    as it was sent. What follows a body joins `headers` when the body is read."""
+    as it was sent. What follows a body joins `headers` when the body is read. `batch` marks a row of a batch."""
 
     services: Services
     api: str
@@ -50,6 +50,7 @@ class Call:
     outlive_client: Callable[[], None] = _nothing
     hand_over_record: Callable[[], None] = _nothing
     gauge: Gauge = field(default_factory=Gauge)
+    batch: bool = False
 
     @property
     def caller(self) -> Caller:

@@ -25,6 +25,7 @@ from handlers.core.regions import Regions
 from handlers.core.s3 import AccessKeys, ObjectStore
 from providers.embeddings.interface import Embedder
 from providers.inference.interface import Inference
+from providers.parquet.interface import ParquetReader
 from providers.sandbox.interface import Sandbox
 from providers.tools.interface import Tools
 from storage.ledger_record import Record
@@ -176,6 +177,7 @@ class Services:
     base_paths: Mapping[str, str]
     addresses: Addresses
     fetcher: Fetcher
+    parquet: ParquetReader
     credentials: Book
     regions: Regions
     traits: Callable[[str], Traits]

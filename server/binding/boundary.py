@@ -31,6 +31,10 @@ class Wording(Protocol):
 
 
 def as_core_error(error: Exception, request: Request) -> CoreError:
+    return told_of(error, request.operation.operation_id if request.operation else None)
+
+
+def told_of(error: Exception, operation_id: str | None) -> CoreError:
     """What an exception is to a caller. The unexpected is logged, and shown as an internal error without details."""
     if isinstance(error, CoreError):
         return error
@@ -39,8 +43,7 @@ def as_core_error(error: Exception, request: Request) -> CoreError:
     if isinstance(error, StorageError):
         log.warning("storage_unavailable", reason=str(error))
         return Unavailable("storage is not available", headers={"Retry-After": "1"})
-    operation = request.operation.operation_id if request.operation else None
-    log.error("internal_error", operation_id=operation, exc_info=error)
+    log.error("internal_error", operation_id=operation_id, exc_info=error)
     return CoreError("an internal error occurred")
 
 

@@ -26,6 +26,7 @@ from handlers.core.s3 import AccessKeys, Allowance, ObjectStore, StorageTariff
 from handlers.core.sealing import Seal
 from handlers.core.services import Route, Services
 from providers.outbound import Outbound
+from providers.parquet.arro3_reader import Arro3Reader
 from server.app import PREFIXES
 from server.config import ConfigError, Settings
 from server.inspect import find_handler, operations
@@ -103,6 +104,7 @@ def build_services(settings: Settings, stores: Stores, documents: Mapping[str, D
         base_paths=prefixes_of(settings),
         addresses=Outbound(settings.allow_private_outbound),
         fetcher=models.vendors.fetcher,
+        parquet=Arro3Reader(),
         credentials=Book(ProviderCredentials(stores.database), seal, models.vendors, time.time),
         regions=_regions(settings, stores, seal, models.vendors),
         traits=models.vendors.traits_of,

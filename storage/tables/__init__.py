@@ -1,7 +1,9 @@
 """Every table of the schema; importing this fills `METADATA`."""
 
+from storage.tables.batches import BatchItemRow, BatchRow
 from storage.tables.captured import CapturedMessageRow, CapturePolicyRow, OpenStreamsRow
 from storage.tables.chats import ChatCompletionRow, ContainerRow, SubmodelRow, TraceEntryRow
+from storage.tables.datasets import DatasetChunkRow, DatasetRow
 from storage.tables.files import BlobRow, FileRow
 from storage.tables.history import RequestFeedbackRow, RequestHourRow
 from storage.tables.jobs import JobEventRow, JobRow, JobScheduleRow
@@ -36,6 +38,8 @@ __all__ = [
     "METADATA",
     "AdminTokenRow",
     "AuditRow",
+    "BatchItemRow",
+    "BatchRow",
     "BlobRow",
     "CapturePolicyRow",
     "CapturedMessageRow",
@@ -44,6 +48,8 @@ __all__ = [
     "ContainerRow",
     "CreditAccountRow",
     "CreditEntryRow",
+    "DatasetChunkRow",
+    "DatasetRow",
     "FileRow",
     "IdempotencyRow",
     "JobEventRow",

@@ -339,6 +339,7 @@ def make_services(*vendors: Inference, **changes: Any) -> Services:
         "base_paths": {"ipop": "/ipop/v1"},
         "addresses": Outbound(resolve=resolves_to("8.8.8.8")),
         "fetcher": Addressed(),
+        "parquet": None,
         "traits": TRAITS.__getitem__,
         "capture": NoCapture(),
         "streams": None,
