@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ from typing import Any
 import orjson
 
 from handlers.core.app_telemetry.exceptions import Find, Thrown, kept_of, read_exceptions
+from handlers.core.errors import Invalid
 from storage.repositories.telemetry import WholeSpan
 
 LONGEST_ID = 256
@@ -19,6 +21,8 @@ LARGEST_EVENT_BYTES = 256 * 1024
 AHEAD = timedelta(days=1)
 """How wrong an app's clock may be."""
 LONGEST_SPAN_MS = 30 * 86_400_000
+DATE_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)\Z", re.ASCII)
+LEAP_SECOND = re.compile(r"(:\d\d):60")
 RELEASE_NAMES = ("release", "service.version")
 TEXTS = ("trace_id", "span_id", "parent_span_id", "session_id", "name", "event_id", "id")
 
@@ -110,7 +114,7 @@ def shared_attributes(envelope: Envelope) -> dict[str, Any]:
 
 
 def read_event(told: Mapping[str, Any], shared: Mapping[str, Any], period: Period, new_id: Callable[[], str]) -> Event:
-    """Raises `Rejected`."""
+    """Raises `Rejected`, and `Invalid` for what the document does not allow."""
     written = orjson.dumps(told, option=orjson.OPT_SORT_KEYS)
     if len(written) > LARGEST_EVENT_BYTES:
         raise Rejected(f"an event may have {LARGEST_EVENT_BYTES // 1024} KiB")
@@ -144,14 +148,15 @@ def _key(told: Mapping[str, Any], written: bytes) -> str | None:
 
 
 def _moment(text: str | None, period: Period) -> datetime:
-    """Without a zone it is UTC."""
+    """Raises `Invalid` for what the document does not allow."""
     if text is None:
         return period.now
+    if not DATE_TIME.match(text):
+        raise Invalid("timestamp must be a date and time as RFC 3339 has them", param="timestamp")
     try:
-        moment = datetime.fromisoformat(text)
-        moment = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+        moment = datetime.fromisoformat(LEAP_SECOND.sub(r"\1:59", text.upper())).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise Rejected("timestamp must be a date and time as RFC 3339 has them") from None
+        raise Rejected("timestamp is no moment that there is") from None
     if moment > period.newest:
         raise Rejected("timestamp is in the future")
     if moment < period.oldest:

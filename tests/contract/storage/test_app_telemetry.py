@@ -240,7 +240,7 @@ async def test_events_that_cannot_be_right_are_left_out_alone(bench: Bench) -> N
     wrong: list[dict[str, Any]] = [
         {"timestamp": at(2 * DAY)},
         {"timestamp": at(-31 * DAY)},
-        {"timestamp": "yesterday"},
+        {"timestamp": "2026-02-30T00:00:00Z"},
         {"trace_id": "x" * 257},
         {"session_id": "a\0b"},
         {"event_id": 5},
@@ -249,6 +249,10 @@ async def test_events_that_cannot_be_right_are_left_out_alone(bench: Bench) -> N
     ]
     taken = await bench.send({"type": "log"}, *({"type": "event"} | one for one in wrong))
     assert (taken.accepted, taken.rejected, len(taken.warnings)) == (1, len(wrong), len(wrong))
+    assert (await bench.send({"type": "log", "timestamp": "2026-05-29t23:59:60.5+02:00"})).accepted == 1
+    for moment in ("", "yesterday", "2026-05-30", "2026-05-30T10:00:00"):
+        with pytest.raises(Invalid):
+            await bench.send({"type": "log", "timestamp": moment})
     with pytest.raises(Invalid):
         await bench.store.ingest(bench.mine, Envelope([{"type": "log"}], {f"{n}": n for n in range(200)}, {}))
 

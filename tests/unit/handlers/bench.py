@@ -300,11 +300,31 @@ class Pages:
         return self.pages[url]
 
 
+NOT_THERE = (
+    "completions",
+    "traces",
+    "responses",
+    "files",
+    "kv",
+    "objects",
+    "access_keys",
+    "history",
+    "feedback",
+    "jobs",
+    "parquet",
+    "streams",
+    "app_telemetry",
+    "telemetry",
+)
+"""What tests that need it hand in."""
+
+
 def make_services(*vendors: Inference, **changes: Any) -> Services:
     """The `local` profile with the simulator, plus the vendors given."""
     counter = itertools.count()
     simulator = Simulator(clock=lambda: NOW, new_id=lambda: f"{next(counter):08}")
     values: dict[str, Any] = {
+        **dict.fromkeys(NOT_THERE),
         "profile": "local",
         "version": "0.1.0",
         "catalog": CatalogHolder(Catalog([FULL, PLAIN, SIMULATED, EMBEDDER])),
@@ -317,17 +337,7 @@ def make_services(*vendors: Inference, **changes: Any) -> Services:
         "answer_cache": AnswerCache(AnswersInMemory(2**20, 60, lambda: NOW)),
         "registered_models": Registry(),
         "containers": NoContainers(),
-        "completions": None,
-        "traces": None,
-        "responses": None,
-        "files": None,
-        "kv": None,
-        "objects": None,
-        "access_keys": None,
-        "history": None,
-        "feedback": None,
         "quota": Purse(),
-        "jobs": None,
         "clock": lambda: NOW,
         "random": lambda: 0.5,
         "new_id": lambda prefix: f"{prefix}-{next(counter):08}",
@@ -339,13 +349,9 @@ def make_services(*vendors: Inference, **changes: Any) -> Services:
         "base_paths": {"ipop": "/ipop/v1"},
         "addresses": Outbound(resolve=resolves_to("8.8.8.8")),
         "fetcher": Addressed(),
-        "parquet": None,
         "traits": TRAITS.__getitem__,
         "capture": NoCapture(),
-        "streams": None,
-        "app_telemetry": None,
         "regions": Regions("here", REGIONS.get, signer(), Shelf()),
-        "telemetry": None,
         "credentials": Book(Drawer(), Seal(lambda: "s" * 32), KeyedBy(), lambda: NOW),
         "ledger": Pile(),
         "sandbox": Monty(Limits(seconds=1)),
