@@ -5,11 +5,13 @@ from storage.tables.files import BlobRow, FileRow
 from storage.tables.jobs import JobEventRow, JobRow, JobScheduleRow
 from storage.tables.kv import KvItemRow, KvTableRow, MeterRow
 from storage.tables.responses import ResponseRow
+from storage.tables.search import SearchChunkRow, SearchCollectionRow, SearchDocumentRow
 from storage.tables.secrets import ProviderCredentialRow, RegionKeyRow
 from storage.tables.spending import CreditAccountRow, CreditEntryRow, LimitRow, LimitWindowRow
 from storage.tables.tenancy import AdminTokenRow, AuditRow, ChangeRow, KeyRow, OrganisationRow, ProjectRow
 from storage.tables.traffic import IdempotencyRow, ProcessRow, RegisteredModelRow, RequestRow
 from storage.tables.types import Row
+from storage.tables.vector_stores import VectorStoreBatchRow, VectorStoreFileRow, VectorStoreRow
 
 METADATA = Row.metadata
 
@@ -42,6 +44,12 @@ __all__ = [
     "RegisteredModelRow",
     "RequestRow",
     "ResponseRow",
+    "SearchChunkRow",
+    "SearchCollectionRow",
+    "SearchDocumentRow",
     "SubmodelRow",
     "TraceEntryRow",
+    "VectorStoreBatchRow",
+    "VectorStoreFileRow",
+    "VectorStoreRow",
 ]
