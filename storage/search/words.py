@@ -7,13 +7,13 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
-if TYPE_CHECKING:
-    import numpy as np
+import numpy as np
+from numpy.typing import NDArray
 
-    Numbers: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.int64]]"
-    Scores: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.float64]]"
+Numbers: TypeAlias = NDArray[np.int64]
+Scores: TypeAlias = NDArray[np.float64]
 
 WORD = re.compile(r"[^\W_]+")
 UNSPACED = re.compile(
@@ -27,13 +27,14 @@ SATURATION, LENGTH_WEIGHT = 1.2, 0.75
 MOST_WORDS = 64
 """Of a query."""
 
-COMMON = frozenset(
-    """a about after all also am an and any are as at be because been before being between both but by can could did do
+COMMON_WORDS = """
+    a about after all also am an and any are as at be because been before being between both but by can could did do
     does doing during each few for from further had has have having he her here hers him his how i if in into is it its
     itself me more most my no nor not of off on once only or other our out over own same she should so some such than
     that the their them then there these they this those through to too under until up very was we were what when where
-    which while who whom why will with would you your""".split()
-)
+    which while who whom why will with would you your
+"""
+COMMON = frozenset(COMMON_WORDS.split())
 """English words that say nothing about what is asked for; they count when a query has no others."""
 
 
@@ -72,8 +73,6 @@ def counted(words: Sequence[str]) -> Mapping[str, int]:
 
 def rank(found: Iterable[Postings], statistics: Statistics) -> tuple[Numbers, Scores]:
     """The chunks that hold any of the words, in ascending order, and their scores, which are above 0."""
-    import numpy as np
-
     chunk_nos, scores = [np.zeros(0, np.int64)], [np.zeros(0, np.float64)]
     average = max(1.0, statistics.words / max(1, statistics.chunks))
     for postings in found:
@@ -83,7 +82,8 @@ def rank(found: Iterable[Postings], statistics: Statistics) -> tuple[Numbers, Sc
         chunk_nos.append(postings.chunk_nos)
         scores.append(rarity * postings.counts * (SATURATION + 1) / (postings.counts + dampening))
     unique, places = np.unique(np.concatenate(chunk_nos), return_inverse=True)
-    return unique, np.bincount(places, weights=np.concatenate(scores), minlength=len(unique))
+    sums: Scores = np.bincount(places, weights=np.concatenate(scores), minlength=len(unique)).astype(np.float64)
+    return unique, sums
 
 
 def _split(text: str) -> Iterator[str]:

@@ -5,7 +5,7 @@ from storage.tables.files import BlobRow, FileRow
 from storage.tables.jobs import JobEventRow, JobRow, JobScheduleRow
 from storage.tables.kv import KvItemRow, KvTableRow, MeterRow
 from storage.tables.responses import ResponseRow
-from storage.tables.search import SearchChunkRow, SearchCollectionRow, SearchDocumentRow
+from storage.tables.search import SearchChunkRow, SearchCollectionRow, SearchDocumentRow, SearchVectorRow
 from storage.tables.secrets import ProviderCredentialRow, RegionKeyRow
 from storage.tables.spending import CreditAccountRow, CreditEntryRow, LimitRow, LimitWindowRow
 from storage.tables.tenancy import AdminTokenRow, AuditRow, ChangeRow, KeyRow, OrganisationRow, ProjectRow
@@ -47,6 +47,7 @@ __all__ = [
     "SearchChunkRow",
     "SearchCollectionRow",
     "SearchDocumentRow",
+    "SearchVectorRow",
     "SubmodelRow",
     "TraceEntryRow",
     "VectorStoreBatchRow",

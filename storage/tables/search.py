@@ -19,23 +19,22 @@ WORDS = (
     "CREATE VIRTUAL TABLE search_words_places USING fts5vocab(search_words, 'instance')",
 )
 LEXEMES = (
-    "CREATE TABLE search_words (chunk_no BIGINT PRIMARY KEY, collection_no BIGINT NOT NULL, words TSVECTOR NOT NULL)",
+    "CREATE TABLE search_words (chunk_no BIGINT PRIMARY KEY, document_no BIGINT NOT NULL, length INTEGER NOT NULL,"
+    " words TSVECTOR NOT NULL)",
     "CREATE INDEX ix_search_words_words ON search_words USING gin (words)",
 )
 VECTORS = (
     "CREATE EXTENSION IF NOT EXISTS vector",
-    "CREATE TABLE search_vectors (chunk_no BIGINT PRIMARY KEY, collection_no BIGINT NOT NULL,"
-    " document_no BIGINT NOT NULL, vector VECTOR NOT NULL)",
-    "CREATE INDEX ix_search_vectors_collection_no ON search_vectors (collection_no)",
+    "CREATE TABLE search_pgvectors (chunk_no BIGINT PRIMARY KEY, document_no BIGINT NOT NULL, vector VECTOR NOT NULL)",
 )
 HAS_PGVECTOR = "SELECT count(*) FROM pg_available_extensions WHERE name = 'vector'"
-UNMAPPED = "search_words", "search_vectors"
+UNMAPPED = "search_words", "search_pgvectors"
 """What the names of these tables begin with."""
 
 
 class SearchCollectionRow(Row, table=True):
-    """`revision` goes up with every change of what is found, `removals` with every chunk that goes; `words` are those
-    of all chunks."""
+    """`changes` goes up when other documents, or the same by other attributes, are to be found; `additions` with every
+    chunk that comes and `removals` when some go. `chunks` and `words` are how many there are, of all documents."""
 
     __tablename__ = "search_collections"
     __table_args__ = ({"sqlite_autoincrement": True},)
@@ -43,7 +42,8 @@ class SearchCollectionRow(Row, table=True):
     no: int | None = Field(default=None, primary_key=True, sa_type=Serial)
     project_id: str
     dimensions: int
-    revision: int = Field(sa_type=BigInteger)
+    changes: int = Field(sa_type=BigInteger)
+    additions: int = Field(sa_type=BigInteger)
     removals: int = Field(sa_type=BigInteger)
     chunks: int = Field(sa_type=BigInteger)
     words: int = Field(sa_type=BigInteger)
@@ -66,19 +66,14 @@ class SearchDocumentRow(Row, table=True):
 
 
 class SearchChunkRow(Row, table=True):
-    """`vector` are single-precision numbers, the lowest byte first; it is NULL where pgvector holds them. `words` is
-    how many there are. A place is said as far as the document has one."""
+    """`no` is the collection's number times 2**32 and, below that, which of its additions this was: so the chunks of a
+    collection stand together, the newest last. A place is said as far as the document has one."""
 
     __tablename__ = "search_chunks"
-    __table_args__ = (
-        Index("ix_search_chunks_collection_no", "collection_no", "no"),
-        Index("ix_search_chunks_document_no", "document_no", "position"),
-        {"sqlite_autoincrement": True},
-    )
+    __table_args__ = (Index("ix_search_chunks_document_no", "document_no", "position"),)
 
-    no: int | None = Field(default=None, primary_key=True, sa_type=Serial)
+    no: int = Field(primary_key=True, sa_type=Serial, sa_column_kwargs={"autoincrement": False})
     project_id: str
-    collection_no: int = Field(sa_type=BigInteger)
     document_no: int = Field(sa_type=BigInteger)
     position: int
     text: str
@@ -90,18 +85,31 @@ class SearchChunkRow(Row, table=True):
     slide: int | None = None
     sheet: str | None = None
     extra: dict[str, Any] | None = Field(default=None, sa_type=Document)
-    vector: bytes | None = Field(default=None, sa_type=LargeBinary)
+
+
+class SearchVectorRow(Row, table=True):
+    """Single-precision numbers, the lowest byte first, of unit length. `words` is how many the chunk has. There are
+    none where pgvector holds them."""
+
+    __tablename__ = "search_vectors"
+
+    chunk_no: int = Field(primary_key=True, sa_type=Serial, sa_column_kwargs={"autoincrement": False})
+    project_id: str
+    document_no: int = Field(sa_type=BigInteger)
+    words: int
+    vector: bytes = Field(sa_type=LargeBinary)
 
 
 def _make_indexes(_: object, connection: Connection, **__: object) -> None:
     """As the migration does it."""
-    if connection.dialect.name == "sqlite":
-        statements = WORDS
-    else:
-        has_pgvector = connection.scalar(text(HAS_PGVECTOR))
-        statements = (*LEXEMES, *VECTORS) if has_pgvector else LEXEMES
-    for statement in statements:
+    for statement in _indexes(connection):
         connection.execute(text(statement))
+
+
+def _indexes(connection: Connection) -> tuple[str, ...]:
+    if connection.dialect.name == "sqlite":
+        return WORDS
+    return (*LEXEMES, *VECTORS) if connection.scalar(text(HAS_PGVECTOR)) else LEXEMES
 
 
 event.listen(core(SearchChunkRow), "after_create", _make_indexes)

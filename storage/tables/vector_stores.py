@@ -41,7 +41,7 @@ class VectorStoreRow(Row, table=True):
 
 
 class VectorStoreFileRow(Row, table=True):
-    """`document_no` is what is searched, `next_document_no` what is being made to take its place by the job `job_id`."""
+    """`document_no` is what is searched; `next_document_no` is what the job `job_id` makes to take its place."""
 
     __tablename__ = "vector_store_files"
     __table_args__ = (

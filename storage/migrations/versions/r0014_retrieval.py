@@ -19,14 +19,13 @@ WORDS = (
     "CREATE VIRTUAL TABLE search_words_places USING fts5vocab(search_words, 'instance')",
 )
 LEXEMES = (
-    "CREATE TABLE search_words (chunk_no BIGINT PRIMARY KEY, collection_no BIGINT NOT NULL, words TSVECTOR NOT NULL)",
+    "CREATE TABLE search_words (chunk_no BIGINT PRIMARY KEY, document_no BIGINT NOT NULL, length INTEGER NOT NULL,"
+    " words TSVECTOR NOT NULL)",
     "CREATE INDEX ix_search_words_words ON search_words USING gin (words)",
 )
 VECTORS = (
     "CREATE EXTENSION IF NOT EXISTS vector",
-    "CREATE TABLE search_vectors (chunk_no BIGINT PRIMARY KEY, collection_no BIGINT NOT NULL,"
-    " document_no BIGINT NOT NULL, vector VECTOR NOT NULL)",
-    "CREATE INDEX ix_search_vectors_collection_no ON search_vectors (collection_no)",
+    "CREATE TABLE search_pgvectors (chunk_no BIGINT PRIMARY KEY, document_no BIGINT NOT NULL, vector VECTOR NOT NULL)",
 )
 HAS_PGVECTOR = "SELECT count(*) FROM pg_available_extensions WHERE name = 'vector'"
 
@@ -35,6 +34,7 @@ def upgrade() -> None:
     create_collections()
     create_documents()
     create_chunks()
+    create_vectors()
     create_indexes()
     create_stores()
     create_files()
@@ -47,7 +47,8 @@ def create_collections() -> None:
         sa.Column("no", SERIAL, nullable=False),
         sa.Column("project_id", TEXT, nullable=False),
         sa.Column("dimensions", sa.Integer(), nullable=False),
-        sa.Column("revision", LONG, nullable=False),
+        sa.Column("changes", LONG, nullable=False),
+        sa.Column("additions", LONG, nullable=False),
         sa.Column("removals", LONG, nullable=False),
         sa.Column("chunks", LONG, nullable=False),
         sa.Column("words", LONG, nullable=False),
@@ -73,9 +74,8 @@ def create_documents() -> None:
 def create_chunks() -> None:
     op.create_table(
         "search_chunks",
-        sa.Column("no", SERIAL, nullable=False),
+        sa.Column("no", SERIAL, autoincrement=False, nullable=False),
         sa.Column("project_id", TEXT, nullable=False),
-        sa.Column("collection_no", LONG, nullable=False),
         sa.Column("document_no", LONG, nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("text", TEXT, nullable=False),
@@ -87,12 +87,21 @@ def create_chunks() -> None:
         sa.Column("slide", sa.Integer(), nullable=True),
         sa.Column("sheet", TEXT, nullable=True),
         sa.Column("extra", DOCUMENT, nullable=True),
-        sa.Column("vector", sa.LargeBinary(), nullable=True),
         sa.PrimaryKeyConstraint("no", name="pk_search_chunks"),
-        sqlite_autoincrement=True,
     )
-    op.create_index("ix_search_chunks_collection_no", "search_chunks", ["collection_no", "no"])
     op.create_index("ix_search_chunks_document_no", "search_chunks", ["document_no", "position"])
+
+
+def create_vectors() -> None:
+    op.create_table(
+        "search_vectors",
+        sa.Column("chunk_no", SERIAL, autoincrement=False, nullable=False),
+        sa.Column("project_id", TEXT, nullable=False),
+        sa.Column("document_no", LONG, nullable=False),
+        sa.Column("words", sa.Integer(), nullable=False),
+        sa.Column("vector", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("chunk_no", name="pk_search_vectors"),
+    )
 
 
 def create_indexes() -> None:
