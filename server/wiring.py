@@ -32,8 +32,11 @@ from handlers.core.patience import Patience
 from handlers.core.quota import Quota
 from handlers.core.regions import Regions, Signer
 from handlers.core.registrations import Registrations
+from handlers.core.retrieval import clearing, indexing
+from handlers.core.retrieval.desk import Retrieval
 from handlers.core.sealing import Seal
 from handlers.core.services import Route, Services
+from providers.extraction.isolated import Isolated
 from providers.outbound import Outbound
 from providers.sandbox.monty import Monty
 from server import catalog, first_start
@@ -70,11 +73,12 @@ from storage.repositories.region_keys import RegionKeys
 from storage.repositories.requests import Requests
 from storage.repositories.responses import Responses
 from storage.repositories.traces import Traces
+from storage.search import SearchIndex
 
 ROOT_PREFIXES = {"ipop": "/v1"}
 """The server path of a document's own `servers`, where it has one: what `--root` mounts it under."""
 
-PRODUCT = (responses.DEFINITION, rlm.DEFINITION)
+PRODUCT = (responses.DEFINITION, rlm.DEFINITION, indexing.DEFINITION, *clearing.DEFINITIONS)
 """Jobs that handlers ask for."""
 
 Background = Callable[[], Coroutine[Any, Any, None]]
@@ -227,6 +231,7 @@ def _services(settings: Settings, stores: Stores, documents: Mapping[str, Docume
         traces=Traces(stores.database),
         responses=Responses(stores.database),
         files=FileStore(stores.database, blobs, time.time, _new_id),
+        retrieval=Retrieval(SearchIndex(stores.database), Isolated(), settings.data_dir / "reading"),
         kv=KvStore(KvItems(stores.database), stores.kv_reads, stores.meters, time.time),
         quota=stores.quota,
         ledger=stores.ledger,

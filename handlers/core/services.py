@@ -20,6 +20,7 @@ from handlers.core.kv import KvStore
 from handlers.core.latencies import Latencies
 from handlers.core.patience import Patience
 from handlers.core.regions import Regions
+from handlers.core.retrieval.desk import Retrieval
 from providers.embeddings.interface import Embedder
 from providers.inference.interface import Inference
 from providers.sandbox.interface import Sandbox
@@ -153,6 +154,7 @@ class Services:
     traces: Traces
     responses: Responses
     files: FileStore
+    retrieval: Retrieval
     kv: KvStore
     quota: Quota
     ledger: Ledger

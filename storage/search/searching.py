@@ -81,8 +81,10 @@ def _best(chunk_nos: Numbers, scores: Scores, depth: int) -> Ranked:
 def _merge(near: Ranked, said: Ranked, query: Query) -> Ranked:
     merged: dict[int, float] = {}
     for found, weight in ((near, query.vector_weight), (said, query.words_weight)):
-        for place, (no, _) in enumerate(found, start=1):
-            merged[no] = merged.get(no, 0.0) + weight / (RANK_DAMPENING + place)
-    most = (query.vector_weight + query.words_weight) / (RANK_DAMPENING + 1)
+        for place, (no, score) in enumerate(found, start=1):
+            merged[no] = merged.get(no, 0.0) + weight * (score if query.is_by_score else 1 / (RANK_DAMPENING + place))
+    most = query.vector_weight + query.words_weight
+    if not query.is_by_score:
+        most /= RANK_DAMPENING + 1
     scored = [(no, round(score / most, DIGITS)) for no, score in merged.items()] if most > 0 else []
     return sorted(scored, key=lambda one: (-one[1], one[0]))

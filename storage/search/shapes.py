@@ -48,9 +48,9 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """By `vector`, by `texts` (whose words count together), or by both, which are then merged by reciprocal rank with
-    these weights. Chunks that score less than `threshold` are not found, nor those of documents that `filter` does not
-    let through."""
+    """By `vector`, by `texts` (whose words count together), or by both, which are then merged with these weights by
+    reciprocal rank, or by score. Chunks that score less than `threshold` are not found, nor those of documents that
+    `filter` does not let through."""
 
     collection_no: int
     limit: int
@@ -60,12 +60,13 @@ class Query:
     threshold: float = 0.0
     vector_weight: float = 1.0
     words_weight: float = 1.0
+    is_by_score: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """`score` is in 0..1: by vectors the cosine, by words BM25 as x / (1 + x), by both the share that the sum of
-    reciprocal ranks has of the best there could be."""
+    """`score` is in 0..1: by vectors the cosine, by words BM25 as x / (1 + x), by both their
+    weighted mean, or the share that the sum of reciprocal ranks has of the best there could be."""
 
     chunk: Chunk
     score: float

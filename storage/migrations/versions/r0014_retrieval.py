@@ -106,11 +106,9 @@ def create_vectors() -> None:
 
 def create_indexes() -> None:
     connection = op.get_bind()
-    if connection.dialect.name == "sqlite":
-        statements = WORDS
-    else:
-        has_pgvector = connection.scalar(sa.text(HAS_PGVECTOR))
-        statements = (*LEXEMES, *VECTORS) if has_pgvector else LEXEMES
+    statements: tuple[str, ...] = WORDS
+    if connection.dialect.name == "postgresql":
+        statements = (*LEXEMES, *VECTORS) if connection.scalar(sa.text(HAS_PGVECTOR)) else LEXEMES
     for statement in statements:
         op.execute(sa.text(statement))
 
