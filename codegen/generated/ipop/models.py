@@ -2206,7 +2206,7 @@ class VectorStoreSearchRequest(View):
         extra='allow',
     )
     max_num_results: int = 10
-    query: str
+    query: str | list[Any]
 
 
 class ContentItem(View):
