@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from benchmarks import startup, throughput
+from benchmarks import retrieval, startup, throughput
 
 startup.main()
 print()
 throughput.main()
+print()
+retrieval.main()
