@@ -13,6 +13,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from providers import trace_context
 from providers.errors import BrokenAnswer, TimedOut, Unavailable
 from providers.outbound import Outbound
 from providers.sse import EventParser
@@ -74,6 +75,7 @@ class HttpClient:
     async def _call(self, url: str, headers: Mapping[str, str], body: bytes | None) -> AsyncIterator[StreamedAnswer]:
         """Without a body it is a GET."""
         session, method = self._session(), "GET" if body is None else "POST"
+        headers = {**headers, **trace_context.passed_on()}
         if self.outbound is not None:
             self.outbound.check(url)
         with _faults():

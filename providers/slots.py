@@ -18,6 +18,14 @@ class Slots:
         self._most_waiting = waiting
         self._queue: deque[asyncio.Future[None]] = deque()
 
+    @property
+    def free(self) -> int:
+        return self._free
+
+    @property
+    def waiting(self) -> int:
+        return len(self._queue)
+
     @asynccontextmanager
     async def hold(self) -> AsyncIterator[None]:
         """Raises `Saturated` at once when the queue is full."""

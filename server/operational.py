@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.requests import Request
@@ -10,10 +11,19 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, Router
 
 DOCS = "/-/docs/"
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SHORT_NAMES = frozenset({"/", "/docs", "/healthz", "/readyz", "/metrics"})
 
 
-def operational_app(ready: Callable[[], Awaitable[bool]], docs: Any) -> Router:
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """`page` is in Prometheus' text format, and tells of every project: `may_see` judges the headers of a request."""
+
+    page: Callable[[], Awaitable[bytes]]
+    may_see: Callable[[Mapping[str, str]], Awaitable[bool]]
+
+
+def operational_app(ready: Callable[[], Awaitable[bool]], docs: Any, metrics: Metrics) -> Router:
     """`/-/healthz`, `/-/readyz`, `/-/metrics`, `/-/docs`, and their short names where no API has taken them."""
 
     async def healthz(_: Request) -> Response:
@@ -23,14 +33,16 @@ def operational_app(ready: Callable[[], Awaitable[bool]], docs: Any) -> Router:
         is_ready = await ready()
         return JSONResponse({"status": "ready" if is_ready else "not_ready"}, 200 if is_ready else 503)
 
-    async def metrics(_: Request) -> Response:
-        error = {"code": "not_implemented", "message": "metrics are not implemented yet"}
-        return JSONResponse({"error": error}, 501)
+    async def show_metrics(request: Request) -> Response:
+        if not await metrics.may_see(dict(request.headers)):
+            error = {"code": "unauthorized", "message": "this needs the admin token or the metrics token"}
+            return JSONResponse({"error": error}, 401, {"www-authenticate": "Bearer"})
+        return Response(await metrics.page(), media_type=METRICS_TYPE)
 
     async def to_docs(_: Request) -> Response:
         return RedirectResponse(DOCS)
 
-    endpoints = {"healthz": healthz, "readyz": readyz, "metrics": metrics}
+    endpoints = {"healthz": healthz, "readyz": readyz, "metrics": show_metrics}
     routes: list[BaseRoute] = [
         Route(prefix + name, endpoint, methods=["GET"])
         for name, endpoint in endpoints.items()

@@ -125,6 +125,14 @@ class Vendors(Mapping[str, Inference]):
         internal = row.embedded or is_internal(host) if row.internal is None else row.internal
         return Traits(internal, internal if row.retains_data is None else not row.retains_data)
 
+    def loads(self) -> dict[str, tuple[int, int]]:
+        """How many calls to each vendor run, and how many wait."""
+        return {
+            name: inference.load()
+            for name, (_, inference) in self._made.items()
+            if isinstance(inference, LimitedByModel)
+        }
+
     async def close(self) -> None:
         await self.embeddings.close()
         await self._http.close()

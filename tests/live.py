@@ -26,12 +26,13 @@ SETTINGS = re.compile(r"^CONCORDAT_|_API_KEY$|_API_KEY_FILE$|_BASE_URL$")
 @dataclass
 class LiveServer:
     """`key` belongs to the project `default`, `other_key` to the project `other`. `options` follow `serve` on the
-    command line; `checkout` is the folder of the code that is run."""
+    command line; `checkout` is the folder of the code that is run, `module` what of it."""
 
     data_dir: Path
     settings: Mapping[str, str] = field(default_factory=dict)
     options: Sequence[str] = ()
     checkout: Path = ROOT
+    module: str = "server.cli"
     key: str = KEY
     other_key: str = OTHER_KEY
     admin_token: str = ADMIN_TOKEN
@@ -67,7 +68,7 @@ class LiveServer:
         """Returns when the server answers; raises `RuntimeError` with its log when it does not."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
-        command = [sys.executable, "-m", "server.cli", "serve", *self.options]
+        command = [sys.executable, "-m", self.module, "serve", *self.options]
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(command, cwd=self.checkout, env=self.environment, stdout=log, stderr=log)
         self._wait()

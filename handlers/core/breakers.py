@@ -95,6 +95,9 @@ class Breakers:
             return "closed"
         return "open" if self._rests(breaker) > 0 else "half_open"
 
+    def not_closed(self) -> dict[Deployment, State]:
+        return {place: state for place in self._known if (state := self.state(place)) != "closed"}
+
     def rest_seconds(self, places: Iterable[Deployment]) -> float:
         """Until the first of those that are not closed may be called again."""
         found = [breaker for place in places if (breaker := self._known.get(place)) and breaker.opened_at is not None]

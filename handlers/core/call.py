@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from handlers.core.errors import Unauthenticated
+from handlers.core.open_streams import Gauge
 from storage.ledger_record import Record
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ def _nothing() -> None:
 class Call:
     """`headers` are lower-cased. `record` is the request's row of the ledger: core fills in model, tokens and cost.
     `outlive_client()` lets the request go on to its end also when its client hangs up; after `hand_over_record()` the
-    row is somebody else's to complete, when the request has been answered. `scheme` is that of the address which the
-    caller used, as far as the connection or a trusted proxy tells."""
+    row is somebody else's to complete, when the request has been answered. `gauge` counts what is streamed. `scheme` is
+    that of the address which the caller used, as far as the connection or a trusted proxy tells."""
 
     services: Services
     api: str
@@ -46,6 +47,7 @@ class Call:
     scheme: str = "http"
     outlive_client: Callable[[], None] = _nothing
     hand_over_record: Callable[[], None] = _nothing
+    gauge: Gauge = field(default_factory=Gauge)
 
     @property
     def caller(self) -> Caller:

@@ -56,7 +56,9 @@ class Stream:
 
 async def complete(ask: AnyAsk, call: Call) -> Answer:
     """Raises what `routing.plan`, `metering.admit`, `trials.try_each` and `structured.mismatch` say."""
-    answer = await _recall_or_complete(await routing.plan(ask, call), call)
+    taken = await call.services.capture.take(ask, call)
+    answering = _plan_and_complete(ask, call)
+    answer = await (answering if taken is None else taken.answer(answering))
     completions.enter(ask, answer, call)
     return answer
 
@@ -66,7 +68,10 @@ async def stream(ask: AnyAsk, call: Call) -> Stream:
     instead of the chunk that would end an answer which does not fit its strict schema: what was sent cannot be taken
     back, and holding it back would leave nothing of the stream."""
     call.record.streamed = True
-    opened = await _recall_or_stream(await routing.plan(ask, call), call)
+    taken = await call.services.capture.take(ask, call)
+    opening = _plan_and_stream(ask, call)
+    opened = await (opening if taken is None else taken.stream(opening))
+    call.gauge.fallback_count = opened.attempt.number
     if isinstance(ask, ChatAsk) and ask.store:
         opened = replace(opened, chunks=_store(opened, ask, call))
     return replace(opened, chunks=await begin(cast(AsyncGenerator[Chunk, None], opened.chunks)))
@@ -80,6 +85,14 @@ async def admit(ask: AnyAsk, call: Call) -> tuple[Attempt, Meter]:
     meter = await metering.admit(first.ask, first, call)
     meter.begin(first)
     return first, meter
+
+
+async def _plan_and_complete(ask: AnyAsk, call: Call) -> Answer:
+    return await _recall_or_complete(await routing.plan(ask, call), call)
+
+
+async def _plan_and_stream(ask: AnyAsk, call: Call) -> Stream:
+    return await _recall_or_stream(await routing.plan(ask, call), call)
 
 
 async def _recall_or_complete(attempts: list[Attempt], call: Call) -> Answer:
@@ -248,7 +261,7 @@ async def _store(stream: Stream, ask: ChatAsk, call: Call) -> AsyncIterator[Chun
         async for chunk in chunks:
             sent.append(chunk)
             yield chunk
-    completions.enter(ask, Answer(stream.attempt, transcript.join(sent), stream.meter), call)
+    completions.enter(ask, Answer(stream.attempt, await transcript.join_all(sent), stream.meter), call)
 
 
 async def _drain(opened: _Opened, meter: Meter) -> AsyncGenerator[Chunk, None]:

@@ -5,9 +5,11 @@ A chat is put into its request's record and written in the same commit, which an
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
@@ -133,6 +135,13 @@ class Registered:
 async def register_chats(examples: Sequence[Example], container: str, call: Call) -> Registered:
     """One that cannot be kept does not keep the others away. Raises `NotFound` for the container."""
     done = Registered(await find_container(container, call))
+    chats = await asyncio.to_thread(_read, examples, done, call)  # there may be very many
+    done.inserted = len(await call.services.completions.register(chats))
+    done.skipped += len(chats) - done.inserted
+    return done
+
+
+def _read(examples: Sequence[Example], done: Registered, call: Call) -> list[StoredChat]:
     chats: dict[str, StoredChat] = {}
     for index, example in enumerate(examples):
         try:
@@ -144,9 +153,7 @@ async def register_chats(examples: Sequence[Example], container: str, call: Call
             continue
         done.skipped += chat.id in chats
         chats.setdefault(chat.id, chat)
-    done.inserted = len(await call.services.completions.register(list(chats.values())))
-    done.skipped += len(chats) - done.inserted
-    return done
+    return list(chats.values())
 
 
 def _registered(example: Example, index: int, container: Container, call: Call) -> StoredChat:
@@ -211,10 +218,11 @@ def _is_token(entry: Any) -> bool:
 
 
 def _micros(spend: float | None) -> int:
-    micros = (spend or 0) * 1_000_000
+    """By the digits that the client wrote: a float of them times a million is now and then one too few."""
+    micros = Decimal(str(spend or 0)) * 1_000_000
     if not 0 <= micros < 2**63:
         raise Invalid("output.spend must be an amount in USD")
-    return int(micros)
+    return round(micros)
 
 
 def request_of(chat: StoredChat) -> Mapping[str, Any]:

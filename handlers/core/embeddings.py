@@ -21,6 +21,7 @@ from handlers.core.own_keys import OwnKey, find_own_keys
 from handlers.core.places import find_places, keep_region, locate
 from handlers.core.pricing import pick_price
 from handlers.core.trials import Hedge
+from handlers.core.tries import note_asked
 from providers.embeddings.interface import Embedder, Embeddings, EmbeddingsRequest, Vector
 from providers.inference.interface import Usage
 
@@ -91,6 +92,7 @@ async def embed(ask: EmbedAsk, call: Call) -> Embedded:
 
 
 async def _plan(ask: EmbedAsk, call: Call) -> list[Attempt]:
+    note_asked(ask.model, call)
     offer = await find_model(ask.model, call)
     if offer is None:
         raise NotFound(f"there is no model {ask.model}", code="model_not_found", param="model")

@@ -8,9 +8,13 @@ from typing import Any, Protocol
 
 from handlers.core.jobs import Definition, Run
 from storage.database import Database
+from storage.repositories.capture_policies import CapturePolicies
+from storage.repositories.captured import CapturedMessages
 from storage.repositories.idempotency import IdempotencyKeys
 from storage.repositories.jobs import Jobs
 from storage.repositories.limits import Limits
+from storage.repositories.projects import Projects
+from storage.repositories.telemetry import TelemetryLog
 from storage.tables.types import instant
 
 DAY_SECONDS = 86_400
@@ -18,6 +22,8 @@ WINDOWS_KEPT_SECONDS = 2 * DAY_SECONDS
 """Windows of limits last a day at most."""
 JOBS_KEPT_SECONDS = 30 * DAY_SECONDS
 JOBS_AT_ONCE = 500
+SOME = 500
+"""So few that no answer waits long for its own commit."""
 
 
 class Leftovers(Protocol):
@@ -33,6 +39,7 @@ class Maintenance:
     database: Database
     blobs: Leftovers
     clock: Callable[[], float]
+    capture_days: int
 
     @property
     def definition(self) -> Definition:
@@ -45,6 +52,8 @@ class Maintenance:
             "limit_windows": self._limit_windows,
             "broken_uploads": self._broken_uploads,
             "jobs": self._jobs,
+            "telemetry": self._telemetry,
+            "captured_messages": self._captured_messages,
         }
         return {name: await run.step(name, act) for name, act in acts.items()}
 
@@ -60,5 +69,23 @@ class Maintenance:
     async def _jobs(self) -> int:
         before, forgotten = instant(self.clock() - JOBS_KEPT_SECONDS), 0
         while batch := await Jobs(self.database).purge(before, JOBS_AT_ONCE):
+            forgotten += batch
+        return forgotten
+
+    async def _captured_messages(self) -> int:
+        """By each project's own policy as it is now, else after `capture_days`."""
+        messages, forgotten = CapturedMessages(self.database), 0
+        own = {row.project_id: row.policy["retention_days"] for _, row in await CapturePolicies(self.database).list()}
+        for project in await Projects(self.database).list():
+            before = self.clock() - own.get(project.id, self.capture_days) * DAY_SECONDS
+            if before <= 0:
+                continue
+            while batch := await messages.purge(project.id, instant(before), SOME):
+                forgotten += batch
+        return forgotten
+
+    async def _telemetry(self) -> int:
+        now, forgotten = instant(self.clock()), 0
+        while batch := await TelemetryLog(self.database).purge(now, SOME):
             forgotten += batch
         return forgotten

@@ -14,7 +14,7 @@ from handlers.core.catalog import Deployment, Model
 from handlers.core.container_routes import Route
 from handlers.core.errors import Invalid
 from handlers.core.own_keys import OwnKey, note_key
-from handlers.core.pricing import cost_micros, dearest_input_usd, dearest_output_usd, pick_price
+from handlers.core.pricing import Cost, dearest_input_usd, dearest_output_usd, pick_price, split_cost
 from handlers.core.routing import Attempt
 from providers import tokens
 from providers.inference.interface import ChatRequest, Chunk, Usage
@@ -49,6 +49,12 @@ class Served(Protocol):
     @property
     def route(self) -> Route | None: ...
 
+    @property
+    def number(self) -> int: ...
+
+    @property
+    def region(self) -> str | None: ...
+
 
 Place = TypeVar("Place", bound=Served)
 
@@ -58,17 +64,22 @@ class Meter:
 
     def __init__(self, call: Call, admission: Any, service_tier: str) -> None:
         self.usage = Usage(0, 0)
-        self.cost_micros = 0
+        self._cost = Cost()
         self.cached = False
         self.call = call
         self.admission = admission
         self._service_tier = service_tier
+
+    @property
+    def cost_micros(self) -> int:
+        return self._cost.micros
 
     def begin(self, attempt: Served) -> None:
         record = self.call.record
         record.model = attempt.model.id
         record.provider = attempt.deployment.vendor
         record.upstream_model = attempt.deployment.model
+        record.region, record.fallbacks = attempt.region, attempt.number
         if record.trace is not None:
             container_id = attempt.route.container.id if attempt.route else None
             record.trace = replace(record.trace, container_id=container_id)
@@ -81,8 +92,8 @@ class Meter:
 
     def charge(self, attempt: Served, usage: Usage, finish_reason: str | None) -> None:
         """Adds up: a request of several prompts is charged for each."""
-        self.usage, self.cost_micros = self._with(attempt, usage)
-        self._enter(self.usage, self.cost_micros)
+        self.usage, self._cost = self._with(attempt, usage)
+        self._enter(self.usage, self._cost)
         self.call.record.finish_reason = finish_reason
 
     def note(self, attempt: Served, usage: Usage) -> None:
@@ -91,11 +102,11 @@ class Meter:
 
     def replay(self, attempt: Served, usage: Usage, finish_reason: str | None) -> None:
         """For an answer that was kept: it shows what it took when it was given, and costs nothing."""
-        self.cached = True
+        self.cached = self.call.record.cache_hit = True
         self.begin(attempt)
         self.note_first_byte()
         self.usage = usage
-        self._enter(usage, 0)
+        self._enter(usage, Cost())
         self.call.record.finish_reason = finish_reason
 
     def note_tier(self, answered: object) -> None:
@@ -106,21 +117,22 @@ class Meter:
     def now(self) -> float:
         return self.call.services.clock()
 
-    def _with(self, attempt: Served, usage: Usage) -> tuple[Usage, int]:
+    def _with(self, attempt: Served, usage: Usage) -> tuple[Usage, Cost]:
         """What a vendor bills to a key that is not ours costs nothing here."""
         if attempt.own is not None:
-            return _sum(self.usage, usage), self.cost_micros
+            return _sum(self.usage, usage), self._cost
         price = pick_price(attempt.model, attempt.deployment.vendor, usage.prompt_tokens, self._service_tier)
-        return _sum(self.usage, usage), self.cost_micros + cost_micros(price, usage)
+        return _sum(self.usage, usage), self._cost + split_cost(price, usage)
 
-    def _enter(self, usage: Usage, cost: int) -> None:
+    def _enter(self, usage: Usage, cost: Cost) -> None:
         record = self.call.record
         record.prompt_tokens = usage.prompt_tokens
         record.completion_tokens = usage.completion_tokens
         record.cached_tokens = usage.cached_tokens
         record.cache_write_tokens = usage.cache_write_tokens
         record.reasoning_tokens = usage.reasoning_tokens
-        record.cost_micros = cost
+        record.cost_micros = cost.micros
+        record.prompt_cost_micros, record.cached_cost_micros = cost.prompt_micros, cost.cached_micros
 
     async def settle(self) -> None:
         quota = self.call.services.quota
@@ -159,7 +171,7 @@ async def admit(ask: AnyAsk, attempt: Attempt, call: Call) -> Meter:
     if context and estimate > context and await count_prompts(ask) > context:
         message = f"the prompt does not fit into the {context} tokens of {attempt.model.id}"
         raise Invalid(message, code="context_length_exceeded", param="messages")
-    answer = ask.max_tokens or estimate + ANSWER_TOKENS
+    answer = (ask.max_tokens or estimate // ask.size + ANSWER_TOKENS) * ask.size
     return await admit_tokens(attempt, estimate + answer * ask.choices, call, price_tier(ask))
 
 
@@ -226,7 +238,7 @@ def _within_budget(attempt: Attempt, prompt_tokens: int, spent_micros: int) -> A
     if ask.max_cost_usd is None or price is None:
         return ask
     left = ask.max_cost_usd * 1_000_000 - spent_micros - prompt_tokens * dearest_input_usd(price)
-    rate = dearest_output_usd(price) * ask.choices
+    rate = dearest_output_usd(price) * ask.choices * ask.size
     if left < (ask.max_tokens or 1) * rate:
         return None
     if ask.max_tokens is not None or not rate:

@@ -84,8 +84,13 @@ def note_key(record: Record, key: OwnKey[Any] | None) -> None:
     """Which key the record's request is answered with: never the key itself."""
     kept = {name: value for name, value in (record.metadata or {}).items() if name != "provider_key"}
     if key is not None:
-        kept["provider_key"] = describe(key)
+        kept["provider_key"] = describe(key) | ({"elsewhere": True} if is_elsewhere(key) else {})
     record.metadata = kept or None
+
+
+def is_elsewhere(key: OwnKey[Any] | None) -> bool:
+    """Whether the key is for an address of the caller's own."""
+    return key is not None and key.credential is not None and key.credential.base_url is not None
 
 
 def describe(key: OwnKey[Any]) -> dict[str, str]:

@@ -17,7 +17,7 @@ from handlers.core.asks import AnyAsk, ChatAsk, Request
 from handlers.core.call import Call
 from handlers.core.errors import Invalid
 from handlers.core.messages import content_parts
-from handlers.core.places import is_elsewhere
+from handlers.core.own_keys import is_elsewhere
 from providers.errors import ProviderError, Refused
 from providers.inference.interface import ChatRequest
 

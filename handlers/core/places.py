@@ -12,7 +12,7 @@ from handlers.core.call import Call
 from handlers.core.catalog import Deployment, Model
 from handlers.core.errors import Unavailable
 from handlers.core.models import Offer
-from handlers.core.own_keys import OwnKey, OwnKeys
+from handlers.core.own_keys import OwnKey, OwnKeys, is_elsewhere
 from handlers.core.pricing import pick_price
 from handlers.core.regions import RegionWish
 
@@ -66,11 +66,6 @@ def order(places: Iterable[Deployment], chance: Callable[[Deployment], float]) -
 def locate(place: Deployment, key: OwnKey[Any] | None, call: Call) -> str | None:
     """The region of an answer, as far as it is known: an address of the caller's own choice may be anywhere."""
     return None if is_elsewhere(key) else call.services.regions.of_vendor(place.vendor)
-
-
-def is_elsewhere(key: OwnKey[Any] | None) -> bool:
-    """Whether the key is for an address of the caller's own."""
-    return key is not None and key.credential is not None and key.credential.base_url is not None
 
 
 def keep_region(attempts: Sequence[There], wish: RegionWish, model_id: str) -> list[There]:

@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 
 from handlers.core.catalog import Model, Price
 from providers.inference.interface import Usage
 
 _CARDS = ("priority", "flex", "batch")
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Micro-dollars, by what they are for: prompt tokens that the vendor read anew, those that it had kept, and
+    completion tokens."""
+
+    prompt_micros: int = 0
+    cached_micros: int = 0
+    completion_micros: int = 0
+
+    @property
+    def micros(self) -> int:
+        return self.prompt_micros + self.cached_micros + self.completion_micros
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(
+            self.prompt_micros + other.prompt_micros,
+            self.cached_micros + other.cached_micros,
+            self.completion_micros + other.completion_micros,
+        )
 
 
 def pick_price(model: Model, vendor: str, prompt_tokens: int, service_tier: object = None) -> Price | None:
@@ -28,18 +50,39 @@ def cost_micros(price: Price | None, usage: Usage) -> int:
     return int((cost_usd(price, usage) * 1_000_000).quantize(Decimal(1), rounding=ROUND_HALF_UP))
 
 
+def split_cost(price: Price | None, usage: Usage) -> Cost:
+    """`cost_micros`, told apart. Each part is rounded down; what that leaves over goes to the last of the completion,
+    the prompt and the cached tokens that there are any of."""
+    total = cost_micros(price, usage)
+    if price is None:
+        return Cost()
+    if not usage.completion_tokens and usage.prompt_tokens <= usage.cached_tokens:
+        return Cost(cached_micros=total)
+    cached = int(usage.cached_tokens * _or(price.cached_input_usd, price.input_usd))
+    if not usage.completion_tokens:
+        return Cost(total - cached, cached)
+    prompt = int(_prompt_micros(price, usage))
+    return Cost(prompt, cached, total - prompt - cached)
+
+
 def cost_usd(price: Price | None, usage: Usage) -> Decimal:
     """Exact, and 0 where nobody names a price."""
     if price is None:
         return Decimal(0)
     exact = (
-        (usage.prompt_tokens - usage.cached_tokens - usage.cache_write_tokens) * price.input_usd
+        _prompt_micros(price, usage)
         + usage.cached_tokens * _or(price.cached_input_usd, price.input_usd)
-        + usage.cache_write_tokens * _or(price.cache_write_usd, price.input_usd)
         + (usage.completion_tokens - usage.reasoning_tokens) * price.output_usd
         + usage.reasoning_tokens * _or(price.reasoning_usd, price.output_usd)
     )
     return exact / 1_000_000
+
+
+def _prompt_micros(price: Price, usage: Usage) -> Decimal:
+    """For the tokens of a prompt that the vendor had not kept."""
+    return (
+        usage.prompt_tokens - usage.cached_tokens - usage.cache_write_tokens
+    ) * price.input_usd + usage.cache_write_tokens * _or(price.cache_write_usd, price.input_usd)
 
 
 def dearest_output_usd(price: Price) -> Decimal:

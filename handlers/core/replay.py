@@ -12,6 +12,7 @@ from handlers.core import metering
 from handlers.core.answer_cache import Kept
 from handlers.core.asks import Chunk
 from handlers.core.call import Call
+from handlers.core.catalog import Deployment
 from handlers.core.metering import Meter
 from handlers.core.routing import Attempt
 
@@ -33,12 +34,17 @@ class Stream(Protocol):
 async def admit(kept: Kept, attempts: Sequence[Attempt], call: Call) -> tuple[Attempt, Meter]:
     """Who gave the answer, and a meter that shows its tokens and no cost. It counts as a request, and its record says
     `cache_hit`. Raises `RateLimited` and `PaymentRequired`."""
-    gave = (kept.deployment, kept.route_id)
-    attempt = next(attempt for attempt in attempts if (attempt.deployment, attempt.route_id) == gave)
+    gave = _place(kept.deployment, kept.route_id)
+    attempt = next(attempt for attempt in attempts if _place(attempt.deployment, attempt.route_id) == gave)
     meter = await metering.admit_hit(attempt, call)
     meter.replay(attempt, kept.usage, kept.finish_reason)
     call.record.metadata = {**(call.record.metadata or {}), "cache_hit": True}
     return attempt, meter
+
+
+def _place(deployment: Deployment, route_id: str | None) -> tuple[str, str, str | None]:
+    """What stays of a deployment when the operator weighs it anew."""
+    return deployment.vendor, deployment.model, route_id
 
 
 def keep_body(attempt: Attempt, body: dict[str, Any], meter: Meter) -> Kept:

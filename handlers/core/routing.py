@@ -27,6 +27,7 @@ from handlers.core.own_keys import OwnKey, OwnKeys, find_own_keys
 from handlers.core.pictures import check_pictures
 from handlers.core.places import find_places, keep_region, locate
 from handlers.core.services import SIMULATOR
+from handlers.core.tries import note_asked
 from providers import errors as provider_errors
 from providers.inference.interface import Inference
 
@@ -64,6 +65,7 @@ class Attempt:
 async def plan(ask: AnyAsk, call: Call) -> list[Attempt]:
     """At least one attempt. Raises `NotFound`, `Forbidden`, `Invalid` for any of the models, `Unavailable` when no
     vendor is configured for them."""
+    note_asked(ask.models[0], call)
     plans: list[tuple[Offer, AnyAsk, Deployment, OwnKey[Inference] | None]] = []
     variants: dict[int, AnyAsk] = {}
     keys: OwnKeys[Inference] = await find_own_keys(ask.keys, call.services.credentials.vendors.with_key, call)

@@ -12,12 +12,14 @@ from typing import Any, Literal, Protocol
 from handlers.core.answer_cache import AnswerCache
 from handlers.core.breakers import Breakers
 from handlers.core.call import Caller
+from handlers.core.capture import Capture
 from handlers.core.catalog import CatalogHolder
 from handlers.core.credentials import Book
 from handlers.core.files import FileStore
 from handlers.core.jobs import Jobs
 from handlers.core.kv import KvStore
 from handlers.core.latencies import Latencies
+from handlers.core.open_streams import Streams
 from handlers.core.patience import Patience
 from handlers.core.regions import Regions
 from handlers.core.retrieval.desk import Retrieval
@@ -28,8 +30,11 @@ from providers.tools.interface import Tools
 from storage.ledger_record import Record
 from storage.repositories.completions import ChatCompletions
 from storage.repositories.containers import Containers
+from storage.repositories.feedback import Feedback
+from storage.repositories.history import History
 from storage.repositories.models import RegisteredModel
 from storage.repositories.responses import Responses
+from storage.repositories.telemetry import Telemetry
 from storage.repositories.traces import Traces
 
 Profile = Literal["local", "production"]
@@ -156,6 +161,8 @@ class Services:
     files: FileStore
     retrieval: Retrieval
     kv: KvStore
+    history: History
+    feedback: Feedback
     quota: Quota
     ledger: Ledger
     jobs: Jobs
@@ -173,3 +180,6 @@ class Services:
     traits: Callable[[str], Traits]
     sandbox: Sandbox
     tools: Tools
+    telemetry: Telemetry
+    capture: Capture
+    streams: Streams

@@ -8,6 +8,7 @@ from typing import Any
 from handlers.core.call import Call
 from handlers.core.errors import Invalid, NotFound
 from storage.chat_record import TraceEntry
+from storage.ledger_record import Record
 from storage.repositories.traces import TracedRequest, TraceSummary
 from storage.tables.types import instant
 
@@ -34,6 +35,24 @@ def note_trace(context: dict[str, Any] | None, call: Call) -> None:
         source=context.get("source"),
         container_id=None,
         context=context,
+    )
+
+
+def note_parent(record: Record, trace_id: str, span_id: str) -> None:
+    """As `note_trace`, for a request of a project whose headers name the span that it belongs below."""
+    if record.project_id is None:
+        return
+    record.trace = TraceEntry(
+        request_id=record.request_id,
+        project_id=record.project_id,
+        trace_id=trace_id,
+        at=instant(record.started_at),
+        span_id=span_id,
+        parent_span_id=None,
+        name=None,
+        source=None,
+        container_id=None,
+        context={"id": trace_id, "span_id": span_id},
     )
 
 

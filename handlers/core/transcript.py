@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from providers.inference.interface import Chunk, Usage
+
+MANY_CHUNKS = 500
+"""About a millisecond's work."""
 
 
 def usage_body(usage: Usage) -> dict[str, Any]:
@@ -22,8 +26,14 @@ def usage_body(usage: Usage) -> dict[str, Any]:
     }
 
 
+async def join_all(chunks: Sequence[Chunk]) -> dict[str, Any]:
+    """As `join`; what takes long does not keep others waiting."""
+    return join(chunks) if len(chunks) < MANY_CHUNKS else await asyncio.to_thread(join, chunks)
+
+
 def join(chunks: Iterable[Chunk]) -> dict[str, Any]:
-    """OpenAI's `chat.completion` from its `chat.completion.chunk`s, under the id of the first."""
+    """OpenAI's `chat.completion` from its `chat.completion.chunk`s, under the id of the first; the chunks of a text
+    completion are taken for those of a chat."""
     head: dict[str, Any] = {}
     choices: dict[int, dict[str, Any]] = {}
     for chunk in chunks:
@@ -35,6 +45,8 @@ def join(chunks: Iterable[Chunk]) -> dict[str, Any]:
     for choice in choices.values():
         for call in choice["message"].get("tool_calls") or []:
             del call["index"]
+            call["function"] = _written(call["function"])
+        choice["message"] = _written(choice["message"])
     return {
         "id": head.get("id"),
         "object": "chat.completion",
@@ -50,7 +62,7 @@ def _empty(index: int) -> dict[str, Any]:
 
 
 def _add_choice(choice: dict[str, Any], piece: dict[str, Any]) -> None:
-    for name, value in (piece.get("delta") or {}).items():
+    for name, value in (piece.get("delta") or {"content": piece.get("text")}).items():
         if name == "tool_calls":
             _add_calls(choice["message"].setdefault("tool_calls", []), value or [])
         elif name == "role":
@@ -71,17 +83,37 @@ def _add_calls(calls: list[dict[str, Any]], pieces: list[dict[str, Any]]) -> Non
         same = "index" if index is not None else "id"
         call = next((known for known in calls if piece.get(same) is not None and known.get(same) == piece[same]), None)
         if call is None:
-            call = {"index": index, "id": None, "type": "function", "function": {"name": "", "arguments": ""}}
+            call = {"index": index, "id": None, "type": "function", "function": {"name": _Text(), "arguments": _Text()}}
             calls.append(call)
         call["id"] = call["id"] or piece.get("id")
+        function = piece.get("function") or {}
         for name in ("name", "arguments"):
-            call["function"][name] += (piece.get("function") or {}).get(name) or ""
+            call["function"][name] = _sum(call["function"][name], function.get(name))
+
+
+class _Text:
+    """A text in pieces: to put them together one by one takes longer the longer it gets."""
+
+    __slots__ = ("pieces",)
+
+    def __init__(self, *pieces: str) -> None:
+        self.pieces = [*pieces]
 
 
 def _sum(known: Any, more: Any) -> Any:
     """Texts and lists go on; anything else is said anew."""
     if more is None:
         return known
-    if type(known) is type(more) and isinstance(more, str | list):
-        return known + more
+    if isinstance(more, str):
+        text = known if isinstance(known, _Text) else _Text()
+        text.pieces.append(more)
+        return text
+    if isinstance(more, list):
+        entries = known if isinstance(known, list) else []
+        entries += more
+        return entries
     return more
+
+
+def _written(members: dict[str, Any]) -> dict[str, Any]:
+    return {name: "".join(value.pieces) if isinstance(value, _Text) else value for name, value in members.items()}

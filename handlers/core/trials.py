@@ -18,6 +18,7 @@ from handlers.core.catalog import Deployment
 from handlers.core.errors import Unavailable
 from handlers.core.own_keys import OwnKey
 from handlers.core.routing import blame
+from handlers.core.tries import Try
 from providers.errors import BrokenAnswer, ProviderError, Refused, Saturated, Throttled
 from providers.errors import Unavailable as VendorUnavailable
 
@@ -97,6 +98,7 @@ class _Trial(Generic[Asked, Result]):
     def __init__(self, act: Act[Asked, Result], call: Call, hedge: Hedge[Result] | None) -> None:
         self._act = act
         self._hedge = hedge
+        self._call = call
         self._services = call.services
         self._breakers = call.services.breakers
         self._latencies = call.services.latencies
@@ -152,7 +154,9 @@ class _Trial(Generic[Asked, Result]):
         """Whoever has been admitted, is told of to the breakers."""
         began_at, outcome = self._latencies.clock(), None
         try:
-            outcome = Outcome(attempt, await self._act(attempt))
+            with Try(self._call, attempt.deployment):
+                result = await self._act(attempt)
+            outcome = Outcome(attempt, result)
         except ProviderError as error:
             outcome = Outcome(attempt, error=error)
         finally:

@@ -26,12 +26,15 @@ async def chat_completions_create(body: ChatCompletionsCreateBody, call: Call) -
         stream = await chat.stream(ask, call)
         style = Style(
             openai_chat.wants_usage(data) or metadata.get("include_route_metadata") is True,
-            closing=lambda: {"ipop": _ipop(metadata, ask, stream, call)},
+            closing=lambda: {"ipop": _ipop(metadata, stream, call)},
         )
         return openai_chat.event_stream(stream, style)
-    answer = await chat.complete(ask, call)
+    return reply_of(await chat.complete(ask, call), metadata, call)
+
+
+def reply_of(answer: chat.Answer, metadata: Mapping[str, Any], call: Call) -> Reply:
     whole = openai_chat.pick(openai_chat.whole(answer), ("id", "object", "created", "model", "choices", "usage"))
-    content = {**whole, "ipop": _ipop(metadata, ask, answer, call)}
+    content = {**whole, "ipop": _ipop(metadata, answer, call)}
     return Reply(content, headers=openai_chat.marks(answer.attempt))
 
 
@@ -55,10 +58,7 @@ def _refuse_unsupported(data: Mapping[str, Any], metadata: Mapping[str, Any]) ->
     wishes.refuse_hashed_tools(data, metadata)
 
 
-def _ipop(metadata: Mapping[str, Any], ask: ChatAsk, answer: chat.Answer | chat.Stream, call: Call) -> dict[str, Any]:
+def _ipop(metadata: Mapping[str, Any], answer: chat.Answer | chat.Stream, call: Call) -> dict[str, Any]:
     """How the request was answered."""
     account = answered(call, answer.meter.cost_micros) | {"cache_hit": answer.meter.cached}
-    way = routed(metadata, ask, answer.attempt, call)
-    if way and answer.meter.cached:
-        way["route_class"] = "cache"
-    return account | way
+    return account | routed(metadata, answer.attempt.ask, answer.attempt, call)

@@ -10,9 +10,9 @@ from typing import Any, Protocol
 
 from handlers.core.asks import Steering
 from handlers.core.call import Call
+from handlers.core.history.records import Record
 from handlers.core.metering import Served
 from handlers.core.own_keys import describe
-from handlers.core.places import is_elsewhere
 from handlers.core.regions import RegionWish
 
 
@@ -52,7 +52,7 @@ def routed(wishes: Mapping[str, Any], ask: Ask, attempt: Attempt, call: Call) ->
     told: dict[str, Any] = {
         "fallback_used": attempt.number > 0,
         "fallback_count": attempt.number,
-        "route_class": _route_class(ask, attempt, call),
+        "route_class": route_class(call.record, call),
     }
     if attempt.region is not None:
         told["region"] = attempt.region
@@ -63,13 +63,19 @@ def routed(wishes: Mapping[str, Any], ask: Ask, attempt: Attempt, call: Call) ->
     return told
 
 
+def route_class(record: Record, call: Call) -> str:
+    """Which of the four kinds of places answered: a region counts where it was asked for."""
+    noted = record.metadata or {}
+    wishes = noted.get("metadata") or {}
+    if record.cache_hit:
+        return "cache"
+    if record.region is not None and record.region in (wishes.get("require_region"), wishes.get("prefer_region")):
+        return "regional_capacity"
+    elsewhere = (noted.get("provider_key") or {}).get("elsewhere")
+    internal = record.provider is not None and call.services.traits(record.provider).internal and not elsewhere
+    return "ipop_network" if internal else "external_capacity"
+
+
 def _preference(steering: Steering, attempt: Attempt) -> dict[str, Any]:
     told: dict[str, Any] = {"provider": attempt.deployment.vendor, "session_affinity": steering.affinity is not None}
     return told if steering.profile is None else {"fallback_profile": steering.profile, **told}
-
-
-def _route_class(ask: Ask, attempt: Attempt, call: Call) -> str:
-    if attempt.region is not None and attempt.region in (ask.region.required, ask.region.preferred):
-        return "regional_capacity"
-    internal = call.services.traits(attempt.deployment.vendor).internal and not is_elsewhere(attempt.own)
-    return "ipop_network" if internal else "external_capacity"

@@ -24,11 +24,12 @@ class Last(bytes):
 
 @dataclass(frozen=True, slots=True)
 class ByteStream:
-    """A whole answer that is too large to be held: `chunks` add up to `size_bytes`. What goes wrong in the first is
-    answered as an error; later on the connection breaks off, which its reader notices by the length."""
+    """An answer that is too large to be held: `chunks` add up to `size_bytes`, or are made as they are sent, which None
+    says. What goes wrong in the first is answered as an error; later on the connection breaks off, which its reader
+    notices by the length, or by the missing end."""
 
     chunks: AsyncIterator[bytes]
-    size_bytes: int
+    size_bytes: int | None
     media_type: str
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)

@@ -20,6 +20,8 @@ from providers.vendor_api import VendorApi
 
 Json = dict[str, Any]
 
+MOST_TOKENS = 2**31
+
 
 @dataclass(frozen=True, slots=True)
 class OpenAICompatible:
@@ -91,5 +93,6 @@ def _vector(value: Any, api: VendorApi) -> Vector:
 
 
 def _tokens_of(usage: Any) -> int | None:
+    """None, too, for a number that cannot be: then they are counted here."""
     value = usage.get("prompt_tokens") if isinstance(usage, dict) else None
-    return value if isinstance(value, int) and value >= 0 else None
+    return value if isinstance(value, int) and 0 <= value <= MOST_TOKENS else None

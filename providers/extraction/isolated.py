@@ -6,12 +6,10 @@ A document can crash its reader, or hold it busy: then that document fails. No r
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import sys
 from asyncio.subprocess import Process
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,6 +20,7 @@ import orjson
 from providers.errors import Unreadable
 from providers.extraction.interface import Section
 from providers.extraction.limits import Limits
+from providers.extraction.processes import end
 
 ROOT = Path(__file__).parents[2]
 START = """
@@ -67,9 +66,7 @@ class Isolated:
             message = f"the document was not read within {self._limits.wall_seconds:g} seconds"
             raise Unreadable("timed_out", message) from None
         finally:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
+            await end(process)
         return await asyncio.to_thread(_sections, written, status)
 
     async def _collect(self, process: Process) -> bytearray:

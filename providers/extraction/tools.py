@@ -11,12 +11,14 @@ import re
 import shutil
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from providers.extraction.processes import end
+
 SECONDS = 20.0
+MOST_SAID_BYTES = 4096
 VERSION = re.compile(r"\d+(?:\.\d+)+")
 
 
@@ -47,16 +49,16 @@ LIBREOFFICE = Program("LibreOffice", ("soffice", "libreoffice"), "--version")
 PDFTOTEXT = Program("pdftotext", ("pdftotext",), "-v")
 
 
-async def probe(program: Program, search_path: str | None = None) -> Probe:
+async def probe(program: Program, search_path: str | None = None, seconds: float = SECONDS) -> Probe:
     """`search_path` is a list of folders as in PATH, which it is by default."""
     found = await asyncio.to_thread(_find, program, search_path)
     if found is None:
         return Probe(program.name, None, None, f"{program.name} is not installed")
     try:
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(seconds):
             said = await _run(found, program.ask)
     except TimeoutError:
-        return Probe(program.name, found, None, f"{program.name} did not answer within {SECONDS:g} seconds")
+        return Probe(program.name, found, None, f"{program.name} did not answer within {seconds:g} seconds")
     except OSError as error:
         return Probe(program.name, found, None, f"{program.name} cannot be run: {error.strerror}")
     version = VERSION.search(said)
@@ -74,21 +76,24 @@ def _find(program: Program, search_path: str | None) -> Path | None:
 
 async def _run(path: Path, argument: str) -> str:
     """What it prints. It sees no environment of ours, and a home that is gone afterwards."""
-    with TemporaryDirectory(prefix="probe-") as home:
+    home = await asyncio.to_thread(TemporaryDirectory, prefix="probe-")
+    try:
         process = await asyncio.create_subprocess_exec(
             str(path),
             argument,
             stdin=DEVNULL,
             stdout=PIPE,
             stderr=STDOUT,
-            env={"HOME": home, "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
+            env={"HOME": home.name, "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
+            start_new_session=True,
         )
         try:
             assert process.stdout is not None
-            said = await process.stdout.read(4096)
-            await process.wait()
+            said = b""
+            while len(said) < MOST_SAID_BYTES and (portion := await process.stdout.read(MOST_SAID_BYTES)):
+                said += portion
             return said.decode("utf-8", "replace")
         finally:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+            await end(process)
+    finally:
+        await asyncio.to_thread(home.cleanup)

@@ -73,6 +73,11 @@ class LimitedByModel:
     async def close(self) -> None:
         await self.inner.close()
 
+    def load(self) -> tuple[int, int]:
+        """How many calls run, and how many wait."""
+        slots = [limited.slots for limited in self._by_model.values()]
+        return sum(self.running - one.free for one in slots), sum(one.waiting for one in slots)
+
     def _of(self, model: str) -> Limited:
         limited = self._by_model.get(model)
         if limited is None:

@@ -70,6 +70,8 @@ class Boundary:
                 await self._recorder.fail(request.record or self._recorder.open(request), request, error)
             except Unavailable as unrecorded:
                 error = unrecorded
+        else:
+            self._recorder.refuse(error.status)
         status, headers, content = self._wording.render(error, request.request_id)
         body = orjson.dumps(content)
         fields = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]

@@ -5,7 +5,7 @@ A whole answer is sent once its record is committed; a stream (`streams.py`) sta
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -18,6 +18,7 @@ from handlers.core.errors import CoreError, NotImplementedYet
 from handlers.core.services import Services
 from handlers.wire.reply import ByteStream, EventStream, Reply
 from handlers.wire.upload import RawBody, StreamedForm
+from providers.trace_context import TraceContext, outgoing
 from server.binding.boundary import Wording
 from server.binding.recorder import Recorder
 from server.binding.streams import StreamSender
@@ -26,6 +27,7 @@ from server.inspect import Handler
 from server.openapi31.specification import Document
 from server.openapi31.validation import ResponseValidator
 from server.request import KEY, Request
+from storage.repositories.telemetry.requests import span_id_of, trace_id_of
 
 log = structlog.get_logger("concordat.server")
 
@@ -34,7 +36,8 @@ JSON = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """What the endpoints of one API share. `keep_alive_seconds` is how long an event stream may be silent."""
+    """What the endpoints of one API share. `keep_alive_seconds` is how long an event stream may be silent;
+    `exports_traces` is whether our own spans go anywhere."""
 
     api: str
     services: Services
@@ -43,6 +46,7 @@ class Serving:
     streams: OpenStreams
     keep_alive_seconds: float
     validate_responses: bool
+    exports_traces: bool = False
 
 
 class Endpoint:
@@ -60,6 +64,7 @@ class Endpoint:
 
     async def __call__(self, request: Request, receive: Any, send: Any) -> None:
         record = request.record = self._serving.recorder.open(request)
+        self._pass_on_trace(request)
         watch = Watch(None if _is_raw(request) else receive, self._serving.streams)
         call = Call(
             services=self._serving.services,
@@ -77,7 +82,7 @@ class Endpoint:
             async with watch:
                 answer = await self._handle(request, call)
                 if isinstance(answer, EventStream):
-                    await self._sender.send(answer, request, watch, send)
+                    await self._sender.send(self._counted(answer, call, watch), request, watch, send)
                 elif isinstance(answer, ByteStream):
                     await self._sender.send_bytes(answer, request, send)
                 else:
@@ -86,6 +91,15 @@ class Endpoint:
         except Interrupted as interrupted:
             await self._sender.interrupt(interrupted, request, send)
 
+    def _pass_on_trace(self, request: Request) -> None:
+        """Vendors are told of a trace that somebody looks at: the client, or whoever gets our own spans."""
+        given = request.trace
+        if given is None and not self._serving.exports_traces:
+            return
+        trace_id = given.trace_id if given else trace_id_of(request.request_id)
+        mine = TraceContext(trace_id, span_id_of(request.request_id))
+        outgoing.set(replace(mine, flags=given.flags, state=given.state) if given else mine)
+
     async def _handle(self, request: Request, call: Call) -> Any:
         arguments: dict[str, Any] = {}
         if self._handler.takes_params:
@@ -93,6 +107,13 @@ class Endpoint:
         if self._handler.takes_body:
             arguments["body"] = request.body
         return await self._handler.function(**arguments, call=call)
+
+    def _counted(self, stream: EventStream, call: Call, watch: Watch) -> EventStream:
+        """A stream of a model's answer is among those that are open."""
+        if call.record.model is None:
+            return stream
+        call.gauge.cancels_on_disconnect = not watch.outlives
+        return replace(stream, events=call.services.streams.count(stream.events, call.gauge, call.record))
 
     async def _send(self, reply: Reply, request: Request, send: Any) -> None:
         status = reply.status or self._status

@@ -7,9 +7,22 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from handlers.core.errors import CoreError, Unavailable
+from handlers.core.kinds import KINDS
+from handlers.core.traces import note_parent
+from providers.trace_context import TraceContext
 from server.request import Request
 from storage.errors import StorageError
 from storage.ledger_record import Record, State
+
+
+class Observer(Protocol):
+    """Is told of every request that has ended, and must neither wait nor fail."""
+
+    def ended(self, record: Record, trace: TraceContext | None) -> None: ...
+
+    def refused(self, api: str, status: int) -> None:
+        """Of a request that nobody was recognised for, or that no operation has."""
+        ...
 
 
 class Ledger(Protocol):
@@ -26,6 +39,7 @@ class Ledger(Protocol):
 class Recorder:
     api: str
     ledger: Ledger
+    observers: tuple[Observer, ...] = ()
 
     def open(self, request: Request) -> Record:
         record = Record(
@@ -33,10 +47,13 @@ class Recorder:
             api=self.api,
             operation_id=request.routed.operation_id,
             started_at=request.started_at,
+            kind=KINDS.get(request.routed.operation_id),
         )
         if request.who is not None:
             record.project_id = request.who.project_id or None
             record.key_id = request.who.key_id
+            if request.trace is not None:
+                note_parent(record, request.trace.trace_id, request.trace.span_id)
         return record
 
     async def start(self, record: Record) -> None:
@@ -59,6 +76,7 @@ class Recorder:
         record.http_status = status
         record.duration_us = request.elapsed_us()
         if record.project_id is None or not request.record_is_ours:
+            self._tell(record, request)
             return
         try:
             if record.model is None:
@@ -67,8 +85,20 @@ class Recorder:
                 await self.ledger.finish(record)
         except StorageError as error:
             record.state = "failed"  # towards the client, whatever the ledger makes of it
+            record.http_status = Unavailable.status
+            if state == "failed":  # or else the client is yet to be told, by `fail`
+                self._tell(record, request)
             raise Unavailable("the answer could not be recorded") from error
+        self._tell(record, request)
 
     async def fail(self, record: Record, request: Request, error: CoreError) -> None:
         record.error_code = error.code
         await self.close(record, request, "failed", error.status)
+
+    def refuse(self, status: int) -> None:
+        for observer in self.observers:
+            observer.refused(self.api, status)
+
+    def _tell(self, record: Record, request: Request) -> None:
+        for observer in self.observers:
+            observer.ended(record, request.trace)

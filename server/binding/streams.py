@@ -35,7 +35,7 @@ class StreamSender:
             first = await anext(events, Last())
             if request.record_is_ours:
                 await self._recorder.start(record)
-            request.streaming = True
+            request.streaming = request.sends_events = watch.is_streaming = True
             await send({"type": "http.response.start", "status": 200, "headers": _headers(stream, request)})
             if stream.keep_alive:
                 watch.keep_alive(lambda: _body(send, KEEP_ALIVE), self._keep_alive_seconds)
@@ -52,7 +52,7 @@ class StreamSender:
             raise RuntimeError("a stream needs a record")
         async with aclosing(stream.chunks) as chunks:  # type: ignore[type-var]
             first = await anext(chunks, b"")
-            request.streaming, request.framed = True, False
+            request.streaming = True
             await send(
                 {"type": "http.response.start", "status": stream.status, "headers": _byte_headers(stream, request)}
             )
@@ -104,7 +104,7 @@ class StreamSender:
             raise farewell
         record.error_code = interrupted.reason.value
         await self._recorder.close(record, request, "interrupted", 200 if request.streaming else CLIENT_CLOSED)
-        if shutdown and request.framed:
+        if shutdown and request.sends_events:
             await _body(send, self._wording.stream_error(farewell, request.request_id))
             await _body(send, b"", more=False)
 
@@ -115,7 +115,8 @@ async def _body(send: Any, body: bytes, *, more: bool = True) -> None:
 
 def _byte_headers(stream: ByteStream, request: Request) -> list[tuple[bytes, bytes]]:
     headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in stream.headers.items()]
-    if stream.status != 304:  # there it would be taken for the length of what the reader has
+    # with 304 it would be taken for the length of what the reader has
+    if stream.size_bytes is not None and stream.status != 304:
         headers.append((b"content-length", b"%d" % stream.size_bytes))
     return [
         *headers,

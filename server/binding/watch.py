@@ -29,13 +29,16 @@ class Interrupted(Exception):
 
 
 class OpenStreams:
-    """The watches of event streams under way in this process."""
+    """The watches of requests under way in this process."""
 
     def __init__(self) -> None:
         self._watches: set[Watch] = set()
 
     def __len__(self) -> int:
         return len(self._watches)
+
+    def count_streaming(self) -> int:
+        return sum(watch.is_streaming for watch in self._watches)
 
     def add(self, watch: Watch) -> None:
         self._watches.add(watch)
@@ -53,7 +56,8 @@ class Watch:
     """`async with Watch(receive):` cancels its block when the client hangs up and raises `Interrupted` instead.
     Without `receive` only `interrupt` does.
 
-    `keep_alive(send, seconds)` sends a comment after each `seconds` in which `touch` was not called.
+    `is_streaming` is whether an event stream has begun under it. `keep_alive(send, seconds)` sends a comment after each
+    `seconds` in which `touch` was not called.
     """
 
     def __init__(self, receive: Receive | None, streams: OpenStreams | None = None) -> None:
@@ -68,6 +72,7 @@ class Watch:
         self._alarm: asyncio.Timeout | None = None
         self._idle = True
         self._outlives = False
+        self.is_streaming = False
 
     async def __aenter__(self) -> Watch:
         loop = asyncio.get_running_loop()
@@ -89,6 +94,10 @@ class Watch:
     def outlive_client(self) -> None:
         """From now on a client that hangs up is nobody's business: what is sent to it goes nowhere."""
         self._outlives = True
+
+    @property
+    def outlives(self) -> bool:
+        return self._outlives
 
     def interrupt(self, reason: Reason) -> None:
         if self._reason is None and self._task is not None:

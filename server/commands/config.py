@@ -43,6 +43,6 @@ def _vendor_row(vendor: catalog.Vendor) -> tuple[str, str, str]:
 
 
 def _address(vendor: catalog.Vendor) -> str | None:
-    from server.config import SecretUrl
+    from server.config.kinds import SecretUrl
 
     return str(SecretUrl(vendor.base_url)) if vendor.base_url else None

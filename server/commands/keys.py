@@ -106,7 +106,7 @@ def _names(text: str | None) -> frozenset[str] | None:
 
 
 def _apis(text: str | None) -> frozenset[str] | None:
-    from server.config import APIS, slug
+    from server.config.kinds import APIS, slug
 
     names = _names(text)
     if names is None:

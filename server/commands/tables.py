@@ -104,11 +104,30 @@ def settings() -> str:
     return markdown(("setting", "default", "what it is"), lines)
 
 
+def metrics() -> str:
+    from server.metrics.families import FAMILIES
+
+    lines = [
+        (f"`{family.shown}`", family.kind, ", ".join(f"`{label}`" for label in family.labels), family.help)
+        for family in FAMILIES
+    ]
+    return markdown(("metric", "kind", "labels", "what it is"), lines)
+
+
+def request_spans() -> str:
+    from storage.repositories.telemetry.requests import KINDS
+
+    words = {str: "text", int: "number", bool: "boolean"}
+    return markdown(("attribute", "kind"), [(f"`{name}`", words[kind]) for name, kind in KINDS.items()])
+
+
 TABLES: Mapping[str, Callable[[], str]] = {
     "operations": operations,
     "operations-by-tag": operations_by_tag,
     "vendors": vendors,
     "settings": settings,
+    "metrics": metrics,
+    "request-spans": request_spans,
 }
 
 

@@ -11,12 +11,16 @@ import asyncpg
 from asyncpg.exceptions._base import DataError as InvalidArgument
 
 from storage.errors import RowRefused, StorageUnavailable
-from storage.ledger.sink import Line, debit, insert_chat, insert_trace, totals, upsert
+from storage.ledger import tally
+from storage.ledger.sink import Line, companions, debit, inserts, totals, upsert
 
 UPSERT = upsert(lambda number: f"${number}")
-CHAT = insert_chat(lambda number: f"${number}")
-TRACE = insert_trace(lambda number: f"${number}")
-DEBIT = debit(chosen="= ANY($1::text[])", now="$2")
+INSERTS = inserts(lambda number: f"${number}")
+CHOSEN = "= ANY($1::text[])"
+DEBIT = debit(chosen=CHOSEN, now="$2")
+# locked, so that what another process thinks of a request is not changed between a look and a count
+KNOWN = tally.known(CHOSEN, "ORDER BY request_id FOR UPDATE")
+COUNT, DROP = (tally.tally("postgresql", CHOSEN, sign) for sign in (1, -1))
 BALANCE = "UPDATE credit_accounts SET balance_micros = balance_micros + $1 WHERE project_id = $2"
 
 CONNECT_TIMEOUT_SECONDS = 5.0
@@ -55,10 +59,13 @@ class PostgresSink:
         connection = await self._connect()
         try:
             async with connection.transaction():
+                known = await connection.fetch(KNOWN, tally.finals(lines))
+                change = tally.change(lines, {row[0]: row[1] for row in known})
+                await self._tally(connection, DROP, change.dropped)
                 await connection.executemany(UPSERT, [line.values for line in lines])
-                for statement, rows in ((CHAT, [line.chat for line in lines]), (TRACE, [line.trace for line in lines])):
-                    if any(rows):
-                        await connection.executemany(statement, [row for row in rows if row])
+                await self._tally(connection, COUNT, change.counted)
+                for kind, rows in companions(lines).items():
+                    await connection.executemany(INSERTS[kind], rows)
                 await self._debit(connection, [line.request_id for line in lines if line.billed], now)
         except InvalidArgument as error:
             raise RowRefused(str(error)) from error
@@ -77,6 +84,10 @@ class PostgresSink:
             except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
                 raise StorageUnavailable(f"the ledger cannot connect: {error}") from error
         return self._connection
+
+    async def _tally(self, connection: asyncpg.Connection, statements: tuple[str, ...], request_ids: list[str]) -> None:
+        for statement in statements if request_ids else ():
+            await connection.execute(statement, request_ids)
 
     async def _debit(self, connection: asyncpg.Connection, request_ids: list[str], now: datetime) -> None:
         if request_ids:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 import orjson
 
+from storage.captured import CapturedMessage
 from storage.chat_record import StoredChat, TraceEntry
 from storage.ledger_record import FIELDS, Record
 from storage.tables.types import instant
 
 COLUMNS = (*FIELDS, "process_id")
-STARTED_AT, METADATA = FIELDS.index("started_at"), FIELDS.index("metadata")
+STARTED_AT, STATE = FIELDS.index("started_at"), FIELDS.index("state")
+DOCUMENTS = (FIELDS.index("metadata"), FIELDS.index("tries"))
 
 UPSERT = """
 INSERT INTO requests ({columns}) VALUES ({places})
@@ -24,6 +26,16 @@ WHERE requests.state = 'started'
 """
 
 INSERT_ONCE = "INSERT INTO {table} ({columns}) VALUES ({places}) ON CONFLICT ({key}) DO NOTHING"
+
+Companion = StoredChat | TraceEntry | CapturedMessage
+"""A row of another table that comes with a record; its class's fields are the columns."""
+
+COMPANIONS: Mapping[type[Companion], tuple[str, str]] = {
+    StoredChat: ("chat_completions", "key"),
+    TraceEntry: ("trace_entries", "request_id"),
+    CapturedMessage: ("captured_messages", "request_id, message_seq"),
+}
+"""Their tables, and by which columns a row is known that is there already."""
 
 DEBIT = """
 INSERT INTO credit_entries (project_id, at, kind, amount_micros, request_id)
@@ -40,15 +52,14 @@ RETURNING project_id, amount_micros
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A record as it was when it was handed in; `values` are in the order of `COLUMNS`, those of `chat` and `trace` in
-    the order of their classes."""
+    """A record as it was when it was handed in; `values` are in the order of `COLUMNS`, those of each companion in the
+    order of its class's fields."""
 
     request_id: str
     final: bool
     billed: bool
     values: tuple[Any, ...]
-    chat: tuple[Any, ...] | None = None
-    trace: tuple[Any, ...] | None = None
+    companions: tuple[tuple[type[Companion], tuple[Any, ...]], ...] = ()
 
 
 class Sink(Protocol):
@@ -67,16 +78,25 @@ def line(record: Record, process_id: str, moment: Callable[[datetime], Any]) -> 
     """`moment` turns a time into what the driver takes. Raises `TypeError` for metadata that JSON cannot hold."""
     values = [getattr(record, name) for name in FIELDS]
     values[STARTED_AT] = moment(instant(record.started_at))
-    if record.metadata is not None:
-        values[METADATA] = orjson.dumps(record.metadata).decode()
+    for place in DOCUMENTS:
+        if values[place] is not None:
+            values[place] = orjson.dumps(values[place]).decode()
     final = record.state != "started"
     billed = record.cost_micros > 0 and final and record.project_id is not None
-    chat = _row(record.chat, moment) if record.chat and record.state == "completed" else None
-    trace = _row(record.trace, moment) if record.trace else None
-    return Line(record.request_id, final, billed, (*values, process_id), chat, trace)
+    companions = tuple((type(entry), _row(entry, moment)) for entry in _companions(record))
+    return Line(record.request_id, final, billed, (*values, process_id), companions)
 
 
-def _row(entry: StoredChat | TraceEntry, moment: Callable[[datetime], Any]) -> tuple[Any, ...]:
+def _companions(record: Record) -> Iterable[Companion]:
+    if record.chat is not None and record.state == "completed":
+        yield record.chat
+    if record.trace is not None:
+        yield record.trace
+    if record.state != "started":
+        yield from record.messages
+
+
+def _row(entry: Companion, moment: Callable[[datetime], Any]) -> tuple[Any, ...]:
     return tuple(_value(getattr(entry, name), moment) for name in type(entry).__slots__)
 
 
@@ -96,18 +116,24 @@ def upsert(placeholder: Callable[[int], str]) -> str:
     )
 
 
-def insert_chat(placeholder: Callable[[int], str]) -> str:
-    return _insert_once("chat_completions", StoredChat.__slots__, placeholder)
+def inserts(placeholder: Callable[[int], str]) -> dict[type[Companion], str]:
+    """A statement for each kind of companion. A row that is there stands: a commit whose confirmation was lost is
+    repeated."""
+    statements = {}
+    for kind, (table, key) in COMPANIONS.items():
+        columns = kind.__slots__
+        places = ", ".join(placeholder(number) for number in range(1, len(columns) + 1))
+        statements[kind] = INSERT_ONCE.format(table=table, columns=", ".join(columns), places=places, key=key)
+    return statements
 
 
-def insert_trace(placeholder: Callable[[int], str]) -> str:
-    return _insert_once("trace_entries", TraceEntry.__slots__, placeholder)
-
-
-def _insert_once(table: str, columns: Sequence[str], placeholder: Callable[[int], str]) -> str:
-    """A row that is there stands: a commit whose confirmation was lost is repeated."""
-    places = ", ".join(placeholder(number) for number in range(1, len(columns) + 1))
-    return INSERT_ONCE.format(table=table, columns=", ".join(columns), places=places, key=columns[0])
+def companions(lines: Sequence[Line]) -> dict[type[Companion], list[tuple[Any, ...]]]:
+    """All their companions, by kind."""
+    rows: dict[type[Companion], list[tuple[Any, ...]]] = {}
+    for entry in lines:
+        for kind, values in entry.companions:
+            rows.setdefault(kind, []).append(values)
+    return rows
 
 
 def debit(chosen: str, now: str) -> str:

@@ -11,12 +11,15 @@ from pathlib import Path
 import orjson
 
 from storage.errors import RowRefused, StorageUnavailable
-from storage.ledger.sink import Line, debit, insert_chat, insert_trace, totals, upsert
+from storage.ledger import tally
+from storage.ledger.sink import Line, companions, debit, inserts, totals, upsert
 
 UPSERT = upsert(lambda number: f"?{number}")
-CHAT = insert_chat(lambda number: f"?{number}")
-TRACE = insert_trace(lambda number: f"?{number}")
-DEBIT = debit(chosen="IN (SELECT value FROM json_each(?1))", now="?2")
+INSERTS = inserts(lambda number: f"?{number}")
+CHOSEN = "IN (SELECT value FROM json_each(?1))"
+DEBIT = debit(chosen=CHOSEN, now="?2")
+KNOWN = tally.known(CHOSEN)
+COUNT, DROP = (tally.tally("sqlite", CHOSEN, sign) for sign in (1, -1))
 BALANCE = "UPDATE credit_accounts SET balance_micros = balance_micros + ? WHERE project_id = ?"
 
 BUSY_TIMEOUT_MS = 200
@@ -37,9 +40,13 @@ class SqliteSink:
         try:
             connection = self._connect()
             connection.execute("BEGIN IMMEDIATE")
+            known = connection.execute(KNOWN, (_json(tally.finals(lines)),)).fetchall()
+            change = tally.change(lines, dict(known))
+            self._tally(connection, DROP, change.dropped)
             connection.executemany(UPSERT, [line.values for line in lines])
-            connection.executemany(CHAT, [line.chat for line in lines if line.chat])
-            connection.executemany(TRACE, [line.trace for line in lines if line.trace])
+            self._tally(connection, COUNT, change.counted)
+            for kind, rows in companions(lines).items():
+                connection.executemany(INSERTS[kind], rows)
             self._debit(connection, [line.request_id for line in lines if line.billed], now)
             connection.execute("COMMIT")
         except sqlite3.OperationalError as error:
@@ -63,12 +70,20 @@ class SqliteSink:
             self._connection = connection
         return self._connection
 
+    def _tally(self, connection: sqlite3.Connection, statements: tuple[str, ...], request_ids: list[str]) -> None:
+        for statement in statements if request_ids else ():
+            connection.execute(statement, (_json(request_ids),))
+
     def _debit(self, connection: sqlite3.Connection, request_ids: list[str], now: datetime) -> None:
         if request_ids:
-            entries = connection.execute(DEBIT, (orjson.dumps(request_ids).decode(), moment(now))).fetchall()
+            entries = connection.execute(DEBIT, (_json(request_ids), moment(now))).fetchall()
             connection.executemany(BALANCE, totals(entries))
 
     def _roll_back(self) -> None:
         if self._connection is not None and self._connection.in_transaction:
             with suppress(sqlite3.Error):
                 self._connection.execute("ROLLBACK")
+
+
+def _json(request_ids: list[str]) -> str:
+    return orjson.dumps(request_ids).decode()

@@ -138,6 +138,10 @@ class Ledger:
         with suppress(StorageUnavailable):  # then the lease runs out by itself
             await self._presence.leave()
 
+    @property
+    def backlog_rows(self) -> int:
+        return len(self._backlog)
+
     def _enqueue(self, record: Record, process_id: str | None = None) -> Pending:
         if self._thread is None or self._closing_at is not None:
             raise StorageUnavailable("the ledger is closed")

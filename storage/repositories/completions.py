@@ -10,12 +10,14 @@ import orjson
 from sqlalchemy import ColumnElement, Select, func, select, text, tuple_
 
 from storage.chat_record import StoredChat
-from storage.database import Database
+from storage.database import Database, Transaction
 from storage.tables.chats import ChatCompletionRow
 from storage.tables.types import core
 
 CHATS = core(ChatCompletionRow)
 FIELDS = tuple(CHATS.c[name] for name in StoredChat.__slots__)
+AT_ONCE = 500
+"""Chats in one statement: databases bound how many values it may have."""
 PLACE = (CHATS.c.created_at, CHATS.c.key)
 
 # a chat is one of those when no member of the filter is missing from its metadata
@@ -62,6 +64,13 @@ class ChatCompletions:
             row = (await connection.execute(_ordered(query, "desc").limit(1))).one_or_none()
         return None if row is None else StoredChat(*row)
 
+    async def made_by(self, project_id: str, request_id: str) -> StoredChat | None:
+        """The chat that a request made and had stored."""
+        query = select(*FIELDS).where(CHATS.c.project_id == project_id, CHATS.c.key == request_id)
+        async with self.database.reading() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return None if row is None else StoredChat(*row)
+
     async def list(self, project_id: str, which: ChatFilter, page: Page) -> list[StoredChat]:
         query = _ordered(self._chosen(select(*FIELDS), project_id, which), page.order)
         if page.after is not None:
@@ -78,19 +87,22 @@ class ChatCompletions:
             return int((await connection.execute(query)).scalar_one())
 
     async def register(self, chats: Sequence[StoredChat]) -> set[str]:
-        """Writes, of chats of one project, those whose id it does not have yet; answers their ids."""
-        if not chats:
-            return set()
-        project_id, ids = chats[0].project_id, [chat.id for chat in chats]
-        known = select(CHATS.c.id).where(CHATS.c.project_id == project_id, CHATS.c.id.in_(ids))
+        """Writes, of chats of one project, those whose id it does not have yet, all or none; answers their ids."""
+        written: set[str] = set()
         async with self.database.writing() as tx:
-            taken = set((await tx.execute(known)).scalars())
-            rows = [_values(chat) for chat in chats if chat.id not in taken]
-            if not rows:
-                return set()
-            statement = self.database.insert(CHATS).on_conflict_do_nothing(index_elements=["key"])
-            written = await tx.execute(statement.values(rows).returning(CHATS.c.id))
-            return set(written.scalars())
+            for start in range(0, len(chats), AT_ONCE):
+                written |= await self._register(tx, chats[start : start + AT_ONCE])
+        return written
+
+    async def _register(self, tx: Transaction, chats: Sequence[StoredChat]) -> set[str]:
+        ids = [chat.id for chat in chats]
+        known = select(CHATS.c.id).where(CHATS.c.project_id == chats[0].project_id, CHATS.c.id.in_(ids))
+        taken = set((await tx.execute(known)).scalars())
+        rows = [_values(chat) for chat in chats if chat.id not in taken]
+        if not rows:
+            return set()
+        statement = self.database.insert(CHATS).on_conflict_do_nothing(index_elements=["key"])
+        return set((await tx.execute(statement.returning(CHATS.c.id), rows)).scalars())
 
     def _chosen(self, query: Select[Any], project_id: str, which: ChatFilter) -> Select[Any]:
         query = query.where(CHATS.c.project_id == project_id)

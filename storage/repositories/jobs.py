@@ -191,6 +191,14 @@ class Jobs:
             if gone.rowcount:
                 await tx.execute(delete(EVENTS).where(EVENTS.c.job_id == job_id))
 
+    async def count_by_state(self, since: datetime) -> dict[str, int]:
+        """Everybody's, those that ended before then left out."""
+        recent = or_(JOBS.c.finished_at.is_(None), JOBS.c.finished_at > since)
+        query = select(JOBS.c.state, func.count()).where(recent).group_by(JOBS.c.state)
+        async with self.database.reading() as connection:
+            rows = await connection.execute(query)
+        return {row[0]: row[1] for row in rows}
+
     async def purge(self, before: datetime, limit: int) -> int:
         """Forgets jobs that ended before then, with their events; answers how many."""
         old = select(JOBS.c.id).where(JOBS.c.finished_at < before).limit(limit)

@@ -9,7 +9,9 @@ from sqlalchemy import Select, delete, select, update
 
 from storage.database import Database, Transaction
 from storage.repositories.jobs import Jobs
+from storage.tables.captured import CapturedMessageRow, CapturePolicyRow
 from storage.tables.chats import ChatCompletionRow, ContainerRow, SubmodelRow, TraceEntryRow
+from storage.tables.history import RequestFeedbackRow
 from storage.tables.jobs import JobScheduleRow
 from storage.tables.responses import ResponseRow
 from storage.tables.secrets import ProviderCredentialRow
@@ -30,11 +32,14 @@ BELONGINGS = tuple(
         RegisteredModelRow,
         ChatCompletionRow,
         TraceEntryRow,
+        RequestFeedbackRow,
         SubmodelRow,
         ContainerRow,
         ResponseRow,
         ProviderCredentialRow,
         JobScheduleRow,
+        CapturedMessageRow,
+        CapturePolicyRow,
     )
 )
 """What goes with a deleted project. Its requests and credit entries stay, for its bills, and jobs until they end."""

@@ -28,6 +28,12 @@ class Requests:
             row = (await connection.execute(query)).one_or_none()
         return None if row is None else record(row)
 
+    async def find(self, request_id: str) -> Record | None:
+        """Of any project."""
+        async with self.database.reading() as connection:
+            row = (await connection.execute(select(*FIELDS).where(REQUESTS.c.request_id == request_id))).one_or_none()
+        return None if row is None else record(row)
+
     async def list(self, project_id: str, *, limit: int = 20, after: str | None = None) -> list[Record]:
         """Newest first, from the one behind the request `after` on; nothing when the project has no such request."""
         place = (REQUESTS.c.started_at, REQUESTS.c.request_id)

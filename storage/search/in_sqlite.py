@@ -26,8 +26,8 @@ PLACES = "SELECT group_concat(doc) AS places FROM search_words_places WHERE term
 
 
 COMMON_CHUNKS = 1_000
-"""A word in so many chunks is counted anew only when its collection has grown or shrunk by `DRIFT`: that takes time, and
-for what the number decides, which words of a query are read, it need not be exact."""
+"""A word in so many chunks is counted anew only when its collection has grown or shrunk by `DRIFT`: that takes time,
+and for what the number decides, which words of a query are read, it need not be exact."""
 DRIFT = 0.1
 REMEMBERED = 20_000
 

@@ -1,13 +1,22 @@
 """Every table of the schema; importing this fills `METADATA`."""
 
+from storage.tables.captured import CapturedMessageRow, CapturePolicyRow, OpenStreamsRow
 from storage.tables.chats import ChatCompletionRow, ContainerRow, SubmodelRow, TraceEntryRow
 from storage.tables.files import BlobRow, FileRow
+from storage.tables.history import RequestFeedbackRow, RequestHourRow
 from storage.tables.jobs import JobEventRow, JobRow, JobScheduleRow
 from storage.tables.kv import KvItemRow, KvTableRow, MeterRow
 from storage.tables.responses import ResponseRow
 from storage.tables.search import SearchChunkRow, SearchCollectionRow, SearchDocumentRow, SearchVectorRow
 from storage.tables.secrets import ProviderCredentialRow, RegionKeyRow
 from storage.tables.spending import CreditAccountRow, CreditEntryRow, LimitRow, LimitWindowRow
+from storage.tables.telemetry import (
+    TelemetryAttributeRow,
+    TelemetryMessageRow,
+    TelemetryPointRow,
+    TelemetrySpanRow,
+    TelemetryTraceRow,
+)
 from storage.tables.tenancy import AdminTokenRow, AuditRow, ChangeRow, KeyRow, OrganisationRow, ProjectRow
 from storage.tables.traffic import IdempotencyRow, ProcessRow, RegisteredModelRow, RequestRow
 from storage.tables.types import Row
@@ -20,6 +29,8 @@ __all__ = [
     "AdminTokenRow",
     "AuditRow",
     "BlobRow",
+    "CapturePolicyRow",
+    "CapturedMessageRow",
     "ChangeRow",
     "ChatCompletionRow",
     "ContainerRow",
@@ -36,12 +47,15 @@ __all__ = [
     "LimitRow",
     "LimitWindowRow",
     "MeterRow",
+    "OpenStreamsRow",
     "OrganisationRow",
     "ProcessRow",
     "ProjectRow",
     "ProviderCredentialRow",
     "RegionKeyRow",
     "RegisteredModelRow",
+    "RequestFeedbackRow",
+    "RequestHourRow",
     "RequestRow",
     "ResponseRow",
     "SearchChunkRow",
@@ -49,6 +63,11 @@ __all__ = [
     "SearchDocumentRow",
     "SearchVectorRow",
     "SubmodelRow",
+    "TelemetryAttributeRow",
+    "TelemetryMessageRow",
+    "TelemetryPointRow",
+    "TelemetrySpanRow",
+    "TelemetryTraceRow",
     "TraceEntryRow",
     "VectorStoreBatchRow",
     "VectorStoreFileRow",

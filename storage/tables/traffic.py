@@ -5,10 +5,22 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Index, text
+from sqlalchemy import BigInteger, Index, false, text
 from sqlmodel import Field
 
 from storage.tables.types import Document, Instant, Row
+
+ASKED = "kind IS NOT NULL"
+"""Requests that asked a model: the others are in no history, and cost no index."""
+NOT_COMPLETED = f"{ASKED} AND state <> 'completed'"
+
+
+def _history(name: str, *columns: str, where: str = ASKED) -> Index:
+    return Index(name, *columns, "started_at", "request_id", sqlite_where=text(where), postgresql_where=text(where))
+
+
+def _count() -> Any:
+    return Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": text("0")})
 
 
 class RequestRow(Row, table=True):
@@ -16,7 +28,13 @@ class RequestRow(Row, table=True):
 
     __tablename__ = "requests"
     __table_args__ = (
-        Index("ix_requests_project_id_started_at", "project_id", "started_at", "request_id"),
+        _history("ix_requests_history", "project_id"),
+        _history("ix_requests_history_api", "project_id", "api"),
+        _history("ix_requests_history_key", "key_id"),
+        _history("ix_requests_history_model", "project_id", "model"),
+        _history("ix_requests_history_unfinished", "project_id", "state", where=NOT_COMPLETED),
+        _history("ix_requests_everyones"),
+        _history("ix_requests_everyones_model", "model"),
         Index(
             "ix_requests_open",
             "process_id",
@@ -52,6 +70,17 @@ class RequestRow(Row, table=True):
         default=None, sa_type=Document, sa_column_kwargs={"name": "metadata", "key": "metadata"}
     )
     process_id: str
+    kind: str | None = None
+    requested_model: str | None = None
+    region: str | None = None
+    fallbacks: int = _count()
+    cache_hit: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    prompt_cost_micros: int = _count()
+    cached_cost_micros: int = _count()
+    try_count: int = _count()
+    requeues: int = _count()
+    tries: list[dict[str, Any]] | None = Field(default=None, sa_type=Document)
+    replay_of: str | None = None
 
 
 class ProcessRow(Row, table=True):

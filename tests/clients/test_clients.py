@@ -105,6 +105,39 @@ def test_maniac_runs_recursive_language_models(run_client: RunClient) -> None:
     assert (answers["refused"], answers["missing"]) == ([True] * 3, True)
 
 
+def test_maniac_does_all_that_there_is_to_do_with_a_container(maniac: dict[str, Any]) -> None:
+    container = maniac["container"]
+    assert container["same"]
+    assert container["prompt"] == "Be a librarian."
+    assert set(container["slugs"]) == {"big", "simulator/chat"}
+    assert (container["inserted"], container["registered"]) == (1, "library")
+
+
+def test_maniac_finds_chats_by_metadata_and_traces(maniac: dict[str, Any]) -> None:
+    filtered = maniac["filtered"]
+    assert filtered["found"]
+    assert filtered["tags"] == ["a"]
+    assert "lakes" in filtered["traces"]
+    assert filtered["spans"] == ["one"]
+
+
+def test_maniac_falls_back(maniac: dict[str, Any]) -> None:
+    assert maniac["fallback"] == "simulator/chat"
+
+
+def test_the_maniac_command_does_what_the_package_does(run_client: RunClient) -> None:
+    printed = run_client("maniac", "maniac_command.py", "/maniac")
+    assert printed["prompt"] == "Be a shelf."
+    assert printed["same"]
+    assert set(printed["slugs"]) == {"big", "simulator/chat"}
+    assert (printed["registered"], printed["total"]) == (1, 2)
+    assert printed["stored"]
+    assert printed["trace"] == 1
+    assert "command" in printed["traces"]
+    assert "simulator/chat" in printed["table"]
+    assert printed["deleted"] is True
+
+
 def test_maniac_understands_a_wrong_key(maniac: dict[str, Any]) -> None:
     assert maniac["wrong_key"]
 
@@ -136,6 +169,29 @@ def test_llama_stack_lists_models_with_their_types(llama_stack: dict[str, Any]) 
     assert types["local/all-minilm-l6-v2"] == "embedding"
 
 
+def test_llama_stack_answers_batches(llama_stack: dict[str, Any]) -> None:
+    batches = llama_stack["batches"]
+    assert batches["chats"] == [batches["alone"]] * 2
+    assert batches["texts"] == [llama_stack["completed"]]
+
+
+def test_llama_stack_streams_a_tool_call_and_parses_it(llama_stack: dict[str, Any]) -> None:
+    call = llama_stack["tool_call"]
+    assert (call["statuses"][0], call["statuses"][-1]) == ("started", "succeeded")
+    assert set(call["statuses"][1:-1]) <= {"in_progress"}
+    assert call["name"] == "forecast"
+    assert isinstance(call["arguments"]["city"], str)
+
+
+def test_llama_stack_answers_by_a_schema(llama_stack: dict[str, Any]) -> None:
+    assert isinstance(llama_stack["structured"]["city"], str)
+
+
+def test_llama_stack_tells_of_itself(llama_stack: dict[str, Any]) -> None:
+    assert {"simulator", "local"} <= set(llama_stack["providers"])
+    assert "/v1/inference/chat-completion" in llama_stack["routes"]
+
+
 def test_llama_stack_is_healthy(llama_stack: dict[str, Any]) -> None:
     assert llama_stack["health"] == "OK"
     assert llama_stack["version"]
@@ -161,18 +217,40 @@ def test_llama_stack_deprecated_lists_models_in_both_places(llama_stack_deprecat
     assert llama_stack_deprecated["wrong_key"] == 401
 
 
-def test_llama_stack_deprecated_makes_responses(llama_stack_deprecated: dict[str, Any]) -> None:
-    responses = llama_stack_deprecated["responses"]
-    assert "What is a concordat?" in responses["whole"]
-    assert responses["whole"] == responses["retrieved"] == responses["streamed"]
-    assert responses["last"] == "response.completed"
-    assert (responses["continues"], responses["listed"], responses["items"]) == (True, True, ["user"])
-    assert responses["gone"] == 404
-
-
 def test_llama_stack_deprecated_finds_its_chats_again(llama_stack_deprecated: dict[str, Any]) -> None:
     stored = llama_stack_deprecated["stored"]
-    assert stored == {"listed": True, "asked": ["Keep this."], "same": True, "missing": 404}
+    assert (stored["newest"], stored["all"], stored["answer"]) == (True, True, True)
+    assert stored["input"] == "Name a river."
+
+
+def test_llama_stack_deprecated_makes_responses(llama_stack_deprecated: dict[str, Any]) -> None:
+    made = llama_stack_deprecated["responses"]
+    assert made["said"] != made["text"] == made["deltas"] != ""
+    assert (made["types"][0], made["types"][-1]) == ("response.created", "response.completed")
+    assert made["asked"] == ["And a treaty?"]
+    assert (made["previous"], made["kept"], made["listed"], made["deleted"]) == (True, True, True, True)
+    assert made["gone"] == 404
+
+
+@pytest.mark.parametrize("prefix", ["/ipop/v1", "/llama-stack-deprecated/v1/openai/v1"])
+def test_openai_makes_responses(run_client: RunClient, prefix: str) -> None:
+    made = run_client("openai", "openai_conversation.py", prefix)
+    assert made["said"] != made["text"] == made["deltas"] == made["kept"] != ""
+    assert (made["status"], made["previous"]) == ("completed", True)
+    assert (made["types"][0], made["types"][-1]) == ("response.created", "response.completed")
+    assert made["numbers"] == list(range(len(made["types"])))
+    assert made["asked"] == ["And a treaty?"]
+    assert (made["gone"], made["continued"], made["forgotten"]) == (404, 404, 404)
+    assert made["tool"]["name"] == "forecast"
+    assert isinstance(made["tool"]["arguments"]["city"], str)
+    assert made["tool"]["after"]
+
+
+def test_openai_counts_and_cancels_responses_of_ipop(run_client: RunClient) -> None:
+    answers = run_client("openai", "openai_ipop.py", "/ipop/v1")
+    assert answers["model"] == "openai/gpt-5.5"
+    assert answers["counted"] == answers["used"] > 0
+    assert answers["cancelled"] == ["cancelled", "cancelled"]
 
 
 @pytest.fixture(scope="module")

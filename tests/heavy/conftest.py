@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.contract.storage.conftest import fresh_database, postgres_url
-from tests.journeys.conftest import client, stranger
+from tests.journeys.conftest import client, other, stranger
 
-__all__ = ["client", "database_settings", "postgres_url", "stranger"]
+__all__ = ["client", "database_settings", "other", "postgres_url", "stranger"]
 
 
 @pytest.fixture(params=["sqlite", "postgresql"], scope="module")

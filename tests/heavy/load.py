@@ -21,6 +21,7 @@ class Load:
     """Ids of requests: whose status line came (`begun`), and whose answers were read to their end (`ended`)."""
 
     server: LiveServer
+    model: str = "simulator/chat"
     begun: list[str] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
@@ -51,7 +52,7 @@ class Load:
                     return
 
     def _chat(self, client: httpx.Client, dialect: Dialect, stream: bool) -> None:
-        with client.stream("POST", dialect.url, json=dialect.chat(stream=stream)) as answer:
+        with client.stream("POST", dialect.url, json=dialect.chat(self.model, stream=stream)) as answer:
             request_id = answer.headers["x-request-id"]
             if answer.status_code != 200:
                 self.refused.append(answer.read().decode())

@@ -8,8 +8,12 @@ import pytest
 
 from tests.contract.storage.conftest import fresh_database
 from tests.journeys.test_chat import *  # noqa: F403
+from tests.journeys.test_containers import *  # noqa: F403
+from tests.journeys.test_embeddings import *  # noqa: F403
 from tests.journeys.test_idempotency import *  # noqa: F403
 from tests.journeys.test_records import *  # noqa: F403
+from tests.journeys.test_responses import *  # noqa: F403
+from tests.journeys.test_stored_chats import *  # noqa: F403
 from tests.journeys.test_tenancy import *  # noqa: F403
 from tests.live import LiveServer
 

@@ -24,6 +24,14 @@ def client(server: LiveServer) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture
+def other(server: LiveServer) -> Iterator[httpx.Client]:
+    """Speaks for the project `other`."""
+    headers = {"Authorization": f"Bearer {server.other_key}"}
+    with httpx.Client(base_url=server.url, headers=headers, timeout=30) as client:
+        yield client
+
+
+@pytest.fixture
 def stranger(server: LiveServer) -> Iterator[httpx.Client]:
     """Has no credential."""
     with httpx.Client(base_url=server.url, timeout=30) as client:

@@ -10,7 +10,6 @@ import httpx
 import pytest
 
 from tests.journeys.dialects import payloads
-from tests.live import LiveServer
 
 CONTAINERS = "/maniac/v1/containers"
 CHAT = "/maniac/v1/chat/completions"
@@ -26,13 +25,6 @@ def label(client: httpx.Client) -> Iterator[str]:
     chosen = f"c-{uuid.uuid4().hex[:8]}"
     yield chosen
     client.delete(f"{CONTAINERS}/{chosen}")
-
-
-@pytest.fixture
-def other(server: LiveServer) -> Iterator[httpx.Client]:
-    """Speaks for the project `other`."""
-    with httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {server.other_key}"}) as client:
-        yield client
 
 
 def create(client: httpx.Client, label: str, **more: Any) -> dict[str, Any]:

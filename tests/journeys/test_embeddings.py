@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from base64 import b64decode
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,15 +47,6 @@ ON_DEPRECATED = Embedding(DEPRECATED, "/v1/openai/v1/embeddings", "input")
 
 each = pytest.mark.parametrize("api", [ON_IPOP, ON_LLAMA, ON_DEPRECATED], ids=lambda api: api.dialect.api)
 openai_shaped = pytest.mark.parametrize("api", [ON_IPOP, ON_DEPRECATED], ids=lambda api: api.dialect.api)
-
-
-@pytest.fixture
-def other(server: LiveServer) -> Iterator[httpx.Client]:
-    """Speaks for the project `other`."""
-    with httpx.Client(
-        base_url=server.url, headers={"Authorization": f"Bearer {server.other_key}"}, timeout=30
-    ) as client:
-        yield client
 
 
 def likeness(one: Sequence[float], two: Sequence[float]) -> float:

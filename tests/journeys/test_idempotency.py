@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -16,13 +15,6 @@ from tests.live import LiveServer
 
 each = pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.api)
 REPLAYED = "idempotent-replayed"
-
-
-@pytest.fixture
-def other(server: LiveServer) -> Iterator[httpx.Client]:
-    """Speaks for the project `other`."""
-    with httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {server.other_key}"}) as client:
-        yield client
 
 
 def once() -> dict[str, str]:

@@ -46,7 +46,7 @@ DEPRECATED = Api(
 each = pytest.mark.parametrize("api", [IPOP, DEPRECATED], ids=lambda api: api.api)
 
 
-def other(api: Api) -> Api:
+def the_other(api: Api) -> Api:
     return DEPRECATED if api is IPOP else IPOP
 
 
@@ -92,7 +92,7 @@ def test_a_response_is_made_and_read_again_on_either_api_until_it_is_deleted(cli
     assert "Tell me about concord." in text_of(made)
     read = client.get(f"{api.url}/{made['id']}")
     assert read.json() == made
-    assert text_of(client.get(f"{other(api).url}/{made['id']}").json()) == text_of(made)
+    assert text_of(client.get(f"{the_other(api).url}/{made['id']}").json()) == text_of(made)
     gone = client.delete(f"{api.url}/{made['id']}")
     assert gone.json() == {"id": made["id"], "object": "response", "deleted": True}
     refusal(client.get(f"{api.url}/{made['id']}"), 404)
@@ -139,7 +139,7 @@ def test_a_function_is_called_and_its_output_answered(client: httpx.Client, api:
 @each
 def test_a_response_continues_the_whole_chain_before_it(client: httpx.Client, api: Api) -> None:
     first = create(client, api, "One.", instructions="Be brief.")
-    second = create(client, other(api), "Two.", previous_response_id=first["id"])
+    second = create(client, the_other(api), "Two.", previous_response_id=first["id"])
     third = create(client, api, "Three.", previous_response_id=second["id"])
     assert third["previous_response_id"] == second["id"]
     assert "(2 messages" in text_of(first)

@@ -207,6 +207,14 @@ def test_chats_made_elsewhere_are_registered_once_and_faults_are_told(mine: http
     assert mine.post(f"{MANIAC}/register", json={"container": "nobody", "items": []}).status_code == 404
 
 
+@pytest.mark.parametrize("spend", [0.000251, 0.29, 1.1, 0, 4e-7, 123456.789012])
+def test_what_a_chat_from_elsewhere_cost_is_kept_to_the_millionth(mine: httpx.Client, spend: float) -> None:
+    mine.post("/maniac/v1/containers", json={"label": "support", "initial_model": MODEL})
+    item = {"input": {"messages": user("Anybody?")}, "output": {"id": f"spent-{spend}", "choices": [], "spend": spend}}
+    mine.post(f"{MANIAC}/register", json={"container": "support", "items": [item]})
+    assert mine.get(f"{MANIAC}/spent-{spend}").json()["spend"] == round(spend, 6)
+
+
 def test_traces_are_computed_from_the_requests_that_name_them(mine: httpx.Client) -> None:
     mine.post("/maniac/v1/containers", json={"label": "support", "initial_model": OTHER_MODEL})
     ask(mine, trace={"id": "t1", "span_id": "plan", "name": "first", "source": "app"})

@@ -1394,6 +1394,7 @@ class MeterEventSummary(View):
     total_events: int
     total_free_quantity: float
     total_quantity: float
+    next_cursor: str | None = None
 
 
 class ModelGroup(View):

@@ -30,7 +30,7 @@ class MeterEventsExportParams:
     created_at_from: str | None = None
     created_at_to: str | None = None
     cursor: str | None = None
-    limit: int = 500
+    limit: int | None = None
 
 
 ProviderCredentialsCreateBody: TypeAlias = Body["models.ProviderCredentialCreateRequest"]
@@ -693,6 +693,28 @@ class ReadyGetParams:
 
 
 @dataclass(slots=True)
+class RequestHistoryListParams:
+    model: str | None = None
+    api: str | None = None
+    created_at_from: str | None = None
+    created_at_to: str | None = None
+    status: Literal['running', 'completed', 'failed', 'canceled'] | None = None
+    key_id: str | None = None
+    limit: int = 100
+    after: str | None = None
+
+
+@dataclass(slots=True)
+class RequestHistoryExportParams:
+    model: str | None = None
+    api: str | None = None
+    created_at_from: str | None = None
+    created_at_to: str | None = None
+    status: Literal['running', 'completed', 'failed', 'canceled'] | None = None
+    key_id: str | None = None
+
+
+@dataclass(slots=True)
 class RequestHistoryGetParams:
     request_id: str
 
@@ -780,6 +802,24 @@ class S3ObjectsDeleteParams:
 class S3ObjectsHeadParams:
     bucket: str
     key: str
+
+
+@dataclass(slots=True)
+class UsageGetParams:
+    model: str | None = None
+    api: str | None = None
+    created_at_from: str | None = None
+    created_at_to: str | None = None
+    limit: int = 100
+    after: str | None = None
+
+
+@dataclass(slots=True)
+class UsageExportParams:
+    model: str | None = None
+    api: str | None = None
+    created_at_from: str | None = None
+    created_at_to: str | None = None
 
 
 @dataclass(slots=True)
@@ -1126,8 +1166,8 @@ OPERATIONS: tuple[Operation, ...] = (
         operation_id='admin_coding_optimization_get',
         method='GET',
         path='/admin/coding-optimization',
-        module='handlers.ipop.admin',
-        tag='admin',
+        module='handlers.ipop.coding_optimization',
+        tag='coding_optimization',
         parameters=(
             Parameter(name='window_seconds', field='window_seconds', location='query', required=False, schema='#/paths/~1admin~1coding-optimization/get/parameters/0/schema', style='form', explode=True),
             Parameter(name='bucket_seconds', field='bucket_seconds', location='query', required=False, schema='#/paths/~1admin~1coding-optimization/get/parameters/1/schema', style='form', explode=True),
@@ -1161,8 +1201,8 @@ OPERATIONS: tuple[Operation, ...] = (
         operation_id='admin_inference_events_create',
         method='POST',
         path='/admin/inference/events',
-        module='handlers.ipop.admin',
-        tag='admin',
+        module='handlers.ipop.inference_log',
+        tag='inference_log',
         parameters=(),
         params=None,
         body=(
@@ -1190,8 +1230,8 @@ OPERATIONS: tuple[Operation, ...] = (
         operation_id='admin_inference_export',
         method='GET',
         path='/admin/inference/export',
-        module='handlers.ipop.admin',
-        tag='admin',
+        module='handlers.ipop.inference_log',
+        tag='inference_log',
         parameters=(
             Parameter(name='project_id', field='project_id', location='query', required=False, schema='#/paths/~1admin~1inference~1export/get/parameters/0/schema', style='form', explode=True),
             Parameter(name='model', field='model', location='query', required=False, schema='#/paths/~1admin~1inference~1export/get/parameters/1/schema', style='form', explode=True),
@@ -1222,8 +1262,8 @@ OPERATIONS: tuple[Operation, ...] = (
         operation_id='admin_inference_policies_list',
         method='GET',
         path='/admin/inference/policy',
-        module='handlers.ipop.admin',
-        tag='admin',
+        module='handlers.ipop.inference_policies',
+        tag='inference_policies',
         parameters=(),
         params=None,
         body=(),
@@ -1249,8 +1289,8 @@ OPERATIONS: tuple[Operation, ...] = (
         operation_id='admin_inference_policies_update',
         method='PUT',
         path='/admin/inference/policy/{project_id}',
-        module='handlers.ipop.admin',
-        tag='admin',
+        module='handlers.ipop.inference_policies',
+        tag='inference_policies',
         parameters=(
             Parameter(name='project_id', field='project_id', location='path', required=True, schema='#/paths/~1admin~1inference~1policy~1{project_id}/put/parameters/0/schema', style='simple', explode=False),
         ),
@@ -1280,8 +1320,8 @@ OPERATIONS: tuple[Operation, ...] = (
         operation_id='admin_inference_search',
         method='POST',
         path='/admin/inference/search',
-        module='handlers.ipop.admin',
-        tag='admin',
+        module='handlers.ipop.inference_messages',
+        tag='inference_messages',
         parameters=(),
         params=None,
         body=(
@@ -1309,8 +1349,8 @@ OPERATIONS: tuple[Operation, ...] = (
         operation_id='admin_inference_stats_get',
         method='GET',
         path='/admin/inference/stats',
-        module='handlers.ipop.admin',
-        tag='admin',
+        module='handlers.ipop.inference_log',
+        tag='inference_log',
         parameters=(
             Parameter(name='window_hours', field='window_hours', location='query', required=False, schema='#/paths/~1admin~1inference~1stats/get/parameters/0/schema', style='form', explode=True),
         ),
@@ -1338,8 +1378,8 @@ OPERATIONS: tuple[Operation, ...] = (
         operation_id='admin_inference_streams_list',
         method='GET',
         path='/admin/inference/streams',
-        module='handlers.ipop.admin',
-        tag='admin',
+        module='handlers.ipop.inference_streams',
+        tag='inference_streams',
         parameters=(),
         params=None,
         body=(),
@@ -1365,8 +1405,8 @@ OPERATIONS: tuple[Operation, ...] = (
         operation_id='admin_inference_feedback_get',
         method='GET',
         path='/admin/inference/{request_id}/feedback',
-        module='handlers.ipop.admin',
-        tag='admin',
+        module='handlers.ipop.inference_log',
+        tag='inference_log',
         parameters=(
             Parameter(name='request_id', field='request_id', location='path', required=True, schema='#/paths/~1admin~1inference~1{request_id}~1feedback/get/parameters/0/schema', style='simple', explode=False),
         ),
@@ -1394,8 +1434,8 @@ OPERATIONS: tuple[Operation, ...] = (
         operation_id='admin_inference_messages_list',
         method='GET',
         path='/admin/inference/{request_id}/messages',
-        module='handlers.ipop.admin',
-        tag='admin',
+        module='handlers.ipop.inference_messages',
+        tag='inference_messages',
         parameters=(
             Parameter(name='request_id', field='request_id', location='path', required=True, schema='#/paths/~1admin~1inference~1{request_id}~1messages/get/parameters/0/schema', style='simple', explode=False),
         ),
@@ -1423,8 +1463,8 @@ OPERATIONS: tuple[Operation, ...] = (
         operation_id='admin_inference_timeline_get',
         method='GET',
         path='/admin/inference/{request_id}/timeline',
-        module='handlers.ipop.admin',
-        tag='admin',
+        module='handlers.ipop.inference_log',
+        tag='inference_log',
         parameters=(
             Parameter(name='request_id', field='request_id', location='path', required=True, schema='#/paths/~1admin~1inference~1{request_id}~1timeline/get/parameters/0/schema', style='simple', explode=False),
         ),
@@ -4965,8 +5005,17 @@ OPERATIONS: tuple[Operation, ...] = (
         path='/request-history',
         module='handlers.ipop.request_history',
         tag='request_history',
-        parameters=(),
-        params=None,
+        parameters=(
+            Parameter(name='model', field='model', location='query', required=False, schema='#/paths/~1request-history/get/parameters/0/schema', style='form', explode=True),
+            Parameter(name='api', field='api', location='query', required=False, schema='#/paths/~1request-history/get/parameters/1/schema', style='form', explode=True),
+            Parameter(name='created_at_from', field='created_at_from', location='query', required=False, schema='#/paths/~1request-history/get/parameters/2/schema', style='form', explode=True),
+            Parameter(name='created_at_to', field='created_at_to', location='query', required=False, schema='#/paths/~1request-history/get/parameters/3/schema', style='form', explode=True),
+            Parameter(name='status', field='status', location='query', required=False, schema='#/paths/~1request-history/get/parameters/4/schema', style='form', explode=True),
+            Parameter(name='key_id', field='key_id', location='query', required=False, schema='#/paths/~1request-history/get/parameters/5/schema', style='form', explode=True),
+            Parameter(name='limit', field='limit', location='query', required=False, schema='#/paths/~1request-history/get/parameters/6/schema', style='form', explode=True),
+            Parameter(name='after', field='after', location='query', required=False, schema='#/paths/~1request-history/get/parameters/7/schema', style='form', explode=True),
+        ),
+        params=RequestHistoryListParams,
         body=(),
         body_required=False,
         responses=(
@@ -4992,8 +5041,15 @@ OPERATIONS: tuple[Operation, ...] = (
         path='/request-history/export',
         module='handlers.ipop.request_history',
         tag='request_history',
-        parameters=(),
-        params=None,
+        parameters=(
+            Parameter(name='model', field='model', location='query', required=False, schema='#/paths/~1request-history~1export/get/parameters/0/schema', style='form', explode=True),
+            Parameter(name='api', field='api', location='query', required=False, schema='#/paths/~1request-history~1export/get/parameters/1/schema', style='form', explode=True),
+            Parameter(name='created_at_from', field='created_at_from', location='query', required=False, schema='#/paths/~1request-history~1export/get/parameters/2/schema', style='form', explode=True),
+            Parameter(name='created_at_to', field='created_at_to', location='query', required=False, schema='#/paths/~1request-history~1export/get/parameters/3/schema', style='form', explode=True),
+            Parameter(name='status', field='status', location='query', required=False, schema='#/paths/~1request-history~1export/get/parameters/4/schema', style='form', explode=True),
+            Parameter(name='key_id', field='key_id', location='query', required=False, schema='#/paths/~1request-history~1export/get/parameters/5/schema', style='form', explode=True),
+        ),
+        params=RequestHistoryExportParams,
         body=(),
         body_required=False,
         responses=(
@@ -5595,8 +5651,15 @@ OPERATIONS: tuple[Operation, ...] = (
         path='/usage',
         module='handlers.ipop.usage',
         tag='usage',
-        parameters=(),
-        params=None,
+        parameters=(
+            Parameter(name='model', field='model', location='query', required=False, schema='#/paths/~1usage/get/parameters/0/schema', style='form', explode=True),
+            Parameter(name='api', field='api', location='query', required=False, schema='#/paths/~1usage/get/parameters/1/schema', style='form', explode=True),
+            Parameter(name='created_at_from', field='created_at_from', location='query', required=False, schema='#/paths/~1usage/get/parameters/2/schema', style='form', explode=True),
+            Parameter(name='created_at_to', field='created_at_to', location='query', required=False, schema='#/paths/~1usage/get/parameters/3/schema', style='form', explode=True),
+            Parameter(name='limit', field='limit', location='query', required=False, schema='#/paths/~1usage/get/parameters/4/schema', style='form', explode=True),
+            Parameter(name='after', field='after', location='query', required=False, schema='#/paths/~1usage/get/parameters/5/schema', style='form', explode=True),
+        ),
+        params=UsageGetParams,
         body=(),
         body_required=False,
         responses=(
@@ -5622,8 +5685,13 @@ OPERATIONS: tuple[Operation, ...] = (
         path='/usage/export',
         module='handlers.ipop.usage',
         tag='usage',
-        parameters=(),
-        params=None,
+        parameters=(
+            Parameter(name='model', field='model', location='query', required=False, schema='#/paths/~1usage~1export/get/parameters/0/schema', style='form', explode=True),
+            Parameter(name='api', field='api', location='query', required=False, schema='#/paths/~1usage~1export/get/parameters/1/schema', style='form', explode=True),
+            Parameter(name='created_at_from', field='created_at_from', location='query', required=False, schema='#/paths/~1usage~1export/get/parameters/2/schema', style='form', explode=True),
+            Parameter(name='created_at_to', field='created_at_to', location='query', required=False, schema='#/paths/~1usage~1export/get/parameters/3/schema', style='form', explode=True),
+        ),
+        params=UsageExportParams,
         body=(),
         body_required=False,
         responses=(

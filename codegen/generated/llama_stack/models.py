@@ -1524,20 +1524,12 @@ class BatchChatCompletionRequest(View):
     logprobs: Logprobs | None = None
 
 
-class BatchChatCompletionResponse(View):
-    model_config = ConfigDict(
-        extra='forbid',
-    )
-    completion_message_batch: list[CompletionMessage]
-    batch: list[CompletionMessage] | None = None
-
-
 class BatchCompletionResponse(View):
     model_config = ConfigDict(
         extra='forbid',
     )
     completion_message_batch: list[CompletionMessage]
-    batch: list[CompletionMessage] | None = None
+    batch: list[CompletionResponse] | None = None
 
 
 class ChatCompletionRequest(View):
@@ -1639,6 +1631,14 @@ class SyntheticDataGenerateRequest(View):
     dialogs: list[Message]
     filtering_function: Literal['none', 'random', 'top_k', 'top_p', 'top_k_top_p', 'sigmoid']
     model: str | None = None
+
+
+class BatchChatCompletionResponse(View):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    completion_message_batch: list[CompletionMessage]
+    batch: list[ChatCompletionResponse] | None = None
 
 
 class AgentTurnResponseStepCompletePayload(View):

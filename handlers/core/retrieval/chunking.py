@@ -2,7 +2,7 @@
 
 A chunk lies within one section, however short that is, so that its page, slide or sheet is exact; sections are never
 joined. White space alone makes no chunk. Tokens are those of `o200k_base`, counted on the chunk's own text. Cutting
-takes time in proportion to the text, about two seconds for ten million characters: call it in a thread.
+takes time in proportion to the text, about three seconds for ten million characters: call it in a thread.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ class Relation(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """Every read may raise `Unreadable`, `zipfile.BadZipFile`, `zlib.error` or `EOFError`."""
+    """Every read may raise `Unreadable`, what `zipfile` raises for a damaged archive."""
 
     file: zipfile.ZipFile
     budget: Budget
@@ -67,8 +67,6 @@ class Archive:
             parser.Parse(b"", True)
         except expat.ExpatError as error:
             raise Unreadable("corrupt", f"the document is damaged in its part {part}: {error}") from None
-        except NotImplementedError:
-            raise Unreadable("unsupported_file", "the document is packed by an unknown method") from None
 
     def relations(self, part: str) -> dict[str, Relation]:
         """By their ids, the parts that a part refers to."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import resource
-import subprocess
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from providers.errors import Unreadable
 from providers.extraction.limits import Limits
+from providers.extraction.reading.confinement import confine_converter
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,8 @@ class Converter:
         if self.soffice is None or self.scratch is None:
             message = "files of this kind are read by LibreOffice, which is not installed on this server"
             raise Unreadable("unsupported_file", message)
+        import subprocess
+
         command = [
             str(self.soffice),
             "--headless",
@@ -43,13 +45,9 @@ class Converter:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            preexec_fn=self._limit,
+            preexec_fn=partial(confine_converter, self.limits),
         )
         made = self.scratch / f"{path.stem}.{extension}"
         if not made.is_file():
             raise Unreadable("corrupt", "LibreOffice cannot read the file")
         return made
-
-    def _limit(self) -> None:
-        resource.setrlimit(resource.RLIMIT_AS, (self.limits.converter_memory_bytes,) * 2)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (self.limits.converted_bytes,) * 2)

@@ -51,8 +51,11 @@ def _read(document: Document, budget: Budget, converter: Converter) -> Iterator[
             document = Document(made, made.name, None)
             kind = detect(made, made.name, None)
         yield from _reader(kind)(document, budget)
+    except NotImplementedError as error:
+        raise Unreadable("unsupported_file", f"the document is packed in an unknown way: {error}") from None
     except BROKEN_ARCHIVE as error:
-        raise Unreadable("corrupt", f"the document is damaged: {error}") from None
+        why = error.strerror if isinstance(error, OSError) else error
+        raise Unreadable("corrupt", f"the document is damaged: {why}") from None
 
 
 def _reader(kind: Kind) -> Callable[[Document, Budget], Iterator[Section]]:

@@ -18,7 +18,7 @@ UNREAD = frozenset({"script", "style", "template", "svg", "math", "iframe", "obj
 """What a reader of the page does not see as text."""
 
 SPACES = re.compile(r"[ \t\n\r\f]+")
-SPACES_AT_BREAKS = re.compile(r" ?\n ?")
+SPACES_AT_LINE_ENDS = re.compile(r"(?<![ \t])[ \t]+\n")
 MANY_BREAKS = re.compile(r"\n{3,}")
 
 
@@ -26,7 +26,7 @@ def read_html(page: str, budget: Budget) -> str:
     reader = _Reader(budget)
     reader.feed(page)
     reader.close()
-    return MANY_BREAKS.sub("\n\n", SPACES_AT_BREAKS.sub("\n", "".join(reader.parts))).strip()
+    return MANY_BREAKS.sub("\n\n", SPACES_AT_LINE_ENDS.sub("\n", "".join(reader.parts))).strip()
 
 
 class _Reader(HTMLParser):
@@ -52,9 +52,7 @@ class _Reader(HTMLParser):
             del self._unread[self._unread.index(tag) :]
         elif tag == "pre":
             self._verbatim = max(0, self._verbatim - 1)
-        elif tag in ("td", "th"):
-            self._add("\t")
-        if tag not in ("br", "hr"):
+        if tag in BLOCKS:
             self._break(tag)
 
     def handle_data(self, data: str) -> None:
@@ -67,6 +65,8 @@ class _Reader(HTMLParser):
     def _break(self, tag: str) -> None:
         if tag in ("br", "tr"):
             self._add("\n")
+        elif tag in ("td", "th") and self.parts and self.parts[-1][-1] != "\n":
+            self._add("\t")
         elif tag in BLOCKS:
             self._add("\n\n" if tag in PARAGRAPHS else "\n")
 

@@ -7,7 +7,6 @@ cannot be read. The process limits itself before it opens the document.
 from __future__ import annotations
 
 import json
-import resource
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from providers.errors import Unreadable
 from providers.extraction.limits import Limits
 from providers.extraction.reading.budget import Budget
+from providers.extraction.reading.confinement import confine_reader
 from providers.extraction.reading.conversion import Converter
 from providers.extraction.reading.document import Document, read
 
@@ -23,7 +23,7 @@ def main(order: str) -> None:
     """`order` is JSON: `path`, `filename`, `media_type`, `limits`, `soffice`, `scratch`."""
     given = json.loads(order)
     limits = Limits(**given["limits"])
-    _limit(limits)
+    confine_reader(limits)
     soffice, scratch = (Path(given[key]) if given[key] else None for key in ("soffice", "scratch"))
     converter = Converter(soffice, scratch, limits)
     document = Document(Path(given["path"]), given["filename"], given["media_type"])
@@ -35,14 +35,6 @@ def main(order: str) -> None:
         _write({"code": error.code, "message": error.message})
     except MemoryError:
         _write({"code": "too_large", "message": "the document needs more memory than it is given"})
-
-
-def _limit(limits: Limits) -> None:
-    """LibreOffice may have more memory, and write files."""
-    resource.setrlimit(resource.RLIMIT_AS, (limits.memory_bytes, limits.converter_memory_bytes))
-    resource.setrlimit(resource.RLIMIT_CPU, (limits.cpu_seconds, limits.cpu_seconds + 1))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits.converted_bytes))
 
 
 def _write(line: dict[str, Any]) -> None:

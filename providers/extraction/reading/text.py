@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import re
-from email.message import Message
 
 from providers.errors import Unreadable
 
@@ -17,7 +16,8 @@ BYTE_ORDER_MARKS = (
 )
 """A mark of UTF-32 begins with one of UTF-16."""
 
-META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]{2,40})", re.IGNORECASE)
+CHARSET = re.compile(r"charset\s*=\s*[\"']?\s*([\w.:-]{2,40})", re.IGNORECASE)
+META_CHARSET = re.compile(rf"<meta[^>]{{0,200}}?{CHARSET.pattern}", re.IGNORECASE)
 HEAD_BYTES = 4096
 LINE_ENDS = re.compile(r"\r\n?|[\x85\u2028\u2029]")
 CONTROLS = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f\ufffe\uffff]")
@@ -44,20 +44,15 @@ def unescape_json(text: str) -> str:
 
 
 def _declared(content: bytes, media_type: str | None, is_html: bool) -> str:
-    header = Message()
-    header["content-type"] = media_type or "text/plain"
-    named = header.get_content_charset()
-    if named is None and is_html and (found := META_CHARSET.search(content[:HEAD_BYTES])):
-        named = found[1].decode("ascii")
+    """Falls back to UTF-8 where the name is of no encoding that turns bytes into text: `zip` is a codec too."""
+    named = CHARSET.search(media_type or "")
+    if named is None and is_html:
+        named = META_CHARSET.search(content[:HEAD_BYTES].decode("ascii", "replace"))
     try:
-        return codecs.lookup(named or "utf-8").name if _is_text_encoding(named) else "utf-8"
+        encoding = codecs.lookup(named[1] if named else "utf-8")
     except LookupError:
         return "utf-8"
-
-
-def _is_text_encoding(name: str | None) -> bool:
-    """Whether it turns bytes into text at all: `zip` and `rot13` are codecs too."""
-    return name is None or bool(codecs.lookup(name)._is_text_encoding)
+    return encoding.name if encoding._is_text_encoding else "utf-8"
 
 
 def _decode(content: bytes, encoding: str) -> str:

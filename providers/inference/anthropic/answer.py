@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from providers.inference.belief import believed, count, is_id
 from providers.inference.interface import Chunk, Completion, Usage
 from providers.vendor_api import VendorApi
 
@@ -24,6 +25,8 @@ FINISH_REASONS = {
 def completion_of(answered: Json, created: int, api: VendorApi) -> Completion:
     """Raises `BrokenAnswer` for what is not a message."""
     blocks = answered.get("content")
+    if not is_id(answered.get("id")):
+        raise api.broken("a message without id")
     if not isinstance(blocks, list) or not all(isinstance(block, dict) for block in blocks):
         raise api.broken("a message without content")
     usage = usage_of(answered.get("usage"))
@@ -48,16 +51,18 @@ def finish_reason_of(stop_reason: Any) -> str:
 
 
 def usage_of(usage: Any) -> Usage | None:
-    """Anthropic counts what it read from the cache and wrote to it beside `input_tokens`, not within."""
+    """Anthropic counts what it read from the cache and wrote to it beside `input_tokens`, not within. None for what is
+    not to be believed."""
     if not isinstance(usage, Mapping):
         return None
-    cached, written = _count(usage, "cache_read_input_tokens"), _count(usage, "cache_creation_input_tokens")
-    return Usage(
-        prompt_tokens=_count(usage, "input_tokens") + cached + written,
-        completion_tokens=_count(usage, "output_tokens"),
+    cached, written = count(usage, "cache_read_input_tokens"), count(usage, "cache_creation_input_tokens")
+    told = Usage(
+        prompt_tokens=count(usage, "input_tokens") + cached + written,
+        completion_tokens=count(usage, "output_tokens"),
         cached_tokens=cached,
         cache_write_tokens=written,
     )
+    return believed(told)
 
 
 def usage_body(usage: Usage) -> Json:
@@ -112,8 +117,3 @@ def _call(block: Json) -> Json:
         "type": "function",
         "function": {"name": block.get("name"), "arguments": arguments},
     }
-
-
-def _count(usage: Mapping[str, Any], name: str) -> int:
-    value = usage.get(name)
-    return value if isinstance(value, int) else 0

@@ -49,7 +49,8 @@ class Anthropic:
                     yield chunk
         if not translation.finished:
             raise api.cut()
-        yield translation.last()
+        if last := translation.last():
+            yield last
 
     async def complete(self, request: TextRequest) -> Completion:
         completion = await self.chat(chat_of_text(request))

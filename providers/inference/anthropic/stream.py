@@ -8,7 +8,8 @@ from typing import Any
 import orjson
 
 from providers.inference.anthropic.answer import finish_reason_of, usage_body, usage_of
-from providers.inference.interface import Chunk, Usage
+from providers.inference.belief import is_id
+from providers.inference.interface import Chunk
 from providers.vendor_api import VendorApi
 
 Json = dict[str, Any]
@@ -35,14 +36,16 @@ class StreamTranslation:
             return
         try:
             deltas = list(handle(self, event))
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise api.broken("an event that is not complete") from error
         for delta in deltas:
             yield self._chunk(delta)
 
-    def last(self) -> Chunk:
-        """The chunk with the usage and no choices."""
-        usage = usage_of(self._usage) or Usage(0, 0)
+    def last(self) -> Chunk | None:
+        """The chunk with the usage and no choices; None when the vendor told of none."""
+        usage = usage_of(self._usage) if self._usage else None
+        if usage is None:
+            return None
         return Chunk(body={**self._head, "choices": [], "usage": usage_body(usage)}, usage=usage)
 
     def _chunk(self, delta: Json) -> Chunk:
@@ -52,6 +55,8 @@ class StreamTranslation:
 
     def _message_start(self, event: Json) -> Iterator[Json]:
         message = event["message"]
+        if not is_id(message["id"]):
+            raise ValueError("an id that is none")
         self._head["id"] = message["id"]
         self._head["model"] = message.get("model") or self._head["model"]
         self._usage.update(message.get("usage") or {})

@@ -25,6 +25,41 @@ def complete(**options):
     return client.inference.completion(model_id="simulator/chat", content="Once upon a time", **options)
 
 
+def batches():
+    user = [{"role": "user", "content": "What is a concordat?"}]
+    chats = client.batch_inference.chat_completion(model="simulator/chat", messages_batch=[user, user])
+    texts = client.batch_inference.completion(model="simulator/chat", content_batch=["Once upon a time"])
+    return {
+        "chats": [answer.completion_message.content for answer in chats.batch],
+        "texts": [answer.content for answer in texts.batch],
+        "alone": client.inference.chat_completion(model_id="simulator/chat", messages=user).completion_message.content,
+    }
+
+
+def tool_call():
+    """As the deltas of a stream tell it."""
+    parameters = {"city": {"param_type": "string", "required": True}}
+    stream = chat(
+        "Will it rain?",
+        tools=[{"tool_name": "forecast", "parameters": parameters}],
+        tool_choice="required",
+        stream=True,
+    )
+    deltas = [chunk.event.delta for chunk in stream]
+    calls = [delta for delta in deltas if delta.type == "tool_call"]
+    return {
+        "statuses": [delta.parse_status for delta in calls],
+        "name": calls[-1].tool_call.tool_name,
+        "arguments": calls[-1].tool_call.arguments,
+    }
+
+
+def structured():
+    schema = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+    answer = chat("Where?", response_format={"type": "json_schema", "json_schema": schema})
+    return json.loads(answer.completion_message.content)
+
+
 client.models.register(model_id="my/alias", provider_model_id="chat", provider_id="simulator", metadata={})
 registered = client.models.retrieve("my/alias")
 client.models.unregister("my/alias")
@@ -51,6 +86,11 @@ print(
             "stop_reason": events[-1].stop_reason,
             "completed": complete().content,
             "completed_streamed": "".join(chunk.delta for chunk in complete(stream=True)),
+            "batches": batches(),
+            "tool_call": tool_call(),
+            "structured": structured(),
+            "providers": [provider.provider_id for provider in client.providers.list()],
+            "routes": [route.route for route in client.routes.list()],
             "embeddings": embedded.embeddings,
             "health": client.inspect.health().status,
             "version": client.inspect.version().version,

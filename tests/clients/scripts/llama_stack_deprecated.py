@@ -27,46 +27,45 @@ def native_models():
         return [f"answered {error.status_code}"]
 
 
-def missing(act):
+def stored_chats():
+    made = [chat("Name a river."), chat("Name a lake.")]
+    newest = next(iter(client.chat.completions.list(limit=1)))
+    shown = client.chat.completions.retrieve(made[0].id)
+    return {
+        "newest": newest.id == made[1].id,
+        "all": {one.id for one in made} <= {one.id for one in client.chat.completions.list(limit=1)},
+        "answer": shown.choices[0].message.content == made[0].choices[0].message.content,
+        "input": shown.input_messages[0].content,
+    }
+
+
+def responses():
+    first = client.responses.create(model="simulator/chat", input="What is a concordat?")
+    events = list(
+        client.responses.create(
+            model="simulator/chat", input="And a treaty?", previous_response_id=first.id, stream=True
+        )
+    )
+    second = events[-1].response
+    listed = [one.id for one in client.responses.list(limit=1)]
+    said = first.output[0].content[0].text
+    answers = {
+        "said": said,
+        "types": [event.type for event in events],
+        "deltas": "".join(event.delta for event in events if event.type == "response.output_text.delta"),
+        "text": second.output[0].content[0].text,
+        "previous": second.previous_response_id == first.id,
+        "kept": client.responses.retrieve(first.id).output[0].content[0].text == said,
+        "listed": {first.id, second.id} <= set(listed),
+        "asked": [item.content[0].text for item in client.responses.input_items.list(second.id).data],
+        "deleted": client.responses.delete(second.id).deleted,
+    }
     try:
-        act()
+        client.responses.retrieve(second.id)
     except llama_stack_client.NotFoundError as error:
-        return error.status_code
-    return None
+        answers["gone"] = error.status_code
+    return answers
 
-
-def respond(text, **options):
-    return client.responses.create(model="simulator/chat", input=text, **options)
-
-
-def text_of(response):
-    return "".join(part.text for item in response.output if item.type == "message" for part in item.content)
-
-
-response = respond("What is a concordat?")
-events = list(respond("What is a concordat?", stream=True))
-second = respond("And then?", previous_response_id=response.id)
-gone = respond("To be deleted.")
-client.responses.delete(gone.id)
-responses = {
-    "whole": text_of(response),
-    "retrieved": text_of(client.responses.retrieve(response.id)),
-    "streamed": "".join(event.delta for event in events if event.type == "response.output_text.delta"),
-    "last": events[-1].type,
-    "continues": second.previous_response_id == response.id,
-    "listed": [one.id for one in client.responses.list(limit=2).data] == [second.id, events[-1].response.id],
-    "items": [item.role for item in client.responses.input_items.list(response.id).data],
-    "gone": missing(lambda: client.responses.retrieve(gone.id)),
-}
-
-kept = chat("Keep this.")
-found = client.chat.completions.retrieve(kept.id)
-stored = {
-    "listed": kept.id in [one.id for one in client.chat.completions.list(limit=5, order="desc")],
-    "asked": [message.content for message in found.input_messages],
-    "same": found.choices[0].message.content == kept.choices[0].message.content,
-    "missing": missing(lambda: client.chat.completions.retrieve("chatcmpl-none")),
-}
 
 embedded = client.embeddings.create(model="local/all-minilm-l6-v2", input=["hello", "hello", "goodbye"])
 chunks = list(chat("What is a concordat?", stream=True))
@@ -87,9 +86,9 @@ print(
             "finish_reason": [choice.finish_reason for chunk in chunks for choice in chunk.choices][-1],
             "completed": complete().choices[0].text,
             "completed_streamed": "".join(choice.text for chunk in complete(stream=True) for choice in chunk.choices),
+            "stored": stored_chats(),
+            "responses": responses(),
             "embeddings": [entry.embedding for entry in embedded.data],
-            "responses": responses,
-            "stored": stored,
             "wrong_key": wrong_key,
         }
     )

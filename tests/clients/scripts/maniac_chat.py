@@ -23,6 +23,43 @@ def content(chunk):
     return "".join(choice["delta"].get("content") or "" for choice in json.loads(chunk)["choices"])
 
 
+def container():
+    """All that there is to do with one."""
+    made = plain(client.containers.create(label="library", initial_model="simulator/chat"))
+    client.containers.update("library", default_system_prompt="Be a librarian.")
+    shown = plain(client.containers.retrieve("library"))
+    added = plain(client.models.add(container="library", model="openai/gpt-5.5", slug="big"))
+    models = plain(client.models.list(container="library"))
+    item = {"input": {"messages": [{"role": "user", "content": "Hi"}]}, "output": {"id": "elsewhere", "choices": []}}
+    registered = plain(client.chat.completions.register(container="library", items=[item]))
+    client.containers.delete("library")
+    return {
+        "same": shown["id"] == made["id"] == added["container_id"],
+        "prompt": shown["default_system_prompt"],
+        "slugs": [model["slug"] for model in models["data"]],
+        "inserted": registered["summary"]["inserted"],
+        "registered": plain(client.chat.completions.retrieve("elsewhere"))["container"],
+    }
+
+
+def filtered():
+    """Chats by their metadata, which goes as the body of a GET, and traces."""
+    made = plain(ask("Name a lake.", metadata={"lake": "yes"}, tags=["a"], trace={"id": "lakes", "span_id": "one"}))
+    found = plain(client.chat.completions.list(metadata={"lake": "yes"}))
+    return {
+        "found": [chat["id"] for chat in found["data"]] == [made["id"]],
+        "tags": plain(client.chat.completions.retrieve(made["id"]))["tags"],
+        "traces": [trace["id"] for trace in plain(client.traces.list())["data"]],
+        "spans": [span["span_id"] for span in plain(client.traces.retrieve("lakes"))["spans"]],
+    }
+
+
+def fallback():
+    messages = [{"role": "user", "content": "Hi"}]
+    answered = client.chat.completions.create(model="simulator/error-500", models=["simulator/chat"], messages=messages)
+    return plain(answered)["model"]
+
+
 def chats_of_a_container():
     client.containers.create(label="pirates", initial_model="simulator/chat", default_system_prompt="Be a pirate.")
     made = plain(
@@ -67,6 +104,9 @@ print(
             "events": events,
             "streamed": "".join(content(event) for event in events if event.strip() != "[DONE]"),
             "wrong_key": wrong_key,
+            "container": container(),
+            "filtered": filtered(),
+            "fallback": fallback(),
             "pirates": chats_of_a_container(),
         }
     )

@@ -16,7 +16,7 @@ from handlers.core import responses
 from handlers.core.asks import Wishes
 from handlers.core.call import Call, Caller
 from handlers.core.catalog import Catalog, CatalogHolder, Deployment
-from handlers.core.errors import Invalid, NotFound, PaymentRequired, RateLimited
+from handlers.core.errors import Forbidden, Invalid, NotFound, PaymentRequired
 from handlers.core.jobs import Definition, Definitions, Jobs
 from handlers.core.keys import Rates, Tenancy
 from handlers.core.keys.tenancy import KeyDraft
@@ -276,7 +276,7 @@ async def test_it_is_admitted_when_it_is_asked(house: House, projects: Two) -> N
     tenancy = Tenancy(house.database)
     await tenancy.set_limits("test", projects.mine.slug, Rates(requests_per_minute=0))
     await house.quota.refresh()
-    with pytest.raises(RateLimited):
+    with pytest.raises(Forbidden):
         await house.enqueue()
     await tenancy.set_limits("test", projects.mine.slug, Rates())
     await tenancy.set_credits("test", projects.mine.slug, 0)

@@ -31,14 +31,18 @@ class Seen:
     headers: dict[str, str]
     body: Any
 
+    @property
+    def streamed(self) -> bool:
+        return isinstance(self.body, dict) and bool(self.body.get("stream"))
+
 
 class FakeVendor:
-    """Answers with the replies of `first`, one by one; then what `choose` makes of the request; then a body with
+    """Answers with the replies of `first`, one by one; then with what `choose` says if it is set; then a body with
     `"stream": true` with `streamed_reply` if there is one, and everything else with `reply`. What follows an answer's
     first portion waits for `released`.
 
     `asked` is set by a request, `gone` when a client breaks a connection on which an answer is under way, `empty` when
-    the last connection has ended."""
+    the last connection has ended. `busy` counts the answers under way."""
 
     def __init__(self) -> None:
         self.reply = Reply()
@@ -50,6 +54,8 @@ class FakeVendor:
         self.seen: list[Seen] = []
         self.gone = asyncio.Event()
         self.connections = 0
+        self.busy = 0
+        self.tasks: set[asyncio.Task[Any]] = set()
         self.accepted = 0
         self.asked = asyncio.Event()
         self.empty = asyncio.Event()
@@ -65,12 +71,10 @@ class FakeVendor:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[FakeVendor]:
-        tasks: set[asyncio.Task[Any]] = set()
-
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             task = asyncio.current_task()
             assert task is not None
-            tasks.add(task)
+            self.tasks.add(task)
             self.connections += 1
             self.accepted += 1
             try:
@@ -90,9 +94,9 @@ class FakeVendor:
             yield self
         finally:
             server.close()
-            for task in tasks:
+            for task in self.tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*self.tasks, return_exceptions=True)
             await server.wait_closed()
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
@@ -102,10 +106,19 @@ class FakeVendor:
         body = await reader.readexactly(int(headers.get("content-length", 0)))
         self.seen.append(Seen(head[0].split(" ")[1], headers, orjson.loads(body) if body else None))
         self.asked.set()
-        streamed = isinstance(self.last.body, dict) and self.last.body.get("stream")
-        chosen = None if self.choose is None or self.first else self.choose(self.last)
-        usual = (self.streamed_reply if streamed else None) or self.reply
-        reply = self.first.pop(0) if self.first else chosen or usual
+        self.busy += 1
+        try:
+            return await self._answer(self._reply_to(self.last), reader, writer)
+        finally:
+            self.busy -= 1
+
+    def _reply_to(self, seen: Seen) -> Reply:
+        if self.first:
+            return self.first.pop(0)
+        chosen = None if self.choose is None else self.choose(seen)
+        return chosen or (self.streamed_reply if seen.streamed else None) or self.reply
+
+    async def _answer(self, reply: Reply, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         if reply.before == "stall":
             return await self._stall(reader)
         lines = {"content-type": reply.content_type, "transfer-encoding": "chunked", **reply.headers}

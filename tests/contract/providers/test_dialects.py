@@ -43,7 +43,7 @@ def sent(rig: Rig) -> Any:
 
 
 def chunk(choices: list[dict[str, Any]], **members: Any) -> bytes:
-    return b"data: " + orjson.dumps({"id": "1", "choices": choices, **members}) + b"\n\n"
+    return b"data: " + orjson.dumps({"id": "1", "created": 1, "choices": choices, **members}) + b"\n\n"
 
 
 END = {"index": 0, "delta": {}, "finish_reason": "stop"}
@@ -89,7 +89,8 @@ async def test_a_stream_always_asks_for_usage(openai: Rig) -> None:
 
 
 async def test_chunks_are_relayed_byte_for_byte(openai: Rig) -> None:
-    odd = b'{ "choices" : [ {"delta":{"content":"\\u00e9"},"finish_reason" : "stop", "index":0} ],"vendors_own":1.50 }'
+    choices = b'[ {"delta":{"content":"\\u00e9"},"finish_reason" : "stop", "index":0} ]'
+    odd = b'{ "id":"1","created":1, "choices" : ' + choices + b',"vendors_own":1.50 }'
     openai.answering(sse_reply([b"data: " + odd + b"\n\n"]))
     assert [chunk.raw for chunk in await openai.chunks(openai.request("text"))] == [odd]
 

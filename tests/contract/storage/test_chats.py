@@ -205,6 +205,14 @@ async def test_metadata_is_found_by_equal_members(
     assert await chats.count(project_id, which) == len(found)
 
 
+async def test_more_chats_are_registered_at_once_than_a_statement_can_hold(database: Database, projects: Two) -> None:
+    chats = ChatCompletions(database)
+    first = [chat_of(projects.mine.id, number) for number in range(0, 5000, 2)]
+    assert len(await chats.register(first)) == 2500
+    assert len(await chats.register([chat_of(projects.mine.id, number) for number in range(5000)])) == 2500
+    assert await chats.count(projects.mine.id, EVERYTHING) == 5000
+
+
 async def test_registering_keeps_what_is_new(database: Database, ledger: Ledger, projects: Two) -> None:
     chats, project_id = ChatCompletions(database), projects.mine.id
     await ledger.finish(record_of(chat_of(project_id, 1)))

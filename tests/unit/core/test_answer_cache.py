@@ -11,7 +11,7 @@ from handlers.core import chat
 from handlers.core.answer_cache import AnswerCache, AnswersInMemory, Kept
 from handlers.core.asks import ChatAsk, Steering
 from handlers.core.call import Call
-from handlers.core.catalog import Deployment
+from handlers.core.catalog import Catalog, Deployment
 from handlers.core.errors import PaymentRequired, UpstreamFailed
 from handlers.core.services import Services
 from providers import errors as vendor_errors
@@ -221,6 +221,17 @@ async def test_who_hangs_up_leaves_the_question_to_those_who_wait() -> None:
         vendor.gate.set()
     assert not second.result().meter.cached
     assert len(vendor.asked) == 2
+
+
+async def test_a_kept_answer_outlasts_a_catalog_that_weighs_its_deployments_anew() -> None:
+    vendor = Vendor("openai")
+    services = make_services(vendor)
+    await chat.complete(ASK, again(services))
+    catalog = services.catalog.current
+    heavier = tuple(replace(place, weight=5) for place in catalog.models["openai/gpt-5.5"].deployments)
+    reloaded = [replace(catalog.models["openai/gpt-5.5"], deployments=heavier)]
+    services.catalog.current = Catalog(reloaded)
+    assert (await chat.complete(ASK, again(services))).meter.cached
 
 
 def kept(size: int) -> Kept:

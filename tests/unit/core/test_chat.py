@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -186,6 +187,34 @@ async def test_the_estimate_is_the_prompt_and_all_answers_that_are_allowed() -> 
     await chat.complete(ask, call_with(Vendor("openai"), purse=purse))
     await chat.complete(replace(ask, options={}), call_with(Vendor("openai"), purse=purse))
     assert purse.admitted == [104 + 2 * 50, 104 + 104 + 64]
+
+
+async def test_the_estimate_counts_an_answer_to_every_prompt_of_a_text_completion() -> None:
+    purse = Purse()
+    body = {"id": "t", "object": "text_completion", "created": 1, "choices": [{"index": 0, "text": "x"}]}
+    ask = TextAsk(models=("openai/gpt-5.5",), prompts=("x" * 30, "x" * 30), options={"max_tokens": 50, "n": 2})
+    await chat.complete(ask, call_with(Vendor("openai", body=body), purse=purse))
+    await chat.complete(replace(ask, options={}), call_with(Vendor("openai", body=body), purse=purse))
+    assert purse.admitted == [20 + 2 * 2 * 50, 20 + 2 * (10 + 64)]
+
+
+@pytest.mark.parametrize(("cents", "is_enough"), [("0.7", True), ("0.5", False)])
+async def test_a_budget_is_for_the_answers_to_all_prompts(cents: str, is_enough: bool) -> None:
+    """Two answers of 100 tokens are 0.6 cents."""
+    body = {"id": "t", "object": "text_completion", "created": 1, "choices": [{"index": 0, "text": "x"}]}
+    vendor = Vendor("openai", body=body)
+    ask = TextAsk(
+        models=("openai/gpt-5.5",),
+        prompts=("a", "b"),
+        options={"max_tokens": 100},
+        max_cost_usd=Decimal(cents) / 100,
+    )
+    if is_enough:
+        await chat.complete(ask, call_with(vendor))
+    else:
+        with pytest.raises(Invalid, match="max_cost_usd"):
+            await chat.complete(ask, call_with(vendor))
+    assert bool(vendor.asked) is is_enough
 
 
 async def test_every_prompt_of_a_text_completion_is_charged() -> None:

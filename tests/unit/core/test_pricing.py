@@ -8,7 +8,7 @@ import pytest
 from handlers.core.asks import ChatAsk, Steering
 from handlers.core.catalog import Price
 from handlers.core.metering import price_tier
-from handlers.core.pricing import cost_micros, pick_price
+from handlers.core.pricing import cost_micros, pick_price, split_cost
 from providers.inference.interface import Usage
 from tests.unit.handlers.bench import FULL
 
@@ -76,3 +76,19 @@ def test_a_client_picks_a_tier_but_not_that_its_work_is_a_batch(asked: str, stee
 def test_a_model_without_cards_is_free() -> None:
     assert pick_price(replace(FULL, prices=()), "openai", 10) is None
     assert cost_micros(None, Usage(5, 5)) == 0
+
+
+@pytest.mark.parametrize("card", [SHORT, LONG, None])
+@pytest.mark.parametrize("prompt_tokens", [0, 1, 7, 1001])
+@pytest.mark.parametrize("cached_tokens", [0, 1, 7, 1001])
+@pytest.mark.parametrize("completion_tokens", [0, 1, 13])
+def test_the_parts_of_a_cost_are_of_tokens_that_there_are_and_add_up(
+    card: Price | None, prompt_tokens: int, cached_tokens: int, completion_tokens: int
+) -> None:
+    usage = Usage(prompt_tokens + cached_tokens, completion_tokens, cached_tokens=cached_tokens)
+    cost = split_cost(card, usage)
+    assert cost.micros == cost_micros(card, usage)
+    parts = (cost.prompt_micros, cost.cached_micros, cost.completion_micros)
+    for part, tokens in zip(parts, (prompt_tokens, cached_tokens, completion_tokens), strict=True):
+        assert part >= 0
+        assert tokens or not part

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from handlers.core.transcript import join
+from handlers.core.transcript import MANY_CHUNKS, join, join_all
 from providers.inference.interface import Chunk
 
 
@@ -66,3 +66,12 @@ def test_log_probabilities_are_one_list() -> None:
         ]
     )
     assert joined["choices"][0]["logprobs"] == {"content": [1, 2], "refusal": None}
+
+
+async def test_a_long_stream_is_the_same_message() -> None:
+    chunks = [chunk(piece(content=f"{number} ", logprobs={"content": [number]})) for number in range(2 * MANY_CHUNKS)]
+    joined = await join_all(chunks)
+    assert joined == join(chunks)
+    (choice,) = joined["choices"]
+    assert choice["message"]["content"].split() == [str(number) for number in range(2 * MANY_CHUNKS)]
+    assert choice["logprobs"]["content"] == list(range(2 * MANY_CHUNKS))

@@ -247,3 +247,26 @@ async def test_no_task_outlives_a_race(time: Time) -> None:
     before = asyncio.all_tasks()
     await race(Gated(["openrouter"]), call_at(time))
     assert asyncio.all_tasks() == before
+
+
+async def test_what_became_of_each_call_is_noted(time: Time) -> None:
+    call = call_at(time)
+    await trials.try_each([FIRST, SECOND], Script({"openai": [errors.TimedOut("late")]}), call)
+    tries = call.record.tries or []
+    assert [(one["vendor"], one["fate"], one.get("error")) for one in tries] == [
+        ("openai", "failed", "TimedOut"),
+        ("openrouter", "answered", None),
+    ]
+    assert (call.record.try_count, call.record.requeues) == (2, 1)
+    assert all(one["at_us"] >= 0 <= one["took_us"] for one in tries)
+
+
+async def test_a_call_that_was_given_up_is_noted_as_such(time: Time) -> None:
+    call = call_at(time)
+
+    async def leave(attempt: Attempt) -> str:
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await trials.try_each([FIRST], leave, call)
+    assert [one["fate"] for one in call.record.tries or []] == ["abandoned"]

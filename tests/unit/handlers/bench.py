@@ -178,6 +178,13 @@ class NoContainers:
         return []
 
 
+class NoCapture:
+    """Keeps nothing of what is said."""
+
+    async def take(self, ask: Any, call: Call) -> None:
+        return None
+
+
 class Drawer:
     """Provider credentials in memory."""
 
@@ -319,6 +326,8 @@ def make_services(*vendors: Inference, **changes: Any) -> Services:
         "files": None,
         "retrieval": None,
         "kv": None,
+        "history": None,
+        "feedback": None,
         "quota": Purse(),
         "jobs": None,
         "clock": lambda: NOW,
@@ -333,7 +342,10 @@ def make_services(*vendors: Inference, **changes: Any) -> Services:
         "addresses": Outbound(resolve=resolves_to("8.8.8.8")),
         "fetcher": Addressed(),
         "traits": TRAITS.__getitem__,
+        "capture": NoCapture(),
+        "streams": None,
         "regions": Regions("here", REGIONS.get, signer(), Shelf()),
+        "telemetry": None,
         "credentials": Book(Drawer(), Seal(lambda: "s" * 32), KeyedBy(), lambda: NOW),
         "ledger": Pile(),
         "sandbox": Monty(Limits(seconds=1)),

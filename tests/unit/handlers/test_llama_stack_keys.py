@@ -74,8 +74,9 @@ async def test_a_batch_answers_each_conversation_under_both_names() -> None:
     call = make_call("llama_stack")
     body = {"model": "openai/gpt-5.5", "messages_batch": [[{"role": "user", "content": f"n {n}"}] for n in range(20)]}
     content = check_answer("llama_stack", CHATS, await batch_chat_completions_create(body_of(body), call))
-    assert content["batch"] == content["completion_message_batch"]
-    assert all(f'"n {n}"' in message["content"] for n, message in enumerate(content["batch"]))
+    messages = content["completion_message_batch"]
+    assert [response["completion_message"] for response in content["batch"]] == messages
+    assert all(f'"n {n}"' in message["content"] for n, message in enumerate(messages))
     assert call.record.completion_tokens > 20
     assert call.record.model == "openai/gpt-5.5"
 
@@ -84,14 +85,34 @@ async def test_a_batch_of_texts_is_answered_as_messages() -> None:
     body = {"model": "openai/gpt-5.5", "content_batch": ["Once", "Twice"], "sampling_params": {"max_tokens": 3}}
     call = make_call("llama_stack")
     content = check_answer("llama_stack", TEXTS, await batch_completions_create(body_of(body), call))
-    assert [message["stop_reason"] for message in content["batch"]] == ["out_of_tokens"] * 2
+    messages = content["completion_message_batch"]
+    assert [message["stop_reason"] for message in messages] == ["out_of_tokens"] * 2
+    assert [response["content"] for response in content["batch"]] == [message["content"] for message in messages]
     assert call.record.completion_tokens == 6
+
+
+async def test_log_probabilities_of_a_batch_stand_where_there_is_a_place_for_them() -> None:
+    body = {"model": "openai/gpt-5.5", "content_batch": ["Once"], "logprobs": {"top_k": 1}}
+    content = check_answer(
+        "llama_stack", TEXTS, await batch_completions_create(body_of(body), make_call("llama_stack"))
+    )
+    assert content["batch"][0]["logprobs"]
+    assert "logprobs" not in content["completion_message_batch"][0]
 
 
 async def test_an_empty_batch_has_an_empty_answer() -> None:
     body = {"model": "openai/gpt-5.5", "messages_batch": []}
     content = check_answer("llama_stack", CHATS, await batch_chat_completions_create(body_of(body), make_call("l")))
     assert content == {"completion_message_batch": [], "batch": []}
+
+
+async def test_a_batch_has_a_largest_size() -> None:
+    for operation, body in (
+        (batch_chat_completions_create, {"messages_batch": [[{"role": "user", "content": "Hi"}]] * 1001}),
+        (batch_completions_create, {"content_batch": ["Once"] * 1001}),
+    ):
+        with pytest.raises(Invalid, match="at most 1000 items"):
+            await operation(body_of({"model": "openai/gpt-5.5", **body}), make_call("llama_stack"))
 
 
 class Slow(Vendor):

@@ -1,77 +1,22 @@
-"""The settings in force, and the only module that reads the environment.
-
-A value comes from the command line, else the environment (`CONCORDAT_PORT`), else the YAML file (`port:`), else its
-default. Every secret can also be named by a file: `CONCORDAT_DATABASE_URL_FILE=/run/secrets/database`.
-"""
+"""The settings and their defaults."""
 
 from __future__ import annotations
 
 import ipaddress
-import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Any, Literal, Self
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-    PrivateAttr,
-    Secret,
-    SecretStr,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
-from pydantic_settings import (
-    BaseSettings,
-    EnvSettingsSource,
-    NoDecode,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    YamlConfigSettingsSource,
-)
+from pydantic import Field, PrivateAttr, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from server.config.kinds import APIS, Api, Apis, Names, Seconds, SecretUrl, split_pairs
+from server.config.sources import PREFIX, read_variable
 from storage.blobs.address import check_address
 
-PREFIX = "CONCORDAT_"
-ApiName = Literal["maniac", "ipop", "llama_stack", "llama_stack_deprecated"]
-APIS: tuple[ApiName, ...] = get_args(ApiName)
-NOT_SETTINGS = frozenset(PREFIX + name for name in ("CONFIG", "FUZZ_SECONDS", "FUZZ_SEED", "TEST_DATABASE_URL"))
-"""Names with our prefix that are read, but are no settings: where the YAML file is, and a database for the tests."""
-
-PASSWORD_IN_URL = re.compile(r"(?<=://)([^:/@\s]*):\S*@|(?<=password=)[^&\s]+")
-
 VENDOR_SECRET = re.compile(r"_(API_KEY|ACCESS_KEY|ACCOUNT_KEY|SECRET_KEY|SECRET|TOKEN|PASSWORD)$")
-
-
-class ConfigError(Exception):
-    """A setting is wrong. The message is for the operator: one line for each fault, no secret in it."""
-
-
-class SecretUrl(Secret[str]):
-    """A URL that shows itself with its password masked."""
-
-    def _display(self) -> str:
-        return PASSWORD_IN_URL.sub(
-            lambda found: "*****" if found[1] is None else f"{found[1]}:*****@", self.get_secret_value()
-        )
-
-
-def split_commas(value: object) -> object:
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-
-def slug(value: object) -> object:
-    """`llama-stack`, as in a path, names the same API as `llama_stack`."""
-    return value.strip().strip("/").replace("-", "_") if isinstance(value, str) else value
-
-
-Api = Annotated[ApiName, BeforeValidator(slug)]
-Apis = Annotated[tuple[Api, ...], NoDecode, BeforeValidator(split_commas)]
-Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_commas)]
-Seconds = Annotated[float, Field(gt=0)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +85,7 @@ class Settings(BaseSettings):
     max_concurrent: int = Field(256, gt=0, description="Calls at the same time to one deployment of a model.")
     max_queued: int = Field(1024, ge=0, description="Calls that wait for one deployment; more are refused.")
     max_concurrent_own_key: int = Field(64, gt=0, description="Calls at the same time with one key of a caller's own.")
+    max_streams: int = Field(10_000, gt=0, description="Streamed answers at the same time in one process.")
     retries: int = Field(2, ge=0, description="Times that a vendor's call is tried again which failed in passing.")
     retry_budget_seconds: float = Field(
         5.0,
@@ -153,10 +99,26 @@ class Settings(BaseSettings):
     cache_by_default: bool = Field(False, description="Give kept answers to requests that do not say they want them.")
     cache_seconds: Seconds = Field(300.0, description="How long an answer is kept for requests that are the same.")
     cache_bytes: int = Field(64 * 2**20, ge=0, description="Memory for kept answers; 0 keeps none.")
+    capture: Literal["off", "sampled", "all"] = Field("off", description="Which requests' content is kept by default.")
+    capture_rate: float = Field(1.0, ge=0, le=1, description="Share of requests that is kept when it is `sampled`.")
+    capture_days: int = Field(30, gt=0, description="Days that it is kept.")
+    capture_redact: bool = Field(True, description="Take secrets and personal data out before it is kept.")
+    capture_max_chars: int = Field(32_000, gt=0, description="Characters that are kept of each message.")
     worker: bool = Field(True, description="Do background jobs in the server. Without, `concordat worker` does them.")
     max_jobs: int = Field(32, gt=0, description="Background jobs at the same time in one process.")
     keep_alive_seconds: Seconds = Field(15.0, description="Silence on an event stream until a comment is sent.")
     shutdown_grace_seconds: float = Field(30.0, ge=0, description="Time that running requests get to finish.")
+    metrics_token: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="Opens `/-/metrics` and nothing else, for Prometheus; the admin token does, too.",
+    )
+    otlp_endpoint: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s?#]+$",
+        description="OTLP collector that gets traces and metrics, as `http://collector:4318`; empty is none.",
+    )
+    otlp_headers: SecretStr | None = Field(None, description="Headers for the collector, as `name=value,name=value`.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     log_format: Literal["auto", "console", "json"] = Field(
         "auto", description="`auto` is `console` on a terminal, else `json`."
@@ -208,6 +170,14 @@ class Settings(BaseSettings):
                 raise ValueError("must be project=key,project=key: lower-case slugs, keys of 8 characters or more")
         return keys
 
+    @field_validator("otlp_headers")
+    @classmethod
+    def check_otlp_headers(cls, headers: SecretStr | None) -> SecretStr | None:
+        for pair in split_pairs(headers):
+            if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+=[\x20-\x7e]+", pair):
+                raise ValueError("must be name=value,name=value")
+        return headers
+
     @model_validator(mode="after")
     def check_together(self) -> Self:
         if not self.auth and not is_loopback(self.host):
@@ -231,6 +201,9 @@ class Settings(BaseSettings):
         pairs = (pair.strip().partition("=") for pair in text.split(",") if pair.strip())
         return tuple((project, SecretStr(key)) for project, _, key in pairs)
 
+    def otlp_header_values(self) -> dict[str, str]:
+        return dict(pair.split("=", 1) for pair in split_pairs(self.otlp_headers))
+
     def vendor_access(self, vendor: str, key_env: str | None) -> VendorAccess:
         """The key in `key_env` (or in the file that `<key_env>_FILE` names) and `<VENDOR>_BASE_URL`.
 
@@ -253,41 +226,13 @@ class Settings(BaseSettings):
         urls = (self.database_url, self.blob_url)
         values = {secret.get_secret_value() for secret in own if secret and secret not in urls}
         values |= {key.get_secret_value() for _, key in self.bootstrap_pairs()}
+        values |= set(self.otlp_header_values().values())
         values |= {found[2] for url in urls if (found := re.search(r"://([^:/@]*):(\S*)@", url.get_secret_value()))}
         names = {name.removesuffix("_FILE") for name in self._environ}
         for name in names:
             if VENDOR_SECRET.search(name) and (value := read_variable(self._environ, name)):
                 values.add(value)
         return frozenset(values)
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """`origins` says of each setting where it comes from; `warnings` are for the operator's log."""
-
-    settings: Settings
-    origins: Mapping[str, str]
-    warnings: tuple[str, ...] = ()
-
-
-def load(given: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> Loaded:
-    """`given` are settings from the command line (None is not given). Raises `ConfigError`."""
-    surroundings = dict(os.environ if environ is None else environ)
-    layers = _gather({name: value for name, value in (given or {}).items() if value is not None}, surroundings)
-    try:
-        settings = Settings(**{**layers.in_file, **layers.in_environment, **layers.given})
-    except ValidationError as error:
-        raise ConfigError("\n".join(_explain(fault, layers) for fault in error.errors())) from None
-    settings._environ = surroundings
-    if settings.catalog and not settings.catalog_file.is_file():
-        raise ConfigError(f"catalog ({layers.origin('catalog')}): there is no file {settings.catalog_file}")
-    origins = {name: layers.origin(name) for name in Settings.model_fields}
-    return Loaded(settings, origins, tuple(_strangers(surroundings)))
-
-
-def describe(loaded: Loaded) -> list[tuple[str, str, str]]:
-    """`(setting, value, origin)` of every setting, secrets masked."""
-    return [(name, show(getattr(loaded.settings, name)), loaded.origins[name]) for name in Settings.model_fields]
 
 
 def is_loopback(host: str) -> bool:
@@ -297,104 +242,5 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def show(value: object) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, tuple):
-        return ",".join(map(str, value))
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def variable(name: str) -> str:
-    return PREFIX + name.upper()
-
-
 def is_secret(name: str) -> bool:
     return any(kind in str(Settings.model_fields[name].annotation) for kind in ("SecretStr", "SecretUrl"))
-
-
-def read_variable(environ: Mapping[str, str], name: str) -> str | None:
-    """A secret's value from `name`, or from the file that `<name>_FILE` names; blank is None. Raises `ConfigError`."""
-    value, path = environ.get(name, "").strip(), environ.get(f"{name}_FILE", "").strip()
-    if value and path:
-        raise ConfigError(f"{name} and {name}_FILE are both set: keep one")
-    if path:
-        try:
-            value = Path(path).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{name}_FILE: {path} cannot be read: {type(error).__name__}") from None
-    return value or None
-
-
-class _Environment(EnvSettingsSource):
-    """Variables that were handed in, not the process's."""
-
-    def __init__(self, variables: Mapping[str, str]) -> None:
-        self._variables = {name.lower(): value for name, value in variables.items()}
-        super().__init__(Settings)
-
-    def _load_env_vars(self) -> Mapping[str, str | None]:
-        return dict(self._variables)
-
-
-@dataclass(frozen=True, slots=True)
-class _Layers:
-    """The places a setting can come from, the first first."""
-
-    given: Mapping[str, Any]
-    in_environment: Mapping[str, Any]
-    in_file: Mapping[str, Any]
-    file: Path | None
-
-    def origin(self, name: str) -> str:
-        if name in self.given:
-            return "command line"
-        if name in self.in_environment:
-            return variable(name)
-        return str(self.file) if name in self.in_file else "default"
-
-
-def _gather(given: Mapping[str, Any], environ: Mapping[str, str]) -> _Layers:
-    variables = {}
-    for name in Settings.model_fields:
-        value = read_variable(environ, variable(name)) if is_secret(name) else environ.get(variable(name), "").strip()
-        if value:
-            variables[variable(name)] = value
-    in_environment = _Environment(variables)()
-    folder = given.get("data_dir") or in_environment.get("data_dir") or "data"
-    file = _find_file(environ.get(f"{PREFIX}CONFIG", "").strip(), Path(folder))
-    return _Layers(given, in_environment, _read_yaml(file), file)
-
-
-def _find_file(named: str, data_dir: Path) -> Path | None:
-    if named and not Path(named).is_file():
-        raise ConfigError(f"{PREFIX}CONFIG: there is no file {named}")
-    file = Path(named) if named else data_dir.expanduser() / "concordat.yaml"
-    return file if file.is_file() else None
-
-
-def _read_yaml(path: Path | None) -> dict[str, Any]:
-    """Blank values count as not given. Raises `ConfigError`."""
-    if path is None:
-        return {}
-    import yaml
-
-    try:
-        values = YamlConfigSettingsSource(Settings, yaml_file=path)()
-    except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: not a YAML file of settings: {' '.join(str(error).split())}") from None
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _explain(fault: Any, layers: _Layers) -> str:
-    name = str(fault["loc"][0]) if fault["loc"] else ""
-    message = str(fault["msg"]).removeprefix("Value error, ")
-    if fault["type"] == "extra_forbidden":
-        return f"{layers.origin(name)}: there is no setting {name!r}"
-    return f"{name} ({layers.origin(name)}): {message}" if name else message
-
-
-def _strangers(environ: Mapping[str, str]) -> list[str]:
-    known = NOT_SETTINGS | {variable(name) for name in Settings.model_fields}
-    known |= {f"{variable(name)}_FILE" for name in Settings.model_fields if is_secret(name)}
-    return [f"{name} is no setting" for name in sorted(environ) if name.startswith(PREFIX) and name not in known]

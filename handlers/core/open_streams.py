@@ -1,0 +1,141 @@
+"""The event streams of inference that are open, in all processes.
+
+Each process counts its own as they go, and tells the others through the database every second while it has any.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from handlers.core.errors import Unavailable
+from storage.errors import StorageError
+from storage.ledger_record import Record
+from storage.repositories.open_streams import OpenStreams
+from storage.tables.types import instant
+
+TELL_SECONDS = 1.0
+
+TOOL_MARKS = (b'"tool_calls":[', b"function_call_arguments.delta", b'"type":"tool_call"')
+CONTENT_MARKS = (b'"content":"', b"output_text.delta", b'"delta":{"text"', b'"type":"text"', b'"text":"')
+
+
+@dataclass(slots=True, eq=False)
+class Gauge:
+    """Counts one stream. `last_event_at` is unix seconds."""
+
+    fallback_count: int = 0
+    record: Record | None = None
+    cancels_on_disconnect: bool = True
+    event_count: int = 0
+    bytes_sent: int = 0
+    content_delta_count: int = 0
+    tool_delta_count: int = 0
+    last_event_at: float = 0.0
+    last_frame: bytes = b""
+
+    def count(self, frame: bytes, at: float) -> None:
+        self.event_count += 1
+        self.bytes_sent += len(frame)
+        self.last_event_at = at
+        self.last_frame = frame
+        if any(mark in frame for mark in TOOL_MARKS):
+            self.tool_delta_count += 1
+        elif any(mark in frame for mark in CONTENT_MARKS):
+            self.content_delta_count += 1
+
+    def show(self, process_id: str) -> dict[str, Any]:
+        """Times are unix seconds. No word of what was said."""
+        record = self.record
+        if record is None:
+            raise RuntimeError("the stream was not opened")
+        return {
+            "stream_id": f"{process_id}/{record.request_id}",
+            "instance_id": process_id,
+            "operation_id": record.operation_id,
+            "request_id": record.request_id,
+            "key_id": record.key_id,
+            "project_id": record.project_id,
+            "model": record.model,
+            "upstream_model": record.upstream_model,
+            "provider": record.provider,
+            "started_at": record.started_at,
+            "last_event_at": self.last_event_at or record.started_at,
+            "last_event_kind": self._kind(),
+            "event_count": self.event_count,
+            "bytes_sent": self.bytes_sent,
+            "content_delta_count": self.content_delta_count,
+            "tool_delta_count": self.tool_delta_count,
+            "replayed": bool((record.metadata or {}).get("cache_hit")),
+            "cancel_on_disconnect": self.cancels_on_disconnect,
+            "fallback_count": self.fallback_count,
+        }
+
+    def _kind(self) -> str:
+        """The event's own name where it has one."""
+        if self.last_frame.startswith(b"event: "):
+            return self.last_frame[len(b"event: ") : self.last_frame.index(b"\n")].decode()
+        if any(mark in self.last_frame for mark in TOOL_MARKS):
+            return "tool_delta"
+        return "content_delta" if any(mark in self.last_frame for mark in CONTENT_MARKS) else "data"
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """`processes` serve, each with at most `limit` streams."""
+
+    processes: int
+    limit: int
+    streams: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Streams:
+    """`limit` is how many this process may have open. Run `run` as long as it serves."""
+
+    repository: OpenStreams
+    process_id: str
+    limit: int
+    clock: Callable[[], float]
+    _open: set[Gauge] = field(default_factory=set)
+
+    async def count(self, frames: AsyncIterator[bytes], gauge: Gauge, record: Record) -> AsyncIterator[bytes]:
+        """Relays a stream, which is among those that are open until it ends. Raises `Unavailable` before its first
+        frame when there are too many."""
+        async with aclosing(cast(AsyncGenerator[bytes, None], frames)) as relayed:
+            if len(self._open) >= self.limit:
+                raise Unavailable("too many streams are open", code="streams_exhausted", headers={"Retry-After": "1"})
+            gauge.record = record
+            self._open.add(gauge)
+            try:
+                async for frame in relayed:
+                    gauge.count(frame, self.clock())
+                    yield frame
+            finally:
+                self._open.discard(gauge)
+
+    async def survey(self) -> Survey:
+        """Those of this process as they are now, those of others as they were a moment ago; the oldest first."""
+        told = await self.repository.living(instant(self.clock()))
+        told[self.process_id] = self._shown()
+        streams = sorted((stream for shown in told.values() for stream in shown), key=lambda s: float(s["started_at"]))
+        return Survey(len(told), self.limit, streams)
+
+    async def run(self) -> None:
+        told: list[dict[str, Any]] | None = None
+        while True:
+            shown = self._shown()
+            try:
+                if shown != told:
+                    await self.repository.tell(self.process_id, shown, instant(self.clock()))
+                    await self.repository.bury()
+                    told = shown
+            except StorageError:
+                pass  # the next time may get through
+            await asyncio.sleep(TELL_SECONDS)
+
+    def _shown(self) -> list[dict[str, Any]]:
+        return [gauge.show(self.process_id) for gauge in self._open]

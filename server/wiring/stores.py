@@ -1,0 +1,72 @@
+"""What stands on the database."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from handlers.core.idempotency import Idempotency
+from handlers.core.keys import KeyRing
+from handlers.core.meters import MeterBook
+from handlers.core.quota import Quota
+from server.binding.idempotent import MAX_KEPT_BYTES
+from server.config import Settings
+from storage.database import Database
+from storage.errors import StorageUnavailable
+from storage.ledger import Ledger
+from storage.presence import Presence
+from storage.repositories.kv_reads import KvReads
+
+Background = Callable[[], Coroutine[Any, Any, None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """What stands on the database."""
+
+    database: Database
+    ledger: Ledger
+    keys: KeyRing
+    quota: Quota
+    idempotency: Idempotency
+    meters: MeterBook
+    kv_reads: KvReads
+    process_id: str
+
+    @property
+    def background(self) -> tuple[Background, ...]:
+        return (self.ledger.run, self.keys.run, self.quota.run, self.meters.run, self.kv_reads.run)
+
+
+async def open_stores(settings: Settings, stack: AsyncExitStack) -> Stores:
+    database = Database.open(settings.database_url.get_secret_value())
+    stack.push_async_callback(database.close)
+    await database.ensure_current()
+    presence = Presence(database)
+    ledger = Ledger(database, presence)
+    await ledger.open()
+    stack.push_async_callback(ledger.close)
+    keys, quota = KeyRing(database), Quota(database)
+    stores = Stores(
+        database,
+        ledger,
+        keys,
+        quota,
+        Idempotency(database, presence.process_id, MAX_KEPT_BYTES),
+        MeterBook(database, time.time),
+        KvReads(database),
+        presence.process_id,
+    )
+    stack.push_async_callback(_settle, stores)
+    return stores
+
+
+async def _settle(stores: Stores) -> None:
+    """Writes down what is only remembered, as far as the database still answers."""
+    with suppress(StorageUnavailable):
+        await stores.keys.flush()
+        await stores.quota.close()
+        await stores.meters.flush()

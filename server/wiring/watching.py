@@ -1,0 +1,73 @@
+"""Who is told of every request: metrics and traces."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from handlers.core.services import Services
+from server.auth.credentials import Overseer
+from server.binding.recorder import Observer
+from server.binding.watch import OpenStreams
+from server.config import Settings
+from server.metrics.counters import Counters
+from server.metrics.lag import Lag
+from server.metrics.page import Page, Sources
+from server.operational import Metrics
+from server.wiring.models import Models
+from server.wiring.services import app_version
+from server.wiring.stores import Stores
+from storage.repositories.jobs import Jobs as JobRows
+
+if TYPE_CHECKING:
+    from server.otlp import Exporter
+
+
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """Those who are told of every request, and what is shown of them."""
+
+    streams: OpenStreams
+    counters: Counters
+    lag: Lag
+    metrics: Metrics
+    exporter: Exporter | None
+
+    @property
+    def observers(self) -> tuple[Observer, ...]:
+        return (self.counters,) if self.exporter is None else (self.counters, self.exporter)
+
+
+def watch_requests(
+    settings: Settings, stores: Stores, services: Services, models: Models, streams: OpenStreams
+) -> Watching:
+    counters, lag, exporter = Counters(models.holder), Lag(), _exporter(settings, models)
+    sources = Sources(
+        counters=counters,
+        lag=lag,
+        streams=streams,
+        breakers=services.breakers,
+        jobs=JobRows(stores.database),
+        loads=models.vendors.loads,
+        backlog_rows=lambda: stores.ledger.backlog_rows,
+        clock=time.time,
+        exporting=exporter,
+    )
+    token = settings.metrics_token.get_secret_value() if settings.metrics_token else None
+    metrics = Metrics(Page(sources).render, Overseer(stores.keys, token).admits)
+    return Watching(streams, counters, lag, metrics, exporter)
+
+
+def _exporter(settings: Settings, models: Models) -> Exporter | None:
+    if settings.otlp_endpoint is None:
+        return None
+    from server.otlp import Exporter
+    from server.otlp.exporter import Collector
+
+    instance = f"{socket.gethostname()}:{os.getpid()}"
+    resource = {"service.name": "concordat", "service.version": app_version(), "service.instance.id": instance}
+    collector = Collector(settings.otlp_endpoint, settings.otlp_header_values(), resource)
+    return Exporter(collector, lambda model: model in models.holder.current.models)

@@ -1,0 +1,49 @@
+"""Projects' own policies on what is kept of the content of their requests."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+
+from storage.database import Database
+from storage.tables.captured import CapturePolicyRow
+from storage.tables.tenancy import ProjectRow
+from storage.tables.types import core, plain
+
+POLICIES = core(CapturePolicyRow)
+PROJECTS = core(ProjectRow)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRow:
+    project_id: str
+    policy: dict[str, Any]
+    updated_at: datetime
+    updated_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class CapturePolicies:
+    database: Database
+
+    async def get(self, project_id: str) -> dict[str, Any] | None:
+        query = select(POLICIES.c.policy).where(POLICIES.c.project_id == project_id)
+        async with self.database.reading() as connection:
+            found: dict[str, Any] | None = await connection.scalar(query)
+        return found
+
+    async def put(self, row: PolicyRow) -> None:
+        values = asdict(row)
+        statement = self.database.insert(POLICIES).values(values)
+        async with self.database.writing() as tx:
+            await tx.execute(statement.on_conflict_do_update(index_elements=["project_id"], set_=values))
+
+    async def list(self) -> list[tuple[str, PolicyRow]]:
+        """Each with its project's slug, in the slugs' order."""
+        query = select(PROJECTS.c.slug, *POLICIES.c).join(PROJECTS, PROJECTS.c.id == POLICIES.c.project_id)
+        async with self.database.reading() as connection:
+            rows = (await connection.execute(query.order_by(PROJECTS.c.slug))).all()
+        return [(fields.pop("slug"), PolicyRow(**fields)) for fields in map(plain, rows)]

@@ -1,0 +1,109 @@
+"""Captured messages, read and forgotten; `storage.ledger` writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, column, delete, func, literal_column, select, table
+
+from storage.captured import CapturedMessage
+from storage.database import Database
+from storage.tables.captured import CapturedMessageRow
+from storage.tables.types import core, plain
+
+MESSAGES = core(CapturedMessageRow)
+FIELDS = tuple(MESSAGES.c[name] for name in CapturedMessage.__slots__)
+TEXT = table("captured_messages_text", column("rowid"))
+
+MOST_RANKED = 2_000
+"""Of more matches only so many, the newest, are ranked: a word that is everywhere says little."""
+
+Phrase = tuple[str, ...]
+"""Words, of letters and digits alone, that stand one behind the other."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """`phrases` must all be there; None of the rest is any. `since` is inclusive, `before` is not."""
+
+    phrases: Sequence[Phrase]
+    project_id: str | None = None
+    kind: str | None = None
+    role: str | None = None
+    model: str | None = None
+    since: datetime | None = None
+    before: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """`id` is the message's row; a higher `score` is a better match."""
+
+    id: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class CapturedMessages:
+    database: Database
+
+    async def of_request(self, request_id: str) -> list[CapturedMessage]:
+        query = select(*FIELDS).where(MESSAGES.c.request_id == request_id).order_by(MESSAGES.c.message_seq)
+        async with self.database.reading() as connection:
+            rows = await connection.execute(query)
+        return [CapturedMessage(**plain(row)) for row in rows]
+
+    async def get(self, ids: Sequence[int]) -> dict[int, CapturedMessage]:
+        """By row; those that are gone are left out."""
+        async with self.database.reading() as connection:
+            rows = await connection.execute(select(MESSAGES.c.id, *FIELDS).where(MESSAGES.c.id.in_(ids)))
+        return {fields.pop("id"): CapturedMessage(**fields) for fields in map(plain, rows)}
+
+    async def search(self, wanted: Search, limit: int) -> list[Hit]:
+        """The best first."""
+        matches = self._sqlite(wanted) if self.database.dialect == "sqlite" else self._postgres(wanted)
+        newest = matches.order_by(literal_column("id").desc()).limit(MOST_RANKED).subquery()
+        query = select(newest).order_by(newest.c.score.desc(), newest.c.id.desc()).limit(limit)
+        async with self.database.reading() as connection:
+            rows = (await connection.execute(query)).all()
+        return [Hit(row.id, row.score) for row in rows]
+
+    async def purge(self, project_id: str, before: datetime, limit: int) -> int:
+        """Forgets up to `limit` messages from before then; answers how many there were."""
+        old = (
+            select(MESSAGES.c.id)
+            .where(MESSAGES.c.project_id == project_id, MESSAGES.c.at < before)
+            .order_by(MESSAGES.c.at)
+            .limit(limit)
+        )
+        async with self.database.writing() as tx:
+            result = await tx.execute(delete(MESSAGES).where(MESSAGES.c.id.in_(old.scalar_subquery())))
+        return int(result.rowcount)
+
+    def _sqlite(self, wanted: Search) -> Select[Any]:
+        words = " AND ".join('"' + " ".join(phrase) + '"' for phrase in wanted.phrases)
+        whole: ColumnElement[Any] = literal_column("captured_messages_text")
+        score = (-func.bm25(whole)).label("score")
+        chosen = _filters(wanted)
+        matches = select(TEXT.c.rowid.label("id"), score).where(whole.op("MATCH")(words))
+        return matches.join(MESSAGES, MESSAGES.c.id == TEXT.c.rowid).where(*chosen) if chosen else matches
+
+    def _postgres(self, wanted: Search) -> Select[Any]:
+        words = " & ".join("(" + " <-> ".join(f"'{word}'" for word in phrase) + ")" for phrase in wanted.phrases)
+        query = func.to_tsquery("simple", words)
+        terms: ColumnElement[Any] = literal_column("terms")
+        score = func.ts_rank(terms, query, 1).label("score")
+        return select(MESSAGES.c.id, score).where(terms.op("@@")(query), *_filters(wanted))
+
+
+def _filters(wanted: Search) -> list[ColumnElement[bool]]:
+    equal = {name: getattr(wanted, name) for name in ("project_id", "kind", "role", "model")}
+    found = [MESSAGES.c[name] == value for name, value in equal.items() if value is not None]
+    if wanted.since is not None:
+        found.append(MESSAGES.c.at >= wanted.since)
+    if wanted.before is not None:
+        found.append(MESSAGES.c.at < wanted.before)
+    return found

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from handlers.core.capture.search import read_phrases
+from handlers.core.errors import Invalid
+from storage.captured import CapturedMessage
+from storage.database import Database
+from storage.ledger import Ledger
+from storage.ledger_record import State
+from storage.presence import Presence
+from storage.repositories.capture_policies import CapturePolicies, PolicyRow
+from storage.repositories.captured import CapturedMessages, Search
+from storage.tables.types import instant
+from tests.contract.storage.conftest import Two
+from tests.contract.storage.test_ledger import NOW, request_of
+
+AT = instant(NOW)
+
+
+@pytest.fixture
+async def ledger(database: Database) -> AsyncIterator[Ledger]:
+    opened = Ledger(database, Presence(database))
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+async def keep(
+    ledger: Ledger, project_id: str, *contents: str, state: State = "completed", **fields: object
+) -> tuple[CapturedMessage, ...]:
+    record = request_of(project_id, state=state, model="m")
+    plain = CapturedMessage(record.request_id, 1, project_id, AT, "request", "user", "m", "", False, None, None)
+    messages = tuple(
+        replace(plain, content=content, message_seq=number, **fields)  # type: ignore[arg-type]
+        for number, content in enumerate(contents, 1)
+    )
+    await (ledger.start if state == "started" else ledger.finish)(replace(record, messages=messages))
+    return messages
+
+
+async def search(database: Database, text: str, project_id: str, **wanted: object) -> list[str]:
+    """The contents that are found, the best first."""
+    repository = CapturedMessages(database)
+    filters = {"project_id": project_id, **wanted}
+    hits = await repository.search(Search(phrases=read_phrases(text), **filters), 100)  # type: ignore[arg-type]
+    found = await repository.get([hit.id for hit in hits])
+    return [found[hit.id].content for hit in hits]
+
+
+async def test_messages_come_with_the_final_row_and_once(database: Database, projects: Two, ledger: Ledger) -> None:
+    repository = CapturedMessages(database)
+    details = {"tool_calls": [{"id": "nul \0", "n": 1.5}]}
+    (started,) = await keep(ledger, projects.mine.id, "not yet", state="started")
+    assert await repository.of_request(started.request_id) == []
+    kept = await keep(ledger, projects.mine.id, "one", "two", details=details, redaction={"rule_id": "default"})
+    assert tuple(await repository.of_request(kept[0].request_id)) == kept
+    record = request_of(projects.mine.id, request_id=kept[0].request_id, state="completed", messages=kept)
+    await ledger.finish(record)
+    assert tuple(await repository.of_request(kept[0].request_id)) == kept
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("fox", ["the fox", "a red fox and a long tail that goes on and on for ever, fox-like or not"]),
+        ("FOX red", ["a red fox and a long tail that goes on and on for ever, fox-like or not"]),
+        ('"red fox"', ["a red fox and a long tail that goes on and on for ever, fox-like or not"]),
+        ('"fox red"', []),
+        ("like", ["a red fox and a long tail that goes on and on for ever, fox-like or not"]),
+        ("jo@example.org", ["write to jo@example.org/path_of.file"]),
+        ("example", ["write to jo@example.org/path_of.file"]),
+        ("path", ["write to jo@example.org/path_of.file"]),
+        ("file", ["write to jo@example.org/path_of.file"]),
+        ("straße", ["Die Straße nach Łódź"]),
+        ("łódź", ["Die Straße nach Łódź"]),
+        ("nothing", []),
+    ],
+)
+async def test_words_are_found_alike_on_both_databases(
+    database: Database, projects: Two, ledger: Ledger, text: str, found: list[str]
+) -> None:
+    contents = (
+        "a red fox and a long tail that goes on and on for ever, fox-like or not",
+        "the fox",
+        "write to jo@example.org/path_of.file",
+        "Die Straße nach Łódź",
+    )
+    await keep(ledger, projects.mine.id, *contents)
+    await keep(ledger, projects.other.id, "fox of another")
+    assert sorted(await search(database, text, projects.mine.id)) == sorted(found)
+
+
+async def test_the_better_match_comes_first(database: Database, projects: Two, ledger: Ledger) -> None:
+    padding = " ".join(f"word{number}" for number in range(200))
+    await keep(ledger, projects.mine.id, f"otter {padding}", "otter otter otter", f"{padding} otter {padding}")
+    assert (await search(database, "otter", projects.mine.id))[0] == "otter otter otter"
+
+
+async def test_a_search_is_filtered(database: Database, projects: Two, ledger: Ledger) -> None:
+    project = projects.mine.id
+    await keep(ledger, project, "lynx asked")
+    await keep(ledger, project, "lynx answered", kind="response", role="assistant", model="other")
+    await keep(ledger, project, "lynx later", at=AT + timedelta(days=1))
+    assert await search(database, "lynx", project, kind="response") == ["lynx answered"]
+    assert await search(database, "lynx", project, role="assistant") == ["lynx answered"]
+    assert await search(database, "lynx", project, model="other") == ["lynx answered"]
+    assert await search(database, "lynx", project, since=AT + timedelta(days=1)) == ["lynx later"]
+    before = await search(database, "lynx", project, before=AT + timedelta(days=1))
+    assert sorted(before) == ["lynx answered", "lynx asked"]
+
+
+async def test_what_is_too_old_is_forgotten_and_no_longer_found(
+    database: Database, projects: Two, ledger: Ledger
+) -> None:
+    project, repository = projects.mine.id, CapturedMessages(database)
+    await keep(ledger, project, "old ibex", "older ibex", at=AT - timedelta(days=2))
+    await keep(ledger, project, "new ibex")
+    await keep(ledger, projects.other.id, "ibex of another", at=AT - timedelta(days=2))
+    assert [await repository.purge(project, AT, 1) for _ in range(3)] == [1, 1, 0]
+    assert await search(database, "ibex", project) == ["new ibex"]
+    assert await search(database, "ibex", projects.other.id) == ["ibex of another"]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=st.text(max_size=60) | st.sampled_from(["NEAR(", "a AND", "col:x", "'", '"', "\\", "a:*", "!x & (", "^a"]))
+async def test_no_text_is_a_syntax_error(database: Database, text: str) -> None:
+    try:
+        phrases = read_phrases(text)
+    except Invalid:
+        return
+    if phrases:
+        await CapturedMessages(database).search(Search(phrases=phrases), 10)
+
+
+async def test_the_longest_text_is_kept_and_found(database: Database, projects: Two, ledger: Ledger) -> None:
+    """A tsvector holds less than a text."""
+    words = " ".join(f"{number:x}" for number in range(200_000))
+    await keep(ledger, projects.mine.id, words + "\ufffd")
+    assert len(await search(database, "badf00d 1f", projects.mine.id)) == 0
+    assert len(await search(database, "1f", projects.mine.id)) == 1
+
+
+async def test_a_policy_is_replaced_and_listed_by_its_project_s_slug(database: Database, projects: Two) -> None:
+    policies = CapturePolicies(database)
+    assert await policies.get(projects.mine.id) is None
+    for mode in ("off", "all"):
+        await policies.put(PolicyRow(projects.mine.id, {"mode": mode}, AT, "admin"))
+    assert await policies.get(projects.mine.id) == {"mode": "all"}
+    assert (projects.mine.slug, PolicyRow(projects.mine.id, {"mode": "all"}, AT, "admin")) in await policies.list()
