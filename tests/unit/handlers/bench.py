@@ -122,11 +122,31 @@ def signer(clock: Callable[[], float] = lambda: NOW) -> Signer:
     return Signer(KeyRack(), Seal(lambda: "s" * 32), clock)
 
 
+STORES = (
+    "completions",
+    "traces",
+    "responses",
+    "files",
+    "retrieval",
+    "kv",
+    "objects",
+    "access_keys",
+    "history",
+    "feedback",
+    "jobs",
+    "parquet",
+    "streams",
+    "telemetry",
+)
+"""What needs a database: a test hands it in."""
+
+
 def make_services(*vendors: Inference, **changes: Any) -> Services:
     """The `local` profile with the simulator, plus the vendors given."""
     counter = itertools.count()
     simulator = Simulator(clock=lambda: NOW, new_id=lambda: f"{next(counter):08}")
     values: dict[str, Any] = {
+        **dict.fromkeys(STORES),
         "profile": "local",
         "version": "0.1.0",
         "catalog": CatalogHolder(Catalog([FULL, PLAIN, SIMULATED, EMBEDDER])),
@@ -139,18 +159,7 @@ def make_services(*vendors: Inference, **changes: Any) -> Services:
         "answer_cache": AnswerCache(AnswersInMemory(2**20, 60, lambda: NOW)),
         "registered_models": Registry(),
         "containers": NoContainers(),
-        "completions": None,
-        "traces": None,
-        "responses": None,
-        "files": None,
-        "retrieval": None,
-        "kv": None,
-        "objects": None,
-        "access_keys": None,
-        "history": None,
-        "feedback": None,
         "quota": Purse(),
-        "jobs": None,
         "clock": lambda: NOW,
         "random": lambda: 0.5,
         "new_id": lambda prefix: f"{prefix}-{next(counter):08}",
@@ -162,12 +171,9 @@ def make_services(*vendors: Inference, **changes: Any) -> Services:
         "base_paths": {"ipop": "/ipop/v1"},
         "addresses": Outbound(resolve=resolves_to("8.8.8.8")),
         "fetcher": Addressed(),
-        "parquet": None,
         "traits": TRAITS.__getitem__,
         "capture": NoCapture(),
-        "streams": None,
         "regions": Regions("here", REGIONS.get, signer(), Shelf()),
-        "telemetry": None,
         "credentials": Book(Drawer(), Seal(lambda: "s" * 32), KeyedBy(), lambda: NOW),
         "ledger": Pile(),
         "sandbox": Monty(Limits(seconds=1)),
