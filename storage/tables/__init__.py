@@ -20,6 +20,7 @@ from storage.tables.s3 import (
     StorageAllocationRow,
     StoragePurchaseRow,
 )
+from storage.tables.search import SearchChunkRow, SearchCollectionRow, SearchDocumentRow, SearchVectorRow
 from storage.tables.secrets import ProviderCredentialRow, RegionKeyRow
 from storage.tables.spending import CreditAccountRow, CreditEntryRow, LimitRow, LimitWindowRow
 from storage.tables.telemetry import (
@@ -32,6 +33,7 @@ from storage.tables.telemetry import (
 from storage.tables.tenancy import AdminTokenRow, AuditRow, ChangeRow, KeyRow, OrganisationRow, ProjectRow
 from storage.tables.traffic import IdempotencyRow, ProcessRow, RegisteredModelRow, RequestRow
 from storage.tables.types import Row
+from storage.tables.vector_stores import VectorStoreBatchRow, VectorStoreFileRow, VectorStoreRow
 
 METADATA = Row.metadata
 
@@ -80,6 +82,10 @@ __all__ = [
     "S3ObjectRow",
     "S3PartRow",
     "S3UploadRow",
+    "SearchChunkRow",
+    "SearchCollectionRow",
+    "SearchDocumentRow",
+    "SearchVectorRow",
     "SourceMapRow",
     "StorageAllocationRow",
     "StoragePurchaseRow",
@@ -90,4 +96,7 @@ __all__ = [
     "TelemetrySpanRow",
     "TelemetryTraceRow",
     "TraceEntryRow",
+    "VectorStoreBatchRow",
+    "VectorStoreFileRow",
+    "VectorStoreRow",
 ]
