@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from handlers.core.answer_cache import AnswerCache
+from handlers.core.app_telemetry import AppTelemetry
 from handlers.core.breakers import Breakers
 from handlers.core.call import Caller
 from handlers.core.capture import Capture
@@ -187,4 +188,5 @@ class Services:
     tools: Tools
     telemetry: Telemetry
     capture: Capture
+    app_telemetry: AppTelemetry
     streams: Streams

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from handlers.core import datasets, responses, rlm
+from handlers.core.app_telemetry import AppTelemetryCleaning
 from handlers.core.batches import BatchWork, Endpoint
 from handlers.core.files_cleaning import FileCleaning
 from handlers.core.jobs import Definition, Definitions
@@ -23,11 +24,13 @@ from server.app import PREFIXES, load_document, load_wording
 from server.binding.desk import Desk
 from server.binding.watch import OpenStreams
 from server.config import Settings
+from server.listener import Listener, listen
+from server.operational import worker_app
 from server.wiring.application import build_application
 from server.wiring.models import open_models
 from server.wiring.services import build_services, prefixes_of
 from server.wiring.stores import Background, open_stores
-from server.wiring.watching import watch_requests
+from server.wiring.watching import ToldLedger, watch_requests
 from server.worker import Worker
 
 PRODUCT = (
@@ -74,6 +77,7 @@ async def build(settings: Settings) -> AsyncIterator[Wired]:
         stack.callback(services.capture.close)
         streams = OpenStreams()
         watching = watch_requests(settings, stores, services, models, streams)
+        services = replace(services, ledger=ToldLedger(stores.ledger, watching.observers))
         app = await build_application(settings, stores, documents, services, watching)
         background = [*stores.background, models.watcher.run, services.streams.run, watching.lag.run]
         if watching.exporter is not None:
@@ -93,14 +97,23 @@ async def build_worker(settings: Settings, definitions: Iterable[Definition] = (
         models = await open_models(settings, stack)
         services = build_services(settings, stores, {}, models)
         stack.callback(services.capture.close)
-        yield [*stores.background, models.watcher.run, _worker(settings, services, definitions, stack).run]
+        watching = watch_requests(settings, stores, services, models, OpenStreams())
+        services = replace(services, ledger=ToldLedger(stores.ledger, watching.observers))
+        background = [*stores.background, models.watcher.run, watching.lag.run]
+        if watching.exporter is not None:
+            stack.push_async_callback(watching.exporter.close)
+            background.append(watching.exporter.run)
+        if settings.worker_metrics is not None:
+            bound = stack.enter_context(listen(settings.worker_metrics))
+            background.append(Listener(bound, worker_app(services.ready, watching.metrics)).run)
+        yield [*background, _worker(settings, services, definitions, stack).run]
 
 
 def _worker(settings: Settings, services: Services, definitions: Iterable[Definition], stack: AsyncExitStack) -> Worker:
     files = services.files
     maintenance = Maintenance(files.database, files.blobs, services.clock, settings.capture_days)
-    own = [maintenance.definition, FileCleaning(files).definition, KvCleaning(services.kv).definition]
-    own.append(StorageMetering(services.objects).definition)
+    cleaning = (FileCleaning(files), KvCleaning(services.kv), AppTelemetryCleaning(services.app_telemetry))
+    own = [maintenance.definition, *(one.definition for one in cleaning), StorageMetering(services.objects).definition]
     worker = Worker(services, Definitions([*own, *_batches(services), *PRODUCT, *definitions]), settings.max_jobs)
     stack.push_async_callback(worker.close)
     return worker

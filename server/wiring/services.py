@@ -11,6 +11,7 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 
 from handlers.core.answer_cache import AnswerCache, AnswersInMemory
+from handlers.core.app_telemetry import AppTelemetry, Keeping, MapsAtHand, Tariff
 from handlers.core.breakers import Breakers, Rule
 from handlers.core.capture import Capture, Policies, Policy
 from handlers.core.credentials import Book
@@ -116,6 +117,7 @@ def build_services(settings: Settings, stores: Stores, documents: Mapping[str, D
         tools=models.toolshed.tools,
         telemetry=Telemetry.on(stores.database),
         capture=_capture(settings, stores.database),
+        app_telemetry=_app_telemetry(settings, stores.database, blobs),
         streams=Streams(OpenStreams(stores.database), stores.process_id, settings.max_streams, time.time),
     )
 
@@ -145,6 +147,14 @@ def _capture(settings: Settings, database: Database) -> Capture:
     )
     policies = Policies(CapturePolicies(database), Projects(database), default, time.monotonic)
     return Capture(policies, CapturedMessages(database), Requests(database), random.random)
+
+
+def _app_telemetry(settings: Settings, database: Database, blobs: Blobs) -> AppTelemetry:
+    megabytes = settings.app_telemetry_map_megabytes
+    tariff = Tariff(settings.app_telemetry_units, settings.app_telemetry_unit_usd, megabytes)
+    keeping = Keeping(settings.app_telemetry_days, settings.app_telemetry_map_days, settings.app_telemetry_rate)
+    at_hand = MapsAtHand(settings.app_telemetry_cache_bytes)
+    return AppTelemetry(database, blobs, at_hand, time.time, new_id, tariff, keeping)
 
 
 def _answer_cache(settings: Settings) -> AnswerCache:

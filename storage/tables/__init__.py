@@ -1,5 +1,6 @@
 """Every table of the schema; importing this fills `METADATA`."""
 
+from storage.tables.app_telemetry import AppEventRow, SourceMapRow
 from storage.tables.batches import BatchItemRow, BatchRow
 from storage.tables.captured import CapturedMessageRow, CapturePolicyRow, OpenStreamsRow
 from storage.tables.chats import ChatCompletionRow, ContainerRow, SubmodelRow, TraceEntryRow
@@ -39,6 +40,7 @@ METADATA = Row.metadata
 __all__ = [
     "METADATA",
     "AdminTokenRow",
+    "AppEventRow",
     "AuditRow",
     "BatchItemRow",
     "BatchRow",
@@ -84,6 +86,7 @@ __all__ = [
     "SearchCollectionRow",
     "SearchDocumentRow",
     "SearchVectorRow",
+    "SourceMapRow",
     "StorageAllocationRow",
     "StoragePurchaseRow",
     "SubmodelRow",

@@ -6,6 +6,7 @@ fails, and so does one that believes to ask for an operation and asks for anothe
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from typing import Any
 
@@ -109,6 +110,7 @@ def test_ipop(client: httpx.Client) -> None:
     tour_of_responses(tour)
     tour_of_credentials(tour)
     tour_of_configurations(tour)
+    tour_of_app_telemetry(tour)
     tour.finish()
 
 
@@ -170,6 +172,19 @@ def tour_of_configurations(tour: Tour) -> None:
         mark = config["validation"]["fingerprint"]
         path = f"/client-config/{name}/freshness"
         assert tour.ask(f"{name}_config_freshness_get", "GET", path, fingerprint=mark)["fresh"] is True
+
+
+def tour_of_app_telemetry(tour: Tour) -> None:
+    path, content = "/app-telemetry", b'{"version": 3, "sources": ["a.ts"], "names": [], "mappings": "AAAA"}'
+    (plan,) = tour.ask("app_telemetry_plans_list", "GET", f"{path}/plans")["plans"]
+    names = {"release": "1.0", "artifact_name": "~/a.js", "file_name": "a.js.map"}
+    upload = {**names, "content_base64": base64.b64encode(content).decode()}
+    stored = tour.ask("app_telemetry_source_maps_update", "PUT", f"{path}/source-maps", upload)
+    assert stored["original_bytes"] == len(content)
+    envelope = {"object": "app_telemetry.envelope", "events": [{"type": "log", "message": "Hello"}]}
+    assert tour.ask("app_telemetry_envelopes_create", "POST", f"{path}/envelopes", envelope)["free_units"] == 1
+    usage = tour.ask("app_telemetry_usage_get", "GET", f"{path}/usage")
+    assert (usage["total_units"], usage["free_limit_units"]) == (1, plan["included_units"])
 
 
 def test_llama_stack(client: httpx.Client) -> None:

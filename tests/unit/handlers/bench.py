@@ -137,6 +137,7 @@ STORES = (
     "parquet",
     "streams",
     "telemetry",
+    "app_telemetry",
 )
 """What needs a database: a test hands it in."""
 
