@@ -18,7 +18,7 @@ from handlers.core.errors import Invalid, NotFound
 from handlers.core.jobs import Job, JobEvent
 from handlers.core.metering import Meter
 from handlers.core.responses.conversation import chat_of
-from handlers.core.responses.response import Response, ResponseAsk, from_stored, new_id, to_stored
+from handlers.core.responses.response import Response, ResponseAsk, asked_of, from_stored, new_id, to_stored
 from handlers.core.responses.run import Begun, Created, Ended, Event, Queued, Running
 from handlers.core.responses.script import BEGUN, KIND, assembler_of, pack, play, unpack_record
 from handlers.core.streams import begin
@@ -43,6 +43,7 @@ async def enqueue(ask: ResponseAsk, call: Call) -> Created:
         input=ask.items,
         previous_response_id=ask.previous_response_id,
         shown={**ask.shown, "background": True, "stream": ask.stream},
+        asked=asked_of(ask),
     )
     try:
         await _keep(response, ask, chat_ask, meter, call)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import orjson
 
-from tests.journeys.dialects import MANIAC, USER
+from tests.journeys.dialects import USER
 from tests.journeys.tours.tour import MODEL, Tour
 
 ADMIN, HISTORY = "/admin/inference", "/request-history"
@@ -50,10 +50,10 @@ def tour_of_capture(tour: Tour) -> None:
     assert tour.oversee("admin_inference_stats_get", "GET", f"{ADMIN}/stats")["total_events"] > 0
     assert tour.oversee("admin_inference_streams_list", "GET", f"{ADMIN}/streams")["streams"] == []
     lines = tour.send("admin_inference_export", "GET", f"{ADMIN}/export", headers=tour.operator).text.splitlines()
-    assert {orjson.loads(line)["type"] for line in lines} == {"inference_event"}
+    assert {orjson.loads(line)["type"] for line in lines} == {"inference_event", "inference_message"}
 
 
 def asked(tour: Tour) -> str:
     """The id of an answered chat."""
-    body = {"model": MODEL, "messages": USER, "store": True}
-    return tour.client.post(MANIAC.url, json=body).raise_for_status().headers["x-request-id"]
+    body = {"model": MODEL, "messages": USER}
+    return tour.send("chat_completions_create", "POST", "/chat/completions", json=body).headers["x-request-id"]
