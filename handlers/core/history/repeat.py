@@ -18,7 +18,7 @@ async def repeat(request_id: str, wishes_of: Callable[[Record], Wishes], call: C
     way to the answer. An answer that was kept will not do. Raises `NotFound`, what `find_ask` and `chat.complete`
     say."""
     record = await get_record(request_id, call)
-    wishes = wishes_of(record)
-    asked = replace(await find_ask(record, call), **wishes.as_arguments)
+    asked, wishes = await find_ask(record, call), wishes_of(record)
     call.record.replay_of = record.request_id
-    return await chat.complete(replace(asked, steering=replace(wishes.steering, cache="bypass")), call)
+    wishes = replace(wishes, steering=replace(wishes.steering, cache="bypass"))
+    return await chat.complete(replace(asked, **wishes.as_arguments), call)

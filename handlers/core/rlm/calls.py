@@ -115,7 +115,7 @@ class Asker:
 
     async def _complete(self, chat_ask: ChatAsk, wanted: _Wanted, record: Record) -> Message:
         """However it ends, it is recorded once: what was noted and not recorded is recorded when the run goes on."""
-        call = replace(self._frame.call, request_id=record.request_id, record=record)
+        call = self._frame.call.part(record)
         record.state = "interrupted"
         try:
             answer = await chat.complete(chat_ask, call)
