@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from math import ceil
 from typing import Any, TypeVar
@@ -17,6 +17,7 @@ from handlers.core.call import Call
 from handlers.core.catalog import Model
 from handlers.core.errors import CoreError, Invalid, PaymentRequired, RateLimited
 from handlers.core.pricing import pick_price
+from handlers.core.record_json import pack_record
 from handlers.core.responses.response import new_id
 from handlers.core.rlm.ask import RlmAsk
 from handlers.core.rlm.journal import CALL, Journal
@@ -122,7 +123,7 @@ class Asker:
             self._close(record, "completed", 200)
             message = _plain(answer.body["choices"][0])
             entry = {"place": wanted.place.path, "digest": wanted.digest, "value": message}
-            await self._frame.journal.note(CALL, entry | {"record": asdict(record)})
+            await self._frame.journal.note(CALL, entry | {"record": pack_record(record)})
             return message
         except CoreError as error:
             record.error_code = error.code
