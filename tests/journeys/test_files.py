@@ -88,7 +88,7 @@ def test_a_file_of_no_bytes_is_one_and_no_body_is_none(client: httpx.Client) -> 
     empty = client.post(IPOP.url, headers={"content-type": "application/octet-stream"})
     assert empty.raise_for_status().json()["bytes"] == 0
     refused = client.post(IPOP.url)
-    assert (refused.status_code, refused.json()["error"]) == (400, "a request body is required")
+    assert (refused.status_code, refused.json()["error"]) == (400, "body: is required")
 
 
 def test_octets_are_described_by_the_query(client: httpx.Client) -> None:

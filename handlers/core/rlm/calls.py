@@ -16,6 +16,7 @@ from handlers.core.asks import ChatAsk, Message
 from handlers.core.call import Call
 from handlers.core.catalog import Model
 from handlers.core.errors import CoreError, Invalid, PaymentRequired, RateLimited
+from handlers.core.kinds import KINDS
 from handlers.core.pricing import pick_price
 from handlers.core.record_json import pack_record
 from handlers.core.responses.response import new_id
@@ -150,6 +151,7 @@ class Asker:
             project_id=call.caller.project_id or None,
             key_id=call.caller.key_id,
             metadata={"rlm": parent},
+            kind=KINDS["chat_completions_create"],
         )
 
     def _close(self, record: Record, state: Any, status: int) -> None:
