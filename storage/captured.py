@@ -10,8 +10,9 @@ from typing import Any
 @dataclass(frozen=True, slots=True)
 class CapturedMessage:
     """`message_seq` counts from 1, the request's messages before those of its answer. `kind` is `request` or
-    `response`. `details` is JSON of whatever else the message held (`content_parts`, `tool_calls`, ...). `redaction`
-    is None where none was asked for, else `rule_id`, `fields_redacted` (rules that found something) and `counts`."""
+    `response`. `is_truncated` where anything in the message was too long, or was a picture or a file. `details` is JSON
+    of whatever else the message held (`content_parts`, `tool_calls`, ...). `redaction` is None where none was asked
+    for, else `rule_id`, `fields_redacted` (rules that found something) and `counts`."""
 
     request_id: str
     message_seq: int

@@ -52,7 +52,7 @@ async def complete_all(asks: Sequence[AnyAsk], param: str, call: Call) -> list[A
     async def work() -> None:
         for number in numbers:
             with naming(param, number):
-                answers[number] = await chat.complete(asks[number], replace(call, record=records[number]))
+                answers[number] = await chat.complete(asks[number], call.part(records[number]))
 
     try:
         async with asyncio.TaskGroup() as group:

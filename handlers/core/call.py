@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from handlers.core.errors import Unauthenticated
@@ -51,6 +51,16 @@ class Call:
     hand_over_record: Callable[[], None] = _nothing
     gauge: Gauge = field(default_factory=Gauge)
     batch: bool = False
+
+    def part(self, record: Record) -> Call:
+        """For one of several requests that this one is made of. When it is done, the others may still be called off."""
+        return replace(
+            self,
+            request_id=record.request_id,
+            record=record,
+            outlive_client=_nothing,
+            hand_over_record=_nothing,
+        )
 
     @property
     def caller(self) -> Caller:

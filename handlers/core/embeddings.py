@@ -101,7 +101,7 @@ async def _plan(ask: EmbedAsk, call: Call) -> list[Attempt]:
     if not may_use(offer.model.id, call):
         raise Forbidden(f"this key may not use {ask.model}", code="model_not_allowed", param="model")
     _check(ask, offer.model)
-    keys = await find_own_keys(ask.keys, call.services.credentials.vendors.embedder_with_key, call)
+    keys = await find_own_keys(ask.keys, call.services.credentials.vendors.embedder_with_key, [offer.served], call)
     regions.pin(ask, call)
     places = find_places(keys, offer, ask.steering, call)
     if not places:

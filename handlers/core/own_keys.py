@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -10,7 +10,7 @@ from handlers.core.asks import KeyWish, Policy
 from handlers.core.call import Call
 from handlers.core.catalog import Deployment, Model
 from handlers.core.credentials import Make
-from handlers.core.errors import Forbidden
+from handlers.core.errors import Forbidden, Unavailable
 from handlers.core.services import SIMULATOR
 from storage.repositories.provider_credentials import ProviderCredential
 
@@ -33,44 +33,58 @@ class OwnKey(Generic[Client]):
 
 @dataclass(frozen=True, slots=True)
 class OwnKeys(Generic[Client]):
-    """What a request may use besides the server's own keys; `keys` in the order to try them."""
+    """What a request may use besides the server's own keys; `keys` in the order to try them. `unreadable` are vendors
+    of which the project stored a key that cannot be opened."""
 
     policy: Policy
     keys: Sequence[OwnKey[Client]] = ()
+    unreadable: frozenset[str] = frozenset()
 
     def places(self, model: Model) -> list[tuple[Deployment, OwnKey[Client]]]:
         """Where the model is served by a vendor that there is a key for, configured on this server or not."""
         return [(place, key) for place in model.deployments for key in self.keys if key.vendor == place.vendor]
 
-    def hosted(self, offer: Offer, has_own: bool) -> Sequence[Deployment]:
-        """Where the server's own keys may answer. A simulated stand-in is none for a vendor that failed."""
+    def hosted(self, offer: Offer) -> Sequence[Deployment]:
+        """Where the server's own keys may answer. A simulated stand-in is none for a vendor that failed, and a key that
+        cannot be opened has failed."""
+        vendors = self.unreadable | {key.vendor for key in self.keys}
+        has_own = any(place.vendor in vendors for place in offer.served.deployments)
         if self.policy == "byok_only" or (self.policy == "fail_closed_on_byok_error" and has_own):
             return ()
         if not has_own:
             return offer.deployments
         return [place for place in offer.deployments if place.vendor != SIMULATOR or place in offer.model.deployments]
 
-    def complain(self, model_id: str) -> Forbidden | None:
+    def complain(self, model_id: str) -> Forbidden | Unavailable | None:
         """The error for a request that its policy leaves nobody to answer."""
+        if self.unreadable:
+            names = ", ".join(sorted(self.unreadable))
+            message = f"the stored key of {names} cannot be opened any more, and nobody else may answer: store it again"
+            return Unavailable(message, code="secret_unreadable")
         if self.policy != "byok_only":
             return None
         message = f"the policy allows only provider keys of your own, and there is none for {model_id}"
         return Forbidden(message, code="policy_violation", param="metadata.byok_fallback_policy")
 
 
-async def find_own_keys(wish: KeyWish, make: Make[Client], call: Call) -> OwnKeys[Client]:
-    """`make` is of `services.credentials.vendors`. Raises `Unavailable` for a stored key that cannot be opened."""
+async def find_own_keys(wish: KeyWish, make: Make[Client], models: Iterable[Model], call: Call) -> OwnKeys[Client]:
+    """Of the vendors that serve any of the models. `make` is of `services.credentials.vendors`."""
     if wish.policy == "hosted_only":
         return OwnKeys(wish.policy)
     book = call.services.credentials
-    keys = list(_given(wish, make))
+    keys, unreadable = list(_given(wish, make)), set()
+    vendors = {place.vendor for model in models for place in model.deployments} - wish.given.keys()
     for credential in await book.list(call.caller.project_id):
-        if not credential.enabled or credential.provider in wish.given:
+        if not credential.enabled or credential.provider not in vendors:
             continue
-        client = await book.open(credential, make)
+        try:
+            client = await book.open(credential, make)
+        except Unavailable:
+            unreadable.add(credential.provider)
+            continue
         if client is not None:
             keys.append(OwnKey(credential.provider, client, credential))
-    return OwnKeys(wish.policy, tuple(keys))
+    return OwnKeys(wish.policy, tuple(keys), frozenset(unreadable - {key.vendor for key in keys}))
 
 
 def _given(wish: KeyWish, make: Make[Client]) -> Iterator[OwnKey[Client]]:

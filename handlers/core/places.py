@@ -31,7 +31,7 @@ There = TypeVar("There", bound=Located)
 def find_places(keys: OwnKeys[Client], offer: Offer, steering: Steering, call: Call) -> list[Place[Client]]:
     """Where one model may be asked: the caller's own keys go first."""
     own = keys.places(offer.served)
-    hosted = arrange(keys.hosted(offer, has_own=bool(own)), offer.served, steering, call)
+    hosted = arrange(keys.hosted(offer), offer.served, steering, call)
     return [*own, *((place, None) for place in hosted)]
 
 

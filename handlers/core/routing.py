@@ -66,20 +66,15 @@ async def plan(ask: AnyAsk, call: Call) -> list[Attempt]:
     """At least one attempt. Raises `NotFound`, `Forbidden`, `Invalid` for any of the models, `Unavailable` when no
     vendor is configured for them."""
     note_asked(ask.models[0], call)
-    plans: list[tuple[Offer, AnyAsk, Deployment, OwnKey[Inference] | None]] = []
-    variants: dict[int, AnyAsk] = {}
-    keys: OwnKeys[Inference] = await find_own_keys(ask.keys, call.services.credentials.vendors.with_key, call)
-    for model_id in dict.fromkeys(ask.models):
-        offer = await find_model(model_id, call)
-        if offer is None:
-            raise await missing_model(model_id, call)
-        if not may_use(offer.served.id, call):
-            raise Forbidden(f"this key may not use {model_id}", code="model_not_allowed", param="model")
-        variant = offer.route.apply(ask) if offer.route else ask
-        capabilities.check(variant, offer.served)
-        variants[id(variant)] = variant
-        plans += [(offer, variant, place, key) for place, key in find_places(keys, offer, ask.steering, call)]
-    for variant in variants.values():
+    offers = [await _offer(model_id, ask, call) for model_id in dict.fromkeys(ask.models)]
+    make = call.services.credentials.vendors.with_key
+    keys: OwnKeys[Inference] = await find_own_keys(ask.keys, make, [offer.served for offer, _ in offers], call)
+    plans = [
+        (offer, variant, place, key)
+        for offer, variant in offers
+        for place, key in find_places(keys, offer, ask.steering, call)
+    ]
+    for variant in {id(variant): variant for _, variant in offers}.values():
         await check_pictures(variant, call)
     regions.pin(ask, call)
     if not plans:
@@ -103,6 +98,18 @@ async def plan(ask: AnyAsk, call: Call) -> list[Attempt]:
     if not ask.steering.fallback:
         del attempts[1:]
     return [replace(attempt, number=number) for number, attempt in enumerate(attempts)]
+
+
+async def _offer(model_id: str, ask: AnyAsk, call: Call) -> tuple[Offer, AnyAsk]:
+    """A model, and what it is asked: with the defaults of the container that leads to it."""
+    offer = await find_model(model_id, call)
+    if offer is None:
+        raise await missing_model(model_id, call)
+    if not may_use(offer.served.id, call):
+        raise Forbidden(f"this key may not use {model_id}", code="model_not_allowed", param="model")
+    variant = offer.route.apply(ask) if offer.route else ask
+    capabilities.check(variant, offer.served)
+    return offer, variant
 
 
 class Asked(Protocol):

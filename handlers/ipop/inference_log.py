@@ -1,8 +1,9 @@
-"""What the operator sees of all projects' requests. What was said in them is not here."""
+"""What the operator sees of all projects' requests: events, counts and opinions. What was said in them is told by
+`inference_messages`."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 from codegen.generated.ipop.routes import (
@@ -15,15 +16,14 @@ from codegen.generated.ipop.routes import (
 from handlers.core.call import Call
 from handlers.core.history import event_log, feedback, records, stats
 from handlers.core.history.events import SYSTEM, Event, events_of
+from handlers.core.history.exports import Told, Wanted, walk_told
 from handlers.core.history.feedback import Opinion
 from handlers.core.history.records import Which
-from handlers.ipop import downloads
+from handlers.ipop import downloads, inference_messages
 from handlers.ipop.moments import read_moment, write_moment
 from handlers.wire.reply import ByteStream
 
 PAGE = 100
-CAPTURED_MESSAGES = PROJECT_OVERRIDES = 0
-"""This server keeps no messages, and so no policy of which."""
 FINISH_REASONS = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
 
 
@@ -51,7 +51,8 @@ async def admin_inference_export(params: AdminInferenceExportParams, call: Call)
         since=read_moment(params.occurred_at_from, "occurred_at_from"),
         until=read_moment(params.occurred_at_to, "occurred_at_to"),
     )
-    return downloads.lines(_lines(which, params, call), "inference.ndjson")
+    wanted = Wanted(events=params.include_events, messages=params.include_messages)
+    return downloads.lines(_lines(walk_told(which, wanted, call), call), "inference.ndjson")
 
 
 async def admin_inference_stats_get(params: AdminInferenceStatsGetParams, call: Call) -> dict[str, Any]:
@@ -59,12 +60,12 @@ async def admin_inference_stats_get(params: AdminInferenceStatsGetParams, call: 
     return {
         "window_hours": params.window_hours,
         "total_events": counted.by_kind.total(),
-        "captured_messages": CAPTURED_MESSAGES,
+        "captured_messages": counted.messages,
         "feedback_records": counted.opinions,
         "events_by_kind": [{"kind": kind, "count": count} for kind, count in counted.by_kind.most_common()],
         "events_per_hour": [{"hour_unix": hour, "count": count} for hour, count in counted.by_hour.items()],
         "top_error_classes": [{"error_class": name, "count": count} for name, count in counted.errors],
-        "project_overrides": PROJECT_OVERRIDES,
+        "project_overrides": counted.policies,
     }
 
 
@@ -112,7 +113,14 @@ def _render_opinion(opinion: Opinion) -> dict[str, Any]:
     }
 
 
-async def _lines(which: Which, params: AdminInferenceExportParams, call: Call) -> AsyncIterator[list[dict[str, Any]]]:
-    if params.include_events:
-        async for events in event_log.walk_events(which, call):
-            yield [{"type": "inference_event", **render(event)} for event in events]
+async def _lines(pages: AsyncIterator[list[Told]], call: Call) -> AsyncIterator[list[dict[str, Any]]]:
+    """Of each request its last event first, then its messages in their order."""
+    async for page in pages:
+        yield [line for told in page for line in _lines_of(told, call)]
+
+
+def _lines_of(told: Told, call: Call) -> Iterator[dict[str, Any]]:
+    for event in reversed(told.events):
+        yield {"type": "inference_event", **render(event)}
+    for message in told.messages:
+        yield {"type": "inference_message", **inference_messages.render(message, told.record, call)}

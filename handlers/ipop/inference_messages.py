@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from codegen.generated.ipop.routes import AdminInferenceMessagesListParams, AdminInferenceSearchBody
 from handlers.core.call import Call
-from handlers.core.capture.search import Captured, CapturedMessage, Found, Search, read_captured, search
-from handlers.core.errors import Invalid
+from handlers.core.capture.search import CapturedMessage, Found, Search, read_captured, search
+from handlers.core.history.records import Record
+from handlers.ipop.moments import read_moment, write_moment
 
 _PAGE = 50
 _DETAILS = ("content_parts", "tool_calls", "tool_call_id", "tools", "response_format")
@@ -17,7 +17,7 @@ async def admin_inference_messages_list(params: AdminInferenceMessagesListParams
     captured = await read_captured(params.request_id, call)
     return {
         "request_id": captured.record.request_id,
-        "messages": [_render(message, captured, call) for message in captured.messages],
+        "messages": [render(message, captured.record, call) for message in captured.messages],
         "payloads": [],
         "raw_payloads_available": False,
         "capture_mode": captured.policy.mode,
@@ -31,26 +31,15 @@ async def admin_inference_search(body: AdminInferenceSearchBody, call: Call) -> 
     wanted = Search(
         phrases=(),
         **{name: data.get(name) for name in ("project_id", "kind", "role", "model")},
-        since=_moment(data, "occurred_at_from"),
-        before=_moment(data, "occurred_at_to"),
+        since=read_moment(data.get("occurred_at_from"), "occurred_at_from"),
+        before=read_moment(data.get("occurred_at_to"), "occurred_at_to"),
     )
     found, cursor = await search(data["q"], wanted, data.get("limit") or _PAGE, data.get("cursor"), call)
     return {"hits": [_hit(one) for one in found], "next_cursor": cursor}
 
 
-def _moment(data: dict[str, Any], name: str) -> datetime | None:
-    text = data.get(name)
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise Invalid(f"{name} must be a date and time", param=name) from None
-
-
-def _render(message: CapturedMessage, captured: Captured, call: Call) -> dict[str, Any]:
-    record, details = captured.record, message.details or {}
+def render(message: CapturedMessage, record: Record, call: Call) -> dict[str, Any]:
+    details = message.details or {}
     path = next(
         (r.path for r in call.services.routes.get(record.api, ()) if r.operation_id == record.operation_id), None
     )
@@ -61,7 +50,7 @@ def _render(message: CapturedMessage, captured: Captured, call: Call) -> dict[st
         "role": message.role,
         "content": message.content,
         "content_truncated": message.is_truncated,
-        "created_at": _text(message.at),
+        "created_at": write_moment(message.at.timestamp()),
         "project_id": message.project_id,
         "model": message.model,
         "execution_model_id": record.upstream_model,
@@ -83,11 +72,7 @@ def _hit(found: Found) -> dict[str, Any]:
         "role": message.role,
         "kind": message.kind,
         "model": message.model,
-        "occurred_at": _text(message.at),
+        "occurred_at": write_moment(message.at.timestamp()),
         "score": found.score,
         "snippet": found.snippet,
     }
-
-
-def _text(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat()

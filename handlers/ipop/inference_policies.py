@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC
 from typing import Any
 
 from codegen.generated.ipop.routes import (
@@ -13,6 +12,7 @@ from codegen.generated.ipop.routes import (
 )
 from handlers.core.call import Call
 from handlers.core.capture import policy
+from handlers.ipop.moments import write_moment
 
 
 async def admin_inference_policies_list(call: Call) -> dict[str, Any]:
@@ -22,7 +22,7 @@ async def admin_inference_policies_list(call: Call) -> dict[str, Any]:
             "project_id": slug,
             "policy": row.policy,
             "updated_by": row.updated_by,
-            "updated_at": row.updated_at.astimezone(UTC).isoformat(),
+            "updated_at": write_moment(row.updated_at.timestamp()),
         }
         for slug, row in await policy.list_policies(call)
     ]

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from handlers.core.call import Call
+from handlers.ipop.moments import write_moment
 
 _AS_THEY_ARE = (
     "stream_id", "instance_id", "request_id", "project_id", "model", "provider", "last_event_kind", "event_count",
@@ -18,7 +18,7 @@ async def admin_inference_streams_list(call: Call) -> dict[str, Any]:
     limit, active = survey.limit * survey.processes, len(survey.streams)
     return {
         "object": "admin.inference_streams",
-        "generated_at": _text(call.services.clock()),
+        "generated_at": write_moment(call.services.clock()),
         "instance_id": streams.process_id,
         "replica_count": survey.processes,
         "stream_limit": limit,
@@ -35,11 +35,7 @@ def _render(stream: dict[str, Any]) -> dict[str, Any]:
         "current_request_id": stream["request_id"],
         "user_id": stream["key_id"] or "anonymous",
         "selected_model": stream["upstream_model"] or stream["model"],
-        "started_at": _text(stream["started_at"]),
-        "last_event_at": _text(stream["last_event_at"]),
+        "started_at": write_moment(stream["started_at"]),
+        "last_event_at": write_moment(stream["last_event_at"]),
         "status": "streaming" if stream["event_count"] else "opening",
     }
-
-
-def _text(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat()

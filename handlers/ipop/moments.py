@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 from handlers.core.errors import Invalid
 
-YEARS = range(1970, 9999)
-"""What every part of this server can count with."""
+FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+"""Of the times that every part of this server can count with. Nothing is from before or after, so that they stand for
+any that is."""
 
 
 def read_moment(text: str | None, name: str) -> datetime | None:
@@ -16,12 +17,9 @@ def read_moment(text: str | None, name: str) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(text)
-        moment = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
+    except ValueError:
         raise Invalid(f"{name} must be a time such as 2026-01-31T12:00:00Z", param=name) from None
-    if moment.year not in YEARS:
-        raise Invalid(f"{name} must be between the years {YEARS[0]} and {YEARS[-1]}", param=name)
-    return moment
+    return max(FIRST, min(LAST, moment if moment.tzinfo else moment.replace(tzinfo=UTC))).astimezone(UTC)
 
 
 def write_moment(seconds: float, more_us: int = 0) -> str:

@@ -11,12 +11,13 @@ from codegen.generated.ipop.routes import (
     RequestHistoryListParams,
     RequestHistoryReplayParams,
 )
+from handlers.core.asks import Wishes
 from handlers.core.call import Call
-from handlers.core.history import feedback, records
+from handlers.core.history import content, feedback, records
 from handlers.core.history.events import token_details
 from handlers.core.history.records import Record, Which
 from handlers.core.history.repeat import repeat
-from handlers.ipop import chat, downloads
+from handlers.ipop import chat, downloads, wishes
 from handlers.ipop.metadata import route_class
 from handlers.ipop.moments import read_moment, usd, write_moment
 from handlers.wire.reply import ByteStream, Reply
@@ -37,9 +38,9 @@ async def request_history_export(params: RequestHistoryExportParams, call: Call)
 
 
 async def request_history_get(params: RequestHistoryGetParams, call: Call) -> dict[str, Any]:
-    """The preview is of an answer that its client had stored."""
+    """The preview is of an answer that its client had stored, or that its project has captured."""
     record = await records.get_record(params.request_id, call)
-    preview = await records.preview(record, call)
+    preview = await content.find_preview(record, call)
     return render(record, call) | ({} if preview is None else {"result_preview": preview})
 
 
@@ -52,14 +53,20 @@ async def request_history_feedback_create(
 
 
 async def request_history_replay(params: RequestHistoryReplayParams, call: Call) -> Reply:
-    return chat.reply_of(await repeat(params.request_id, call), {}, call)
+    """As the client of the first wished, where it was IPOP's."""
+
+    def wishes_of(record: Record) -> Wishes:
+        told = (record.metadata or {}).get("metadata") if record.api == "ipop" else None
+        return wishes.read(told or {}, call)
+
+    return chat.reply_of(await repeat(params.request_id, wishes_of, call), {}, call)
 
 
 def render(record: Record, call: Call) -> dict[str, Any]:
     """Nothing of what was said: metadata is what the client told beside it."""
     began, took_us = record.started_at, record.duration_us
     ended = None if took_us is None else write_moment(began, took_us)
-    content = {
+    shown = {
         "request_id": record.request_id,
         "model": record.model or record.requested_model or "",
         "requested_model_id": record.requested_model,
@@ -77,7 +84,7 @@ def render(record: Record, call: Call) -> dict[str, Any]:
         "updated_at": ended or write_moment(began),
         "request_metadata": _metadata(record, call),
     }
-    return {name: value for name, value in content.items() if value is not None}
+    return {name: value for name, value in shown.items() if value is not None}
 
 
 def _metadata(record: Record, call: Call) -> dict[str, Any]:

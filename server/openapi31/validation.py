@@ -72,6 +72,8 @@ class RequestValidator:
             return await self._form(payload, request, receive)
         if _is_json(payload.media_type):
             return await self._json(payload, request, receive)
+        if not media_type and _is_empty(request):
+            return self._absent()
         await self._check_length(request, receive)
         return Body(RawBody(media_type or payload.media_type, gathered(self._chunks(receive))))
 
@@ -159,6 +161,11 @@ def _properties(document: Document, schema: Schema) -> dict[str, Any]:
 
 def _is_json(media_type: str) -> bool:
     return media_type == JSON or media_type.endswith("+json")
+
+
+def _is_empty(request: Request) -> bool:
+    """Whether the client says that there is no body (RFC 9112, section 6.3); one of no bytes that has a type is one."""
+    return request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers
 
 
 def _refuse_encoded(request: Request) -> None:

@@ -46,9 +46,10 @@ ALL: Final = "*"
 GRAINS: Final = (
     "'*', '*', state, COALESCE(error_code, '')",
     "api, COALESCE(model, ''), '*', '*'",
+    "api, '*', '*', '*'",
 )
-"""Every request is counted twice: by how it ended, and by what was asked. Both at once would make many times the rows,
-and so would sums over long windows take many times as long."""
+"""Every request is counted thrice: by how it ended, by what was asked, and by API alone. All at once would make many
+times the rows, and so would sums over long windows take many times as long."""
 
 TALLY = """
 INSERT INTO request_hours ({keys}, {sums})

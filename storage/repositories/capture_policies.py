@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from storage.database import Database
 from storage.tables.captured import CapturePolicyRow
@@ -40,6 +40,10 @@ class CapturePolicies:
         statement = self.database.insert(POLICIES).values(values)
         async with self.database.writing() as tx:
             await tx.execute(statement.on_conflict_do_update(index_elements=["project_id"], set_=values))
+
+    async def count(self) -> int:
+        async with self.database.reading() as connection:
+            return int((await connection.execute(select(func.count()).select_from(POLICIES))).scalar_one())
 
     async def list(self) -> list[tuple[str, PolicyRow]]:
         """Each with its project's slug, in the slugs' order."""

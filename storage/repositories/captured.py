@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,9 +12,11 @@ from sqlalchemy import ColumnElement, Select, column, delete, func, literal_colu
 from storage.captured import CapturedMessage
 from storage.database import Database
 from storage.tables.captured import CapturedMessageRow
+from storage.tables.tenancy import ProjectRow
 from storage.tables.types import core, plain
 
 MESSAGES = core(CapturedMessageRow)
+PROJECTS = core(ProjectRow)
 FIELDS = tuple(MESSAGES.c[name] for name in CapturedMessage.__slots__)
 TEXT = table("captured_messages_text", column("rowid"))
 
@@ -55,6 +57,20 @@ class CapturedMessages:
         async with self.database.reading() as connection:
             rows = await connection.execute(query)
         return [CapturedMessage(**plain(row)) for row in rows]
+
+    async def of_requests(self, request_ids: Collection[str]) -> list[CapturedMessage]:
+        """In the order of the requests' ids."""
+        query = select(*FIELDS).where(MESSAGES.c.request_id.in_(request_ids))
+        async with self.database.reading() as connection:
+            rows = await connection.execute(query.order_by(MESSAGES.c.request_id, MESSAGES.c.message_seq))
+        return [CapturedMessage(**plain(row)) for row in rows]
+
+    async def count(self, since: datetime) -> int:
+        """Of all projects. Each is counted by itself, for that is how they are indexed."""
+        own = select(func.count()).where(MESSAGES.c.project_id == PROJECTS.c.id, MESSAGES.c.at >= since)
+        query = select(func.coalesce(func.sum(own.scalar_subquery()), 0)).select_from(PROJECTS)
+        async with self.database.reading() as connection:
+            return int((await connection.execute(query)).scalar_one())
 
     async def get(self, ids: Sequence[int]) -> dict[int, CapturedMessage]:
         """By row; those that are gone are left out."""

@@ -145,12 +145,15 @@ def _chosen(query: Select[Any], which: Which) -> Select[Any]:
 
 
 def _of_hours(which: Which, names: Sequence[str]) -> Select[Any]:
-    by_end = which.api is None and which.model is None and not {"api", "model"} & set(names)
-    if which.key_id or not (by_end or (which.state is None and not {"state", "error_code"} & set(names))):
+    by_model, by_api = which.model is not None or "model" in names, which.api is not None or "api" in names
+    by_end = which.state is not None or not {"state", "error_code"}.isdisjoint(names)
+    if which.key_id or (by_end and (by_model or by_api)):
         raise ValueError("such sums are not kept")
     groups = [HOURS.c[name] for name in names]
     query = select(*groups, *(func.sum(HOURS.c[name]) for name in SUMS)).group_by(*groups)
-    query = query.where(HOURS.c.model == ALL) if by_end else query.where(HOURS.c.model != ALL)
+    query = query.where(HOURS.c.model != ALL if by_model else HOURS.c.model == ALL)
+    if not by_model:
+        query = query.where(HOURS.c.api != ALL if by_api else HOURS.c.api == ALL)
     for name in ("project_id", "api", "model", "state"):
         if (value := getattr(which, name)) is not None:
             query = query.where(HOURS.c[name] == value)

@@ -91,6 +91,13 @@ class Responses:
             row = (await connection.execute(query)).one_or_none()
         return None if row is None else _with_its_end(row)
 
+    async def made_by(self, project_id: str, request_id: str) -> StoredResponse | None:
+        """The response that a request made and had stored."""
+        query = select(RESPONSES).where(RESPONSES.c.request_id == request_id, RESPONSES.c.project_id == project_id)
+        async with self.database.reading() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return None if row is None else _response(plain(row))
+
     async def status(self, project_id: str, response_id: str) -> str | None:
         query = select(RESPONSES.c.status).where(_mine(project_id, response_id))
         async with self.database.reading() as connection:

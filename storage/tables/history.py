@@ -17,16 +17,17 @@ def _sum() -> Any:
 
 class RequestHourRow(Row, table=True):
     """Sums over the final requests of one kind that began within an hour, kept by the ledger in the commit that writes
-    them: once by how they ended, where `api` and `model` are `*`, and once by what was asked, where `state` and
-    `error_code` are. `hour` is its first unix second; `model` and `error_code` are empty where there is none.
+    them: once by how they ended, where `api` and `model` are `*`, once by what was asked, where `state` and
+    `error_code` are, and once by API, where all three others are. `hour` is its first unix second; `model` and
+    `error_code` are empty where there is none.
 
     `free_...` are tokens that cost nothing, `..._meters` the requests that used such tokens at all.
     """
 
     __tablename__ = "request_hours"
     __table_args__ = (
-        Index("ix_request_hours_model_hour", "model", "hour"),
-        Index("ix_request_hours_project_id_model_hour", "project_id", "model", "hour"),
+        Index("ix_request_hours_model_api_hour", "model", "api", "hour"),
+        Index("ix_request_hours_project_id_model_api_hour", "project_id", "model", "api", "hour"),
     )
 
     hour: int = Field(primary_key=True, sa_type=BigInteger)

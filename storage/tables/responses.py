@@ -15,7 +15,10 @@ class ResponseRow(Row, table=True):
     included. `request_id` names the ledger's row of the request that made the response."""
 
     __tablename__ = "responses"
-    __table_args__ = (Index("ix_responses_project_id_created_at", "project_id", "created_at", "id"),)
+    __table_args__ = (
+        Index("ix_responses_project_id_created_at", "project_id", "created_at", "id"),
+        Index("ix_responses_request_id", "request_id"),
+    )
 
     id: str = Field(primary_key=True)
     project_id: str

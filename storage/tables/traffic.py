@@ -10,8 +10,8 @@ from sqlmodel import Field
 
 from storage.tables.types import Document, Instant, Row
 
-ASKED = "kind IS NOT NULL"
-"""Requests that asked a model: the others are in no history, and cost no index."""
+ASKED, OTHERS = "kind IS NOT NULL", "kind IS NULL"
+"""Requests that asked a model, and the others, which are in no history, and cost one index."""
 NOT_COMPLETED = f"{ASKED} AND state <> 'completed'"
 
 
@@ -33,6 +33,7 @@ class RequestRow(Row, table=True):
         _history("ix_requests_history_key", "key_id"),
         _history("ix_requests_history_model", "project_id", "model"),
         _history("ix_requests_history_unfinished", "project_id", "state", where=NOT_COMPLETED),
+        _history("ix_requests_others", "project_id", where=OTHERS),
         _history("ix_requests_everyones"),
         _history("ix_requests_everyones_model", "model"),
         Index(

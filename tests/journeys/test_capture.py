@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from tests.journeys.dialects import DIALECTS, Dialect
+from tests.journeys.waiting import eventually
 from tests.live import LiveServer, running
 
 IPOP = "/ipop/v1"
@@ -197,3 +198,26 @@ def test_an_open_stream_is_shown_to_administrators_of_every_process(
         for _ in lines:
             pass
     assert admin.get("/admin/inference/streams").json()["streams"] == []
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_a_response_in_the_background_is_kept(caller: httpx.Client, admin: httpx.Client, stream: bool) -> None:
+    content = {"model": "simulator/chat", "input": "at leisure", "background": True, "stream": stream}
+    request_id = caller.post(f"{IPOP}/responses", json=content).raise_for_status().headers["x-request-id"]
+    asked, answered = eventually(lambda: messages_of(admin, request_id))
+    assert (asked["content"], answered["kind"]) == ("at leisure", "response")
+
+
+@pytest.mark.parametrize("background", [False, True])
+def test_what_a_recursive_model_asks_is_kept(caller: httpx.Client, admin: httpx.Client, background: bool) -> None:
+    word = f"tamandua{background}".lower()
+    content = {"model": "simulator/chat", "input": word, "rlm": {"engine": "lambda"}, "background": background}
+    begun = caller.post("/maniac/v1/rlm/responses", json=content).raise_for_status().json()
+    path = f"/maniac/v1/rlm/responses/{begun['id']}"
+    if background:
+        done = eventually(lambda: caller.get(path).json(), lambda run: run["status"] != "in_progress")
+        assert done["status"] == "completed"
+    (hit,) = eventually(
+        lambda: admin.post("/admin/inference/search", json={"q": word, "kind": "request"}).json()["hits"]
+    )
+    assert word in messages_of(admin, hit["request_id"])[hit["message_seq"] - 1]["content"]

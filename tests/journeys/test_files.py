@@ -84,6 +84,13 @@ def test_what_one_api_stores_every_api_shows(client: httpx.Client, other: httpx.
     assert client.delete(f"{api.url}/{made['id']}").status_code == 404
 
 
+def test_a_file_of_no_bytes_is_one_and_no_body_is_none(client: httpx.Client) -> None:
+    empty = client.post(IPOP.url, headers={"content-type": "application/octet-stream"})
+    assert empty.raise_for_status().json()["bytes"] == 0
+    refused = client.post(IPOP.url)
+    assert (refused.status_code, refused.json()["error"]) == (400, "body: is required")
+
+
 def test_octets_are_described_by_the_query(client: httpx.Client) -> None:
     headers = {"content-type": "application/octet-stream"}
     params = {"purpose": "fine-tune", "filename": "train.jsonl"}

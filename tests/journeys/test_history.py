@@ -241,6 +241,9 @@ def spend(client: httpx.Client, turn: int) -> str:
             body = {"model": MODEL, "prompt": "word " * MIX.randint(1, 60)}
             path = DEPRECATED.prefix + "/v1/openai/v1/completions"
             return client.post(path, json=body).headers["x-request-id"]
+        case 5:
+            body = {"model": MODEL, "input": "word " * MIX.randint(1, 60), "rlm": {"engine": "lambda"}}
+            return client.post(MANIAC.prefix + "/v1/rlm/responses", json=body).headers["x-request-id"]
     return ask(client, dialect, stream=bool(turn % 2), messages=words)
 
 

@@ -32,10 +32,6 @@ def test_health_and_readiness_are_open(stranger: httpx.Client, prefix: str) -> N
     assert stranger.get(f"{prefix}readyz").json() == {"status": "ready"}
 
 
-def test_metrics_do_not_pretend(stranger: httpx.Client) -> None:
-    assert stranger.get("/-/metrics").status_code == 501
-
-
 @each
 def test_document_says_where_it_is_mounted(stranger: httpx.Client, dialect: Dialect) -> None:
     document = stranger.get(f"{dialect.prefix}/openapi.json")

@@ -229,3 +229,28 @@ def test_a_llama_stack_batch_answers_every_item_or_names_the_bad_one(client: htt
     assert "messages_batch[3]" in refused.text
     texts = {"model": "simulator/chat", "content_batch": ["Once", "Twice"]}
     assert len(client.post("/llama-stack/v1/batch-inference/completion", json=texts).json()["batch"]) == 2
+
+
+def test_a_key_that_cannot_be_opened_any_more_is_missed_only_where_it_is_needed(
+    served: dict[str, LoopbackVendor], tmp_path: Path
+) -> None:
+    openai, anthropic = served["openai"], served["anthropic"]
+    openai.says()
+    anthropic.says()
+    settings = settings_for(served)
+    with running(tmp_path, **settings) as server, speaking(server) as client:
+        create(client)
+    settings["CONCORDAT_SECRETS_KEY"] = "another-secret-than-before-0123456789"
+    with running(tmp_path, **settings) as server, speaking(server) as client:
+        assert ask(client).status_code == ask(client, "hosted_only").status_code == 200
+        assert client.post(IPOP.url, json=IPOP.chat(anthropic.model)).status_code == 200
+        for policy in ("byok_only", "fail_closed_on_byok_error"):
+            refused = ask(client, policy)
+            check(IPOP, refused, 503)
+            assert refused.json()["error_type"] == "secret_unreadable"
+        create(client, api_key=OWN + "0")
+        assert ask(client, "byok_only").status_code == 200
+
+
+def speaking(server: LiveServer) -> httpx.Client:
+    return httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {server.key}"}, timeout=30)

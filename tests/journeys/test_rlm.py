@@ -142,7 +142,8 @@ def check_records(live: LiveServer, response_id: str, calls: int) -> None:
     parent = next(row for row in found if "calls" in row.metadata["rlm"])  # type: ignore[index]
     rows = [row for row in found if row is not parent]
     assert len(rows) == calls
-    assert {(row.state, row.provider, row.cost_micros) for row in rows} == {("completed", "openai", COST)}
+    told = {(row.state, row.kind, row.provider, row.cost_micros) for row in rows}
+    assert told == {("completed", "chat", "openai", COST)}
     assert {row.metadata["rlm"]["request_id"] for row in rows} == {parent.request_id}  # type: ignore[index]
     assert (parent.cost_micros, parent.prompt_tokens, parent.state) == (0, 0, "completed")
     assert parent.metadata is not None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -19,6 +19,10 @@ from storage.captured import CapturedMessage
 
 BASE64 = re.compile(r"[A-Za-z0-9+/=_-]+")
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
+EXTRAS = ("tools", "response_format")
+REST = "request"
+"""What of a request is no message is kept with its first one: `EXTRAS` under their own names, the rest below `REST`."""
+PARTS = "content_parts"
 MARGIN_CHARS = 8192
 """So much behind the end of what is kept is looked at, lest a secret that the cut goes through is not known as one."""
 
@@ -42,25 +46,34 @@ class Said:
     details: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """`counts` are by rule how often something was taken out. `is_cut` where a text is not kept to its end, or not at
+    all."""
+
+    said: Said
+    counts: Counter[str]
+    is_cut: bool
+
+
 def write(ask: AnyAsk, bodies: Sequence[Mapping[str, Any]], policy: Policy, place: Place) -> list[CapturedMessage]:
     """`bodies` are the whole answers, in OpenAI's shape."""
     said = [*_asked(ask), *(one for body in bodies for one in _answered(body))]
-    cleaned = _clean(said, policy)
     return [
         CapturedMessage(
             request_id=place.request_id,
             message_seq=place.first + number,
             project_id=place.project_id,
             at=place.at,
-            kind=one.kind,
-            role=one.role,
+            kind=one.said.kind,
+            role=one.said.role,
             model=place.model,
-            content=one.content,
-            is_truncated=len(original.content) > policy.max_chars_per_message,
-            details=one.details or None,
-            redaction=_account(counts, policy),
+            content=one.said.content,
+            is_truncated=one.is_cut,
+            details=one.said.details or None,
+            redaction=_account(one.counts, policy),
         )
-        for number, (original, (one, counts)) in enumerate(zip(said, cleaned, strict=True))
+        for number, one in enumerate(_clean(said, policy))
     ]
 
 
@@ -68,7 +81,8 @@ def _asked(ask: AnyAsk) -> Iterable[Said]:
     if not isinstance(ask, ChatAsk):
         yield from (Said("request", "user", prompt, {}) for prompt in ask.prompts)
         return
-    extras = {name: ask.options[name] for name in ("tools", "response_format") if ask.options.get(name)}
+    rest = {"models": list(ask.models), **{name: ask.options[name] for name in ask.options if name not in EXTRAS}}
+    extras = {name: ask.options[name] for name in EXTRAS if ask.options.get(name)} | {REST: rest}
     for message in ask.messages:
         one = _said("request", message)
         yield replace(one, details=one.details | extras)
@@ -84,30 +98,31 @@ def _answered(body: Mapping[str, Any]) -> Iterable[Said]:
 
 
 def _said(kind: str, message: Mapping[str, Any]) -> Said:
-    content, details = message.get("content"), {}
+    details = {name: value for name, value in message.items() if name not in ("role", "content") and value is not None}
+    content = message.get("content")
     if isinstance(content, list):
-        details["content_parts"] = content
+        details[PARTS] = content
         content = "\n".join(part["text"] for part in content if isinstance(part.get("text"), str))
-    for name in ("tool_calls", "tool_call_id", "name", "refusal", "reasoning_content"):
-        if message.get(name):
-            details[name] = message[name]
     role = message.get("role")
     return Said(kind, role if role in ROLES else "user", content or "", details)
 
 
-def _clean(said: Sequence[Said], policy: Policy) -> list[tuple[Said, Counter[str]]]:
+def _clean(said: Sequence[Said], policy: Policy) -> Iterator[Cleaned]:
     """Every text of every message, wherever it stands, is looked at in one go."""
     texts: list[str] = []
+    cut: list[bool] = []
 
     def note(text: str) -> str:
-        texts.append(_storable(text))
+        storable = _storable(text)
+        texts.append(storable)
+        cut[-1] |= storable != text or len(text) > policy.max_chars_per_message
         return text
 
     for one in said:
+        cut.append(False)
         _map((one.content, one.details), note)
     found = iter(_redact(texts, policy))
-    cleaned = []
-    for one in said:
+    for one, is_cut in zip(said, cut, strict=True):
         counts: Counter[str] = Counter()
 
         def take(_: str, counts: Counter[str] = counts) -> str:
@@ -116,8 +131,7 @@ def _clean(said: Sequence[Said], policy: Policy) -> list[tuple[Said, Counter[str
             return redacted.text
 
         content, details = _map((one.content, one.details), take)
-        cleaned.append((replace(one, content=content, details=details), counts))
-    return cleaned
+        yield Cleaned(replace(one, content=content, details=details), counts, is_cut)
 
 
 def _redact(texts: Sequence[str], policy: Policy) -> list[Redacted]:
@@ -164,3 +178,27 @@ def _account(counts: Counter[str], policy: Policy) -> dict[str, Any] | None:
     if policy.rule_set is None:
         return None
     return {"rule_id": policy.rule_set, "fields_redacted": sorted(counts), "counts": dict(sorted(counts.items()))}
+
+
+def read_request(messages: Sequence[CapturedMessage]) -> dict[str, Any] | None:
+    """The chat that was asked, as OpenAI's request with `models` for its model; None where not all of it is there."""
+    numbers = [message.message_seq for message in messages]
+    asked = [message for message in messages if message.kind == "request"]
+    if not asked or numbers != list(range(1, len(numbers) + 1)) or not all(map(is_whole, asked)):
+        return None
+    first = asked[0].details or {}
+    if REST not in first:
+        return None
+    extras = {name: first[name] for name in EXTRAS if name in first}
+    return {**first[REST], **extras, "messages": [_message(message) for message in asked]}
+
+
+def is_whole(message: CapturedMessage) -> bool:
+    """Whether all of the message is kept as it was said."""
+    return not message.is_truncated and not (message.redaction or {}).get("counts")
+
+
+def _message(kept: CapturedMessage) -> dict[str, Any]:
+    details = {name: value for name, value in (kept.details or {}).items() if name not in (*EXTRAS, REST)}
+    content = details.pop(PARTS, kept.content)
+    return {"role": kept.role, "content": content or None if "tool_calls" in details else content, **details}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from handlers.core.call import Call
@@ -46,12 +46,6 @@ async def list_events(
         last = found[limit - 1]
         return EventPage(found[:limit], f"{last.record.request_id}.{last.sequence}")
     return EventPage(found, f"{place.request_id}.1" if place is not None and read >= MOST_READ else None)
-
-
-async def walk_events(which: Which, call: Call) -> AsyncIterator[list[Event]]:
-    """All of them, in pages."""
-    async for records in call.services.history.walk(which):
-        yield [event for record in records for event in _latest_first(events_of(record), None)]
 
 
 def _latest_first(events: list[Event], kinds: Collection[str] | None) -> list[Event]:

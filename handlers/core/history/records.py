@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from handlers.core.call import Call
-from handlers.core.completions import answer_of
 from handlers.core.errors import NotFound
 from storage.ledger_record import Record
 from storage.repositories.history import Place, Which
-
-PREVIEW_LENGTH = 500
 
 __all__ = ["Place", "Record", "Which"]
 
@@ -45,13 +42,3 @@ async def find_place(request_id: str | None, which: Which, call: Call) -> Place 
 
 def no_such_cursor() -> NotFound:
     return NotFound("the cursor names no place in this list", code="cursor_not_found", param="cursor")
-
-
-async def preview(entry: Record, call: Call) -> str | None:
-    """The beginning of an answer that its client had stored."""
-    if entry.kind != "chat" or entry.project_id is None:
-        return None
-    chat = await call.services.completions.made_by(entry.project_id, entry.request_id)
-    choices = answer_of(chat).get("choices") if chat else None
-    content = choices[0]["message"].get("content") if choices else None
-    return content[:PREVIEW_LENGTH] if isinstance(content, str) else None

@@ -23,12 +23,15 @@ COUNTED = {
 
 @dataclass(frozen=True, slots=True)
 class EventStats:
-    """`by_hour` has every hour of the window, by its first unix second."""
+    """`by_hour` has every hour of the window, by its first unix second. `messages` are those that are kept of the
+    window's requests, `policies` the projects that have one of their own."""
 
     by_kind: Counter[str]
     by_hour: dict[int, int]
     errors: list[tuple[str, int]]
     opinions: int
+    messages: int
+    policies: int
 
 
 async def count_events(window_hours: int, call: Call) -> EventStats:
@@ -45,5 +48,11 @@ async def count_events(window_hours: int, call: Call) -> EventStats:
         by_hour[hour] = by_hour.get(hour, 0) + counts.total()
         if error_code:
             errors[error_code] += figures["requests"]
-    opinions = await call.services.feedback.count(instant(first))
-    return EventStats(by_kind, by_hour, errors.most_common(MOST_ERRORS), opinions)
+    return EventStats(
+        by_kind=by_kind,
+        by_hour=by_hour,
+        errors=errors.most_common(MOST_ERRORS),
+        opinions=await call.services.feedback.count(instant(first)),
+        messages=await call.services.capture.messages.count(instant(first)),
+        policies=await call.services.capture.policies.repository.count(),
+    )

@@ -17,10 +17,11 @@ from handlers.core.call import Call
 from handlers.core.errors import Invalid, NotFound
 from handlers.core.jobs import Job, JobEvent
 from handlers.core.metering import Meter
+from handlers.core.record_json import unpack_record
 from handlers.core.responses.conversation import chat_of
-from handlers.core.responses.response import Response, ResponseAsk, from_stored, new_id, to_stored
+from handlers.core.responses.response import Response, ResponseAsk, asked_of, from_stored, new_id, to_stored
 from handlers.core.responses.run import Begun, Created, Ended, Event, Queued, Running
-from handlers.core.responses.script import BEGUN, KIND, assembler_of, pack, play, unpack_record
+from handlers.core.responses.script import BEGUN, KIND, assembler_of, pack, play
 from handlers.core.streams import begin
 
 __all__ = ["enqueue", "follow", "follow_new", "forget", "stop"]
@@ -43,6 +44,7 @@ async def enqueue(ask: ResponseAsk, call: Call) -> Created:
         input=ask.items,
         previous_response_id=ask.previous_response_id,
         shown={**ask.shown, "background": True, "stream": ask.stream},
+        asked=asked_of(ask),
     )
     try:
         await _keep(response, ask, chat_ask, meter, call)
@@ -117,7 +119,7 @@ async def forget(response: Response, call: Call) -> None:
 
 
 async def _settle_unbegun(job: Job, call: Call) -> None:
-    services, record = call.services, unpack_record(job.input)
+    services, record = call.services, unpack_record(job.input["record"])
     record.state, record.error_code = "interrupted", "cancelled"
     await services.ledger.finish(record)
     await services.quota.settle(services.quota.unpack(job.input["admission"]), tokens=0, cost_micros=0)

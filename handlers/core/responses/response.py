@@ -45,7 +45,7 @@ class ResponseAsk:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
     """`status` is `queued`, `in_progress`, `completed`, `incomplete`, `failed` or `cancelled`; `created_at` is in unix
-    seconds; `error` has `code` and `message`."""
+    seconds; `error` has `code` and `message`; `asked` holds what of its request is told nowhere, see `asked_of`."""
 
     id: str
     created_at: float
@@ -58,6 +58,7 @@ class Response:
     error: Mapping[str, str] | None = None
     incomplete_reason: str | None = None
     shown: Mapping[str, Any] = field(default_factory=dict)
+    asked: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def in_background(self) -> bool:
@@ -78,6 +79,16 @@ def new_id(noun: str, call: Call) -> str:
     return call.services.new_id(noun).replace("-", "_", 1)
 
 
+def asked_of(ask: ResponseAsk) -> dict[str, Any]:
+    """What it takes to ask again, beside the response's input and what it continues."""
+    return {
+        "model": ask.model,
+        "instructions": list(ask.instructions),
+        "options": dict(ask.options),
+        "truncate": ask.truncate,
+    }
+
+
 def to_stored(response: Response, call: Call) -> StoredResponse:
     return StoredResponse(
         id=response.id,
@@ -94,6 +105,7 @@ def to_stored(response: Response, call: Call) -> StoredResponse:
             "error": response.error,
             "incomplete_reason": response.incomplete_reason,
             "shown": dict(response.shown),
+            "asked": dict(response.asked),
         },
     )
 

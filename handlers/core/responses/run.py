@@ -15,7 +15,7 @@ from handlers.core.errors import CoreError, Forbidden, NotFound
 from handlers.core.models import Offer, find_model, may_use
 from handlers.core.responses.conversation import chat_of
 from handlers.core.responses.output import Assembler, Step
-from handlers.core.responses.response import Item, Response, ResponseAsk, new_id, to_stored
+from handlers.core.responses.response import Item, Response, ResponseAsk, asked_of, new_id, to_stored
 from handlers.core.routing import Attempt
 from handlers.core.streams import begin, ticking
 
@@ -126,6 +126,7 @@ def _draft(ask: ResponseAsk, attempt: Attempt, call: Call) -> Response:
         input=ask.items,
         previous_response_id=ask.previous_response_id,
         shown=ask.shown,
+        asked=asked_of(ask),
     )
 
 

@@ -10,11 +10,11 @@ from typing import Any
 from handlers.core.asks import ChatAsk, KeyWish, Steering, Wishes
 from handlers.core.call import Call, Caller
 from handlers.core.jobs import JobEvent
+from handlers.core.record_json import pack_record
 from handlers.core.regions import RegionWish
 from handlers.core.responses.output import Assembler, Step
 from handlers.core.responses.response import ResponseAsk
 from handlers.core.responses.retelling import Delta
-from storage.ledger_record import FIELDS, Record
 
 KIND = "response"
 BEGUN, SAID, AGAIN = "begun", "said", "again"
@@ -30,7 +30,7 @@ def pack(ask: ResponseAsk, chat_ask: ChatAsk, call: Call) -> dict[str, Any]:
         "stream": ask.stream,
         "show_reasoning": ask.show_reasoning,
         "caller": asdict(caller) | {name: _listed(getattr(caller, name)) for name in ("models", "apis")},
-        "record": {name: getattr(call.record, name) for name in FIELDS},
+        "record": pack_record(call.record),
     }
 
 
@@ -65,10 +65,6 @@ def unpack_caller(input: Mapping[str, Any]) -> Caller:
     given = input["caller"]
     scopes = {name: None if given[name] is None else frozenset(given[name]) for name in ("models", "apis")}
     return Caller(**(given | scopes))
-
-
-def unpack_record(input: Mapping[str, Any]) -> Record:
-    return Record(**input["record"])
 
 
 def assembler_of(response_id: str) -> Assembler:

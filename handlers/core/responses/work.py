@@ -18,6 +18,7 @@ from handlers.core.asks import Chunk, Usage
 from handlers.core.call import Call, Caller
 from handlers.core.errors import CoreError, NotFound
 from handlers.core.jobs import Definition, JobEvent, Run, StepFailed
+from handlers.core.record_json import pack_record, unpack_record
 from handlers.core.responses.output import Assembler
 from handlers.core.responses.response import Response, from_stored, to_stored
 from handlers.core.responses.retelling import Delta, Retelling
@@ -32,11 +33,10 @@ from handlers.core.responses.script import (
     said_last,
     unpack_caller,
     unpack_chat,
-    unpack_record,
 )
 from handlers.core.streams import ticking
 from storage.errors import StorageError
-from storage.ledger_record import FIELDS, Record, State
+from storage.ledger_record import Record, State
 
 TOLD_SECONDS = 0.1
 """How long what a model says is gathered before it is told: each telling is a transaction."""
@@ -100,7 +100,7 @@ class _Making:
     def _start_over(self) -> None:
         self._admitted = _Admitted()
         self._assembler = assembler_of(self._run.job.id)
-        record = unpack_record(self._run.input)
+        record = unpack_record(self._run.input["record"])
         self._call = Call(
             services=replace(self._services, quota=self._admitted),
             api=record.api,
@@ -136,7 +136,7 @@ class _Making:
     async def keep(self, outcome: Mapping[str, Any]) -> str:
         """Bills the response, then writes its end; done again, it does the same. Answers the status, which for one
         that was cancelled or deleted meanwhile is that."""
-        responses, record = self._services.responses, Record(**outcome["record"])
+        responses, record = self._services.responses, unpack_record(outcome["record"])
         stored = await responses.get(self._run.project_id, self._run.job.id)
         status: str = outcome["status"]
         if stored is None or stored.status == "cancelled":
@@ -206,7 +206,7 @@ class _Making:
             "output": self._assembler.output,
             "error": error,
             "incomplete_reason": incomplete_reason,
-            "record": {name: getattr(record, name) for name in FIELDS},
+            "record": pack_record(record),
             "tokens": self._admitted.tokens,
             "cost_micros": self._admitted.cost_micros,
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from math import ceil
 from typing import Any, TypeVar
@@ -16,7 +16,9 @@ from handlers.core.asks import ChatAsk, Message
 from handlers.core.call import Call
 from handlers.core.catalog import Model
 from handlers.core.errors import CoreError, Invalid, PaymentRequired, RateLimited
+from handlers.core.kinds import KINDS
 from handlers.core.pricing import pick_price
+from handlers.core.record_json import pack_record
 from handlers.core.responses.response import new_id
 from handlers.core.rlm.ask import RlmAsk
 from handlers.core.rlm.journal import CALL, Journal
@@ -115,14 +117,14 @@ class Asker:
 
     async def _complete(self, chat_ask: ChatAsk, wanted: _Wanted, record: Record) -> Message:
         """However it ends, it is recorded once: what was noted and not recorded is recorded when the run goes on."""
-        call = replace(self._frame.call, request_id=record.request_id, record=record)
+        call = self._frame.call.part(record)
         record.state = "interrupted"
         try:
             answer = await chat.complete(chat_ask, call)
             self._close(record, "completed", 200)
             message = _plain(answer.body["choices"][0])
             entry = {"place": wanted.place.path, "digest": wanted.digest, "value": message}
-            await self._frame.journal.note(CALL, entry | {"record": asdict(record)})
+            await self._frame.journal.note(CALL, entry | {"record": pack_record(record)})
             return message
         except CoreError as error:
             record.error_code = error.code
@@ -149,6 +151,7 @@ class Asker:
             project_id=call.caller.project_id or None,
             key_id=call.caller.key_id,
             metadata={"rlm": parent},
+            kind=KINDS["chat_completions_create"],
         )
 
     def _close(self, record: Record, state: Any, status: int) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from handlers.core.jobs import JobEvent, Run
+from handlers.core.record_json import unpack_record
 from storage.ledger_record import Record
 
 CALL, TOOL = "rlm.call", "rlm.tool"
@@ -51,4 +52,4 @@ class Told:
 
 def records_of(events: Iterable[JobEvent]) -> list[Record]:
     """Of the calls among the events."""
-    return [Record(**event.data["record"]) for event in events if event.kind == CALL]
+    return [unpack_record(event.data["record"]) for event in events if event.kind == CALL]

@@ -8,12 +8,13 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import func, literal, select
+from sqlalchemy import func, literal, select, text
 
 from storage.database import Database
 from storage.repositories.telemetry import requests
 from storage.repositories.telemetry.log import POINTS
 from storage.repositories.telemetry.requests import REQUESTS
+from storage.tables.traffic import ASKED
 from storage.tables.types import instant
 
 TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens")
@@ -71,6 +72,7 @@ class Points:
             select(REQUESTS.c.model, REQUESTS.c.provider, at.label("at"), func.sum(requests.column_of(name)))
             .where(
                 REQUESTS.c.project_id == project_id,
+                text(ASKED),
                 REQUESTS.c.model.is_not(None),
                 REQUESTS.c.started_at >= instant(window.start),
                 REQUESTS.c.started_at < instant(window.end),

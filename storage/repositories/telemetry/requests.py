@@ -25,6 +25,7 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    text,
     true,
     tuple_,
 )
@@ -32,7 +33,7 @@ from sqlalchemy import (
 from storage.repositories.telemetry.attributes import Condition, column_holds
 from storage.tables.chats import TraceEntryRow
 from storage.tables.telemetry import TelemetryTraceRow
-from storage.tables.traffic import RequestRow
+from storage.tables.traffic import ASKED, OTHERS, RequestRow
 from storage.tables.types import core
 
 ENTRIES = core(TraceEntryRow)
@@ -124,6 +125,11 @@ def seen(project_id: str) -> Select[Any]:
     shown = [column_of(name).label(name) for name in KINDS]
     query = select(*shown, C.started_at, C.duration_us, ENTRIES.c.trace_id, ENTRIES.c.span_id.label("parent"))
     return _of(query, project_id)
+
+
+def asked(query: Select[Any], *, a_model: bool) -> Select[Any]:
+    """The requests that asked a model, or the others: each have an index by time."""
+    return query.where(text(f"requests.{ASKED if a_model else OTHERS}"))
 
 
 def heads(project_id: str, now: datetime) -> Select[Any]:

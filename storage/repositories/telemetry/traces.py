@@ -59,9 +59,11 @@ class LoggedTraces:
 
     async def list(self, project_id: str, page: TracePage, now: datetime) -> Sequence[LoggedTrace]:
         """By their start."""
-        sources = [await self._logged(project_id, page.conditions, now), self._own(project_id, page.conditions, now)]
+        sources = [await self._logged(project_id, page.conditions, now)]
+        if (own := self._own(project_id, page.conditions, now)) is not None:
+            sources += [requests.asked(own, a_model=a_model) for a_model in (True, False)]
         behind = page.offset + page.limit
-        parts = [_ordered(source, page).limit(behind).subquery() for source in sources if source is not None]
+        parts = [_ordered(source, page).limit(behind).subquery() for source in sources]
         everything = union_all(*(select(part) for part in parts)).subquery()
         query = _ordered(select(everything), page).limit(page.limit).offset(page.offset)
         async with self.database.reading() as connection:

@@ -154,3 +154,19 @@ async def test_a_policy_is_replaced_and_listed_by_its_project_s_slug(database: D
         await policies.put(PolicyRow(projects.mine.id, {"mode": mode}, AT, "admin"))
     assert await policies.get(projects.mine.id) == {"mode": "all"}
     assert (projects.mine.slug, PolicyRow(projects.mine.id, {"mode": "all"}, AT, "admin")) in await policies.list()
+
+
+async def test_messages_are_counted_over_all_projects_and_read_by_requests(
+    database: Database, projects: Two, ledger: Ledger
+) -> None:
+    repository = CapturedMessages(database)
+    later = AT + timedelta(days=400)
+    before = await repository.count(later)
+    mine = await keep(ledger, projects.mine.id, "a", "b", at=later)
+    theirs = await keep(ledger, projects.other.id, "c", at=later)
+    await keep(ledger, projects.mine.id, "too early", at=later - timedelta(seconds=1))
+    assert await repository.count(later) - before == 3
+    found = await repository.of_requests([mine[0].request_id, theirs[0].request_id])
+    assert sorted(found, key=lambda one: one.content) == [*mine, *theirs]
+    assert [one.message_seq for one in found if one.project_id == projects.mine.id] == [1, 2]
+    assert await repository.of_requests([]) == []

@@ -102,14 +102,16 @@ async def test_the_sums_are_those_of_the_requests_in_every_window(
         assert sum(one["requests"] for one in by_hour.values()) == len(inside)
         assert {hour for hour, *_ in by_hour} == {int(r.started_at // HOUR * HOUR) for r in inside}
         assert (await history.sums(which)).get((), figures([])) == figures(inside)
-        for name, value in (("model", "a"), ("api", "ipop")):
-            chosen = [r for r in inside if getattr(r, name) == value]
-            sums = await history.sums(replace(which, **{name: value}), "kind")
+        for narrow in (replace(which, model="a"), replace(which, api="ipop")):
+            chosen = [r for r in inside if r.model == (narrow.model or r.model) and r.api == (narrow.api or r.api)]
+            sums = await history.sums(narrow, "kind")
             assert sum(one["cost_micros"] for one in sums.values()) == sum(r.cost_micros for r in chosen)
+        sums = await history.sums(replace(which, model="a", api="ipop"))
+        assert sums.get((), figures([])) == figures([r for r in inside if (r.model, r.api) == ("a", "ipop")])
 
 
 async def test_sums_that_nobody_keeps_are_not_made_up(database: Database) -> None:
-    for which in (Which(key_id="k"), Which(model="m", state="failed")):
+    for which in (Which(key_id="k"), Which(model="m", state="failed"), Which(api="ipop", state="failed")):
         with pytest.raises(ValueError, match="not kept"):
             await History(database).sums(which)
 

@@ -43,6 +43,9 @@ async def test_a_response_is_seen_by_its_own_project_alone(database: Database, p
     assert await responses.chain(projects.mine.id, response.id) == [response]
     for look in (responses.get, responses.status):
         assert await look(projects.other.id, response.id) is None
+    assert await responses.made_by(projects.mine.id, response.request_id) == response
+    assert await responses.made_by(projects.other.id, response.request_id) is None
+    assert await responses.made_by(projects.mine.id, response.id) is None
     assert await responses.chain(projects.other.id, response.id) == []
     assert await responses.list(projects.other.id, Page()) == []
     assert await responses.list(projects.other.id, Page(after=response.id)) is None

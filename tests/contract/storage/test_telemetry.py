@@ -68,6 +68,7 @@ def request(project_id: str, second: float = 0, **fields: Any) -> Record:
         "request_id": f"req_{uuid.uuid4().hex[:24]}",
         "api": "maniac",
         "operation_id": "chat_completions_create",
+        "kind": "chat",
         "started_at": NOW.timestamp() + second,
         "project_id": project_id,
         "state": "completed",
@@ -236,7 +237,7 @@ async def test_an_attribute_that_is_told_again_is_found_by_its_last_value(
 
 async def test_traces_are_paged_in_order(projects: Two, log: TelemetryLog, ledger: Ledger, ids: Ids) -> None:
     mine = projects.mine.id
-    records = [request(mine, second) for second in (1, 3, 5)]
+    records = [request(mine, second, kind=kind) for second, kind in ((1, "chat"), (3, None), (5, "chat"))]
     for record in records:
         await ledger.finish(record)
     for second in (0, 2, 4):

@@ -347,7 +347,7 @@ async def test_tokens_of_requests_and_of_logged_points_are_one_metric(call: Call
     await ledger.open()
     for second, model in ((1, "m/one"), (2, "m/one"), (3, "m/two")):
         record = Record(f"req_{second:024x}", "ipop", "chat_completions_create", START + second, "project-1")
-        record.state, record.model, record.provider = "completed", model, "m"
+        record.state, record.kind, record.model, record.provider = "completed", "chat", model, "m"
         record.prompt_tokens, record.completion_tokens = 10, 5
         await ledger.finish(record)
     await ledger.close()

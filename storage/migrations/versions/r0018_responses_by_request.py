@@ -1,0 +1,10 @@
+"""Responses are found by the request that made them."""
+
+from alembic import op
+
+revision = "0018"
+down_revision = "0017"
+
+
+def upgrade() -> None:
+    op.create_index("ix_responses_request_id", "responses", ["request_id"])
