@@ -22,6 +22,7 @@ from handlers.core.latencies import Latencies
 from handlers.core.open_streams import Streams
 from handlers.core.patience import Patience
 from handlers.core.regions import Regions
+from handlers.core.s3 import AccessKeys, ObjectStore
 from providers.embeddings.interface import Embedder
 from providers.inference.interface import Inference
 from providers.sandbox.interface import Sandbox
@@ -159,6 +160,8 @@ class Services:
     responses: Responses
     files: FileStore
     kv: KvStore
+    objects: ObjectStore
+    access_keys: AccessKeys
     history: History
     feedback: Feedback
     quota: Quota

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import orjson
@@ -16,8 +17,13 @@ from storage.errors import RowRefused, StorageError, UnsafeKey
 log = structlog.get_logger("concordat.server")
 
 
+JSON = "application/json"
+Shape = Callable[[CoreError, str, str], tuple[int, dict[str, str], bytes, str]]
+"""An error, the request's id and path as status, headers, body and media type."""
+
+
 class Wording(Protocol):
-    """An API's `errors.py`."""
+    """An API's `errors.py`. Where paths have another shape than the API's, `SHAPES` has it by their prefix."""
 
     def render(self, error: CoreError, request_id: str) -> tuple[int, dict[str, str], dict[str, Any]]: ...
 
@@ -48,6 +54,7 @@ class Boundary:
         self.app = app
         self._wording = wording
         self._recorder = recorder
+        self._shapes: Mapping[str, Shape] = getattr(wording, "SHAPES", {})
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         request: Request = scope[KEY]
@@ -72,13 +79,20 @@ class Boundary:
                 error = unrecorded
         else:
             self._recorder.refuse(error.status)
-        status, headers, content = self._wording.render(error, request.request_id)
-        body = orjson.dumps(content)
+        status, headers, body, media_type = self._word(error, request)
         fields = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
         fields += [
-            (b"content-type", b"application/json"),
+            (b"content-type", media_type.encode("latin-1")),
             (b"content-length", b"%d" % len(body)),
             (b"x-request-id", request.request_id.encode()),
         ]
         await send({"type": "http.response.start", "status": status, "headers": fields})
         await send({"type": "http.response.body", "body": body})
+
+    def _word(self, error: CoreError, request: Request) -> tuple[int, dict[str, str], bytes, str]:
+        """Status, headers, body and media type: in the shape of the path's own, where it has one."""
+        for prefix, shape in self._shapes.items():
+            if request.path == prefix or request.path.startswith(prefix + "/"):
+                return shape(error, request.request_id, request.path)
+        status, headers, content = self._wording.render(error, request.request_id)
+        return status, headers, orjson.dumps(content), JSON

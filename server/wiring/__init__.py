@@ -13,6 +13,7 @@ from handlers.core.jobs import Definition, Definitions
 from handlers.core.keys import Tenancy, bootstrap
 from handlers.core.kv_cleaning import KvCleaning
 from handlers.core.maintenance import Maintenance
+from handlers.core.s3.metering import StorageMetering
 from handlers.core.services import Services
 from server import first_start
 from server.app import load_document
@@ -78,6 +79,7 @@ def _worker(settings: Settings, services: Services, definitions: Iterable[Defini
     files = services.files
     maintenance = Maintenance(files.database, files.blobs, services.clock, settings.capture_days)
     own = [maintenance.definition, FileCleaning(files).definition, KvCleaning(services.kv).definition]
+    own.append(StorageMetering(services.objects).definition)
     worker = Worker(services, Definitions([*own, *PRODUCT, *definitions]), settings.max_jobs)
     stack.push_async_callback(worker.close)
     return worker

@@ -22,6 +22,7 @@ from handlers.core.open_streams import Streams
 from handlers.core.patience import Patience
 from handlers.core.regions import Regions, Signer
 from handlers.core.registrations import Registrations
+from handlers.core.s3 import AccessKeys, Allowance, ObjectStore, StorageTariff
 from handlers.core.sealing import Seal
 from handlers.core.services import Route, Services
 from providers.outbound import Outbound
@@ -51,6 +52,7 @@ from storage.repositories.provider_credentials import ProviderCredentials
 from storage.repositories.region_keys import RegionKeys
 from storage.repositories.requests import Requests
 from storage.repositories.responses import Responses
+from storage.repositories.s3_keys import S3Keys
 from storage.repositories.telemetry import Telemetry
 from storage.repositories.traces import Traces
 
@@ -87,6 +89,8 @@ def build_services(settings: Settings, stores: Stores, documents: Mapping[str, D
         feedback=Feedback(stores.database),
         files=FileStore(stores.database, blobs, time.time, new_id),
         kv=KvStore(KvItems(stores.database), stores.kv_reads, stores.meters, time.time),
+        objects=_objects(settings, stores, blobs),
+        access_keys=AccessKeys(S3Keys(stores.database), seal, time.time),
         quota=stores.quota,
         ledger=stores.ledger,
         jobs=Jobs(stores.database, time.time, new_id),
@@ -108,6 +112,12 @@ def build_services(settings: Settings, stores: Stores, documents: Mapping[str, D
         capture=_capture(settings, stores.database),
         streams=Streams(OpenStreams(stores.database), stores.process_id, settings.max_streams, time.time),
     )
+
+
+def _objects(settings: Settings, stores: Stores, blobs: Blobs) -> ObjectStore:
+    tariff = StorageTariff(settings.storage_block_usd, settings.storage_free_bytes)
+    allowance = Allowance(stores.database, tariff, time.time, new_id)
+    return ObjectStore(stores.database, blobs, allowance, stores.meters, time.time, new_id)
 
 
 def _blobs(settings: Settings) -> Blobs:

@@ -7,6 +7,16 @@ from storage.tables.history import RequestFeedbackRow, RequestHourRow
 from storage.tables.jobs import JobEventRow, JobRow, JobScheduleRow
 from storage.tables.kv import KvItemRow, KvTableRow, MeterRow
 from storage.tables.responses import ResponseRow
+from storage.tables.s3 import (
+    S3AccountRow,
+    S3BucketRow,
+    S3KeyRow,
+    S3ObjectRow,
+    S3PartRow,
+    S3UploadRow,
+    StorageAllocationRow,
+    StoragePurchaseRow,
+)
 from storage.tables.secrets import ProviderCredentialRow, RegionKeyRow
 from storage.tables.spending import CreditAccountRow, CreditEntryRow, LimitRow, LimitWindowRow
 from storage.tables.telemetry import (
@@ -56,6 +66,14 @@ __all__ = [
     "RequestHourRow",
     "RequestRow",
     "ResponseRow",
+    "S3AccountRow",
+    "S3BucketRow",
+    "S3KeyRow",
+    "S3ObjectRow",
+    "S3PartRow",
+    "S3UploadRow",
+    "StorageAllocationRow",
+    "StoragePurchaseRow",
     "SubmodelRow",
     "TelemetryAttributeRow",
     "TelemetryMessageRow",

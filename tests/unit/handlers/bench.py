@@ -322,6 +322,8 @@ def make_services(*vendors: Inference, **changes: Any) -> Services:
         "responses": None,
         "files": None,
         "kv": None,
+        "objects": None,
+        "access_keys": None,
         "history": None,
         "feedback": None,
         "quota": Purse(),
