@@ -163,11 +163,11 @@ class Ledger:
         return pending
 
     async def _wait(self, pending: Begun) -> None:
+        timer = self._loop.call_later(self._settings.timeout_seconds, _expire, pending.committed)
         try:
-            async with asyncio.timeout(self._settings.timeout_seconds):
-                await pending.committed
-        except TimeoutError as error:
-            raise StorageUnavailable("the ledger could not commit in time") from error
+            await pending.committed
+        finally:
+            timer.cancel()
 
     # the writer's thread, from here on
 
@@ -224,6 +224,11 @@ def latest(lines: Sequence[Line]) -> list[Line]:
         if known is None or not known.final:
             chosen[entry.request_id] = entry
     return list(chosen.values())
+
+
+def _expire(committed: asyncio.Future[None]) -> None:
+    if not committed.done():
+        committed.set_exception(StorageUnavailable("the ledger could not commit in time"))
 
 
 def _forget(committed: asyncio.Future[None]) -> None:
