@@ -16,8 +16,9 @@ EVERY_SECONDS = 1.0
 
 
 class Checkpoints:
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, every_seconds: float = EVERY_SECONDS) -> None:
         self._path = path
+        self._every_seconds = every_seconds
         self._thread = ThreadPoolExecutor(1, "checkpoints")
         self._under_way: Future[None] | None = None
         self._last = time.monotonic()
@@ -25,7 +26,7 @@ class Checkpoints:
     def note_commit(self) -> None:
         """Begins one when it is time."""
         now = time.monotonic()
-        if now - self._last >= EVERY_SECONDS and (self._under_way is None or self._under_way.done()):
+        if now - self._last >= self._every_seconds and (self._under_way is None or self._under_way.done()):
             self._last = now
             self._under_way = self._thread.submit(self._move)
 

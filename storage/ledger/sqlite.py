@@ -45,7 +45,7 @@ class SqliteSink:
         self._path = path
         self._sync = sync
         self._synced: bool | None = None
-        self._connection: sqlite3.Connection | None = None
+        self.connection: sqlite3.Connection | None = None
         self._checkpoints = Checkpoints(path)
 
     def write(self, lines: Sequence[Line], now: datetime) -> None:
@@ -72,18 +72,18 @@ class SqliteSink:
 
     def close(self) -> None:
         self._checkpoints.close()
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
 
     def _connect(self) -> sqlite3.Connection:
-        if self._connection is None:
+        if self.connection is None:
             connection = sqlite3.connect(self._path, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None)
             connection.execute("PRAGMA foreign_keys=ON")
             connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
             connection.execute(f"PRAGMA wal_autocheckpoint={LARGEST_LOG_PAGES}")
-            self._connection, self._synced = connection, None
-        return self._connection
+            self.connection, self._synced = connection, None
+        return self.connection
 
     def _choose_sync(self, connection: sqlite3.Connection, lines: Sequence[Line]) -> None:
         """Money always survives the power going, unless it was said that it need not."""
@@ -102,9 +102,9 @@ class SqliteSink:
             connection.executemany(BALANCE, totals(entries))
 
     def _roll_back(self) -> None:
-        if self._connection is not None and self._connection.in_transaction:
+        if self.connection is not None and self.connection.in_transaction:
             with suppress(sqlite3.Error):
-                self._connection.execute("ROLLBACK")
+                self.connection.execute("ROLLBACK")
 
 
 def _json(request_ids: list[str]) -> str:
