@@ -1,9 +1,9 @@
 """What recording costs, and content capture on top of it: `python -m benchmarks.recording`.
 
-The three servers run side by side and are measured in short turns, one after the other, so that what else the machine
-does hits them alike: the cost is the median of the turns' own ratios. The model has a price, so that every row is
-billed. It is simulated, which leaves an answer little but its own work, and then a vendor that takes 5 ms, which is
-little for a vendor. Linux only (`/proc`).
+The servers run side by side and are measured in short turns, one after the other, so that what else the machine does
+hits them alike: the cost is the median of the turns' own ratios. Three models are asked: a simulated one that costs
+nothing, which leaves an answer little but the server's own work; a simulated one with a price, whose answers wait for
+the disk; and one with a price of a vendor that takes 5 ms, which is little for a vendor. Linux only (`/proc`).
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from pathlib import Path
 from benchmarks.throughput import CLIENTS, Target, chat, measure
 from tests.live import LiveServer, free_port
 
-TURNS = int(os.environ.get("RT", "9"))
-SECONDS = 1.0
+TURNS = 7
+SECONDS = 0.5
 VENDOR_SECONDS = 0.005
-SIMULATED, UPSTREAM = "claude-sonnet-4.6", "openai/gpt-5.4-mini"
+MODELS = {"free": "simulator/chat", "priced": "claude-sonnet-4.6", "vendor": "openai/gpt-5.4-mini"}
 TARGETS = (
     chat("whole", "/ipop/v1/chat/completions"),
     chat("streamed", "/maniac/v1/chat/completions", stream=True),
@@ -33,7 +33,7 @@ TARGETS = (
 SERVERS: dict[str, tuple[str, dict[str, str]]] = {
     "recording off": ("benchmarks.unrecorded", {}),
     "recording on": ("server.cli", {}),
-    "synced always": ("server.cli", {"CONCORDAT_LEDGER_SYNC": "always"}),
+    "never synced": ("server.cli", {"CONCORDAT_LEDGER_SYNC": "never"}),
     "with content capture": ("server.cli", {"CONCORDAT_CAPTURE": "all"}),
 }
 BARE = next(iter(SERVERS))
@@ -157,7 +157,7 @@ def main(*only: str) -> None:
             if name == BARE or not only or name in only
         }
         for target in TARGETS:
-            for model, label in ((SIMULATED, "simulated"), (UPSTREAM, "vendor of 5 ms")):
+            for label, model in MODELS.items():
                 asked = replace(target, name=f"{target.name}, {label}", body={**(target.body or {}), "model": model})
                 for clients in CLIENTS:
                     asyncio.run(compare(servers, asked, clients))
