@@ -18,6 +18,8 @@ from storage.tables.types import core, plain
 MESSAGES = core(CapturedMessageRow)
 FIELDS = tuple(MESSAGES.c[name] for name in CapturedMessage.__slots__)
 TEXT = table("captured_messages_text", column("rowid"))
+# the sign keeps SQLite from asking the index once for each of the rows
+SCANNED_ROWID: ColumnElement[Any] = literal_column("+captured_messages_text.rowid")
 WHOLE: ColumnElement[Any] = literal_column("captured_messages_text")
 
 MOST_RANKED = 2_000
@@ -112,7 +114,7 @@ def _sqlite(wanted: Search, telling: Sequence[Phrase], limit: int) -> Select[Any
     # the least of them bounds what is read of the index
     least = select(func.min(chosen.c.id)).scalar_subquery()
     ranked = select(TEXT.c.rowid.label("id"), score).where(
-        _holds(telling), TEXT.c.rowid >= least, TEXT.c.rowid.in_(select(chosen.c.id))
+        _holds(telling), TEXT.c.rowid >= least, SCANNED_ROWID.in_(select(chosen.c.id))
     )
     return _best(ranked, limit)
 
