@@ -54,14 +54,16 @@ async def drive(session: aiohttp.ClientSession, url: str, target: Target, until:
         took.append(time.perf_counter() - began)
 
 
-async def measure(server: LiveServer, target: Target, clients: int) -> tuple[float, float, float]:
+async def measure(
+    server: LiveServer, target: Target, clients: int, seconds: float = SECONDS
+) -> tuple[float, float, float]:
     """Requests a second, and the median and 99th percentile of their milliseconds."""
     headers = {"Authorization": f"Bearer {server.key}"}
     async with aiohttp.ClientSession(headers=headers, connector=aiohttp.TCPConnector(limit=0)) as session:
         await drive(session, server.url, target, time.perf_counter() + 0.3, [])
         took: list[float] = []
         began = time.perf_counter()
-        await asyncio.gather(*(drive(session, server.url, target, began + SECONDS, took) for _ in range(clients)))
+        await asyncio.gather(*(drive(session, server.url, target, began + seconds, took) for _ in range(clients)))
         rate = len(took) / (time.perf_counter() - began)
     cuts = statistics.quantiles(took, n=100)
     return rate, cuts[49] * 1000, cuts[98] * 1000

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from server import cli, wiring
+from typing import Any
+
+from server import cli
+from server.wiring import stores
 from storage.ledger import Ledger
 from storage.ledger_record import Record
 
@@ -10,7 +13,10 @@ from storage.ledger_record import Record
 class Nothing(Ledger):
     """Acknowledges every row at once and drops it."""
 
-    async def start(self, record: Record) -> None:
+    def begin(self, record: Record) -> Any:
+        pass
+
+    async def start(self, record: Record, begun: object = None) -> None:
         pass
 
     async def finish(self, record: Record) -> None:
@@ -21,5 +27,5 @@ class Nothing(Ledger):
 
 
 if __name__ == "__main__":
-    wiring.Ledger = Nothing  # type: ignore[attr-defined]
+    stores.Ledger = Nothing  # type: ignore[attr-defined]
     cli.main()

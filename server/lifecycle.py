@@ -27,6 +27,11 @@ FAREWELL_SECONDS = 2
 """What requests that were told to end get to say so."""
 
 
+SWITCH_SECONDS = 0.001
+"""How long a thread that wants the interpreter waits for one that has it. A commit wants it several times, and with
+Python's own 5 ms a busy event loop would make every answer wait for that."""
+
+
 class Server(uvicorn.Server):
     """On shutdown running requests get `grace_seconds` to finish; then those still open are told and ended."""
 
@@ -54,6 +59,7 @@ class Server(uvicorn.Server):
 def serve(settings: Settings) -> None:
     """Serves until a signal. Raises `server.config.ConfigError`, `storage.errors.StorageError`."""
     logs.configure(settings)
+    sys.setswitchinterval(SWITCH_SECONDS)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(settings))
 

@@ -22,13 +22,13 @@ class Request:
     """Made by the mount, filled in by routing (`operation`, `path_values`), security (`who`) and validation
     (`params`, `body`). `path` is the decoded path below the mount, `raw_path` the whole one as it was sent; `headers`
     are lower-cased, the last of a name wins. `streaming` says that the headers of an answer are out whose end is not
-    made yet, `sends_events` that it is an event stream, `record_is_ours` that its answer completes its record; `trace`
-    is where its client says it belongs."""
+    made yet, `sends_events` that it is an event stream, `record_is_ours` that its answer completes its record, `begun` the
+    row of that which is being written; `trace` is where its client says it belongs."""
 
     __slots__ = (
-        "body", "headers", "method", "operation", "params", "path", "path_values", "query", "raw_path", "record",
-        "record_is_ours", "request_id", "scheme", "sends_events", "started", "started_at", "streaming", "trace",
-        "uploads", "who",
+        "begun", "body", "headers", "method", "operation", "params", "path", "path_values", "query", "raw_path",
+        "record", "record_is_ours", "request_id", "scheme", "sends_events", "started", "started_at", "streaming",
+        "trace", "uploads", "who",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, path: str) -> None:
@@ -49,6 +49,7 @@ class Request:
         self.body: Any = None
         self.record: Record | None = None
         self.record_is_ours = True
+        self.begun: Any = None
         self.streaming = False
         self.sends_events = False
         self.uploads: list[Upload] = []

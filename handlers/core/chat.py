@@ -210,6 +210,7 @@ class _Opened:
 async def _open(number: int, attempts: list[Attempt], meter: Meter) -> _Opened:
     async def act(attempt: Attempt) -> _Opened:
         meter.begin(attempt)
+        meter.call.begin_record()
         asked = attempt.ask.request(number, attempt.deployment.model)
         request = await bring_pictures(asked, attempt, meter.call)
         if isinstance(request, ChatRequest):

@@ -6,6 +6,7 @@ A whole answer is sent once its record is committed; a stream (`streams.py`) sta
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import orjson
@@ -78,6 +79,7 @@ class Endpoint:
             query=request.query.decode("latin-1"),
             outlive_client=watch.outlive_client,
             hand_over_record=request.hand_over_record,
+            begin_record=partial(self._serving.recorder.begin, request),
         )
         try:
             async with watch:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from handlers.core.errors import CoreError, Unavailable
 from handlers.core.kinds import KINDS
@@ -28,7 +28,9 @@ class Observer(Protocol):
 class Ledger(Protocol):
     """What `storage.ledger.Ledger` offers: `start` and `finish` return when the row is committed."""
 
-    async def start(self, record: Record) -> None: ...
+    def begin(self, record: Record) -> Any: ...
+
+    async def start(self, record: Record, begun: Any = None) -> None: ...
 
     async def finish(self, record: Record) -> None: ...
 
@@ -56,11 +58,18 @@ class Recorder:
                 note_parent(record, request.trace.trace_id, request.trace.span_id)
         return record
 
-    async def start(self, record: Record) -> None:
+    def begin(self, request: Request) -> None:
+        """Has the row of a stream written while its vendor thinks: `start` then hardly waits."""
+        record = request.record
+        if record is not None and request.begun is None and request.record_is_ours:
+            with suppress(StorageError):  # then `start` tries again, and says so
+                request.begun = self.ledger.begin(record)
+
+    async def start(self, record: Record, request: Request) -> None:
         """Commits the row before the first byte of a stream. Raises `Unavailable`."""
         record.streamed = True
         try:
-            await self.ledger.start(record)
+            await self.ledger.start(record, request.begun)
         except StorageError as error:
             raise Unavailable("the request could not be recorded") from error
 

@@ -34,7 +34,7 @@ class StreamSender:
         async with aclosing(stream.events) as events:  # type: ignore[type-var]
             first = await anext(events, Last())
             if request.record_is_ours:
-                await self._recorder.start(record)
+                await self._recorder.start(record, request)
             request.streaming = request.sends_events = watch.is_streaming = True
             await send({"type": "http.response.start", "status": 200, "headers": _headers(stream, request)})
             if stream.keep_alive:

@@ -49,6 +49,11 @@ class Settings(BaseSettings):
     database_url: SecretUrl = Field(
         SecretUrl(""), description="`sqlite:///...` or `postgresql://...`; empty is SQLite in the data directory."
     )
+    ledger_sync: Literal["always", "billed", "never"] = Field(
+        "billed",
+        description="Which requests' rows are on the disk of SQLite before an answer ends, in case the power goes: "
+        "all, those that cost money, or none. The end of the process loses none of them.",
+    )
     blob_url: SecretUrl = Field(
         SecretUrl(""), description="`file:///`, `s3://`, `gs://` or `az://...`; empty is files in the data directory."
     )

@@ -16,7 +16,7 @@ from server.binding.idempotent import MAX_KEPT_BYTES
 from server.config import Settings
 from storage.database import Database
 from storage.errors import StorageUnavailable
-from storage.ledger import Ledger
+from storage.ledger import Ledger, LedgerSettings
 from storage.presence import Presence
 from storage.repositories.kv_reads import KvReads
 
@@ -46,7 +46,7 @@ async def open_stores(settings: Settings, stack: AsyncExitStack) -> Stores:
     stack.push_async_callback(database.close)
     await database.ensure_current()
     presence = Presence(database)
-    ledger = Ledger(database, presence)
+    ledger = Ledger(database, presence, LedgerSettings(sync=settings.ledger_sync))
     await ledger.open()
     stack.push_async_callback(ledger.close)
     keys, quota = KeyRing(database), Quota(database)

@@ -2,11 +2,11 @@
 
 ledger = Ledger(database, Presence(database))
 await ledger.open()              # and `ledger.run()` in the server's TaskGroup
-await ledger.start(record)       # before the first byte of a stream
+await ledger.start(record)       # before the first byte of a stream; `ledger.begin(record)` may come earlier
 await ledger.finish(record)      # before its last event, or a whole body
 await ledger.close()
 """
 
-from storage.ledger.writer import Ledger, LedgerSettings
+from storage.ledger.writer import Begun, Ledger, LedgerSettings
 
-__all__ = ["Ledger", "LedgerSettings"]
+__all__ = ["Begun", "Ledger", "LedgerSettings"]

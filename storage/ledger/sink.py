@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from operator import attrgetter
+from typing import Any, Literal, Protocol
 
 import orjson
 
@@ -14,8 +15,13 @@ from storage.chat_record import StoredChat, TraceEntry
 from storage.ledger_record import FIELDS, Record
 from storage.tables.types import instant
 
+Sync = Literal["always", "billed", "never"]
+"""Which rows are on the disk before they count as written, so that they survive the power going: all, those that cost
+money, or none. Whatever is written survives the end of the process. (On Postgres the server decides.)"""
+
 COLUMNS = (*FIELDS, "process_id")
 STARTED_AT, STATE = FIELDS.index("started_at"), FIELDS.index("state")
+read = attrgetter(*FIELDS)
 DOCUMENTS = (FIELDS.index("metadata"), FIELDS.index("tries"))
 
 UPSERT = """
@@ -76,7 +82,7 @@ class Sink(Protocol):
 
 def line(record: Record, process_id: str, moment: Callable[[datetime], Any]) -> Line:
     """`moment` turns a time into what the driver takes. Raises `TypeError` for metadata that JSON cannot hold."""
-    values = [getattr(record, name) for name in FIELDS]
+    values = list(read(record))
     values[STARTED_AT] = moment(instant(record.started_at))
     for place in DOCUMENTS:
         if values[place] is not None:

@@ -12,7 +12,8 @@ import orjson
 
 from storage.errors import RowRefused, StorageUnavailable
 from storage.ledger import tally
-from storage.ledger.sink import Line, companions, debit, inserts, totals, upsert
+from storage.ledger.checkpoints import Checkpoints
+from storage.ledger.sink import Line, Sync, companions, debit, inserts, totals, upsert
 
 UPSERT = upsert(lambda number: f"?{number}")
 INSERTS = inserts(lambda number: f"?{number}")
@@ -21,24 +22,36 @@ DEBIT = debit(chosen=CHOSEN, now="?2")
 KNOWN = tally.known(CHOSEN)
 COUNT, DROP = (tally.tally("sqlite", CHOSEN, sign) for sign in (1, -1))
 BALANCE = "UPDATE credit_accounts SET balance_micros = balance_micros + ? WHERE project_id = ?"
+ANY_ACCOUNT = "SELECT 1 FROM credit_accounts LIMIT 1"
 
 BUSY_TIMEOUT_MS = 200
 """Short: the ledger itself tries again, and must notice that it is being closed."""
+CACHE_KIB = 16_384
+"""Room for the ends of the indices, which is where most rows go."""
+LARGEST_LOG_PAGES = 16_000
+"""From 64 MB on a commit makes the log's checkpoint itself: those beside the commits do not keep up."""
 
 
 def moment(time: datetime) -> str:
     """As `storage.tables.types.Instant` writes it to SQLite."""
-    return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+    return time.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
 class SqliteSink:
-    def __init__(self, path: Path) -> None:
+    """Every commit is in the operating system's hands when `write` returns, so that nothing is lost with the process.
+    Whether it is on the disk, too, in case the power goes, is for `sync` to say."""
+
+    def __init__(self, path: Path, sync: Sync = "billed") -> None:
         self._path = path
-        self._connection: sqlite3.Connection | None = None
+        self._sync = sync
+        self._synced: bool | None = None
+        self.connection: sqlite3.Connection | None = None
+        self._checkpoints = Checkpoints(path)
 
     def write(self, lines: Sequence[Line], now: datetime) -> None:
         try:
             connection = self._connect()
+            self._choose_sync(connection, lines)
             connection.execute("BEGIN IMMEDIATE")
             known = connection.execute(KNOWN, (_json(tally.finals(lines)),)).fetchall()
             change = tally.change(lines, dict(known))
@@ -49,6 +62,7 @@ class SqliteSink:
                 connection.executemany(INSERTS[kind], rows)
             self._debit(connection, [line.request_id for line in lines if line.billed], now)
             connection.execute("COMMIT")
+            self._checkpoints.note_commit()
         except sqlite3.OperationalError as error:
             self._roll_back()
             raise StorageUnavailable(f"the ledger cannot write: {error}") from error
@@ -57,32 +71,40 @@ class SqliteSink:
             raise RowRefused(str(error)) from error
 
     def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._checkpoints.close()
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
 
     def _connect(self) -> sqlite3.Connection:
-        if self._connection is None:
+        if self.connection is None:
             connection = sqlite3.connect(self._path, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None)
-            # FULL because debits go this way: what was acknowledged must survive the power going
-            connection.execute("PRAGMA synchronous=FULL")
             connection.execute("PRAGMA foreign_keys=ON")
-            self._connection = connection
-        return self._connection
+            connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+            connection.execute(f"PRAGMA wal_autocheckpoint={LARGEST_LOG_PAGES}")
+            self.connection, self._synced = connection, None
+        return self.connection
+
+    def _choose_sync(self, connection: sqlite3.Connection, lines: Sequence[Line]) -> None:
+        """Money always survives the power going, unless it was said that it need not."""
+        synced = self._sync == "always" or (self._sync == "billed" and any(line.billed for line in lines))
+        if synced != self._synced:
+            connection.execute(f"PRAGMA synchronous={'FULL' if synced else 'NORMAL'}")
+            self._synced = synced
 
     def _tally(self, connection: sqlite3.Connection, statements: tuple[str, ...], request_ids: list[str]) -> None:
         for statement in statements if request_ids else ():
             connection.execute(statement, (_json(request_ids),))
 
     def _debit(self, connection: sqlite3.Connection, request_ids: list[str], now: datetime) -> None:
-        if request_ids:
+        if request_ids and connection.execute(ANY_ACCOUNT).fetchone():
             entries = connection.execute(DEBIT, (_json(request_ids), moment(now))).fetchall()
             connection.executemany(BALANCE, totals(entries))
 
     def _roll_back(self) -> None:
-        if self._connection is not None and self._connection.in_transaction:
+        if self.connection is not None and self.connection.in_transaction:
             with suppress(sqlite3.Error):
-                self._connection.execute("ROLLBACK")
+                self.connection.execute("ROLLBACK")
 
 
 def _json(request_ids: list[str]) -> str:

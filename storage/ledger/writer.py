@@ -20,7 +20,7 @@ from storage.database import Database
 from storage.errors import RowRefused, StorageError, StorageUnavailable
 from storage.ledger import sqlite
 from storage.ledger.recovery import orphans
-from storage.ledger.sink import Line, Sink, line
+from storage.ledger.sink import Line, Sink, Sync, line
 from storage.ledger_record import Record
 from storage.presence import Presence
 from storage.tables.types import instant
@@ -36,10 +36,11 @@ class LedgerSettings:
     close_seconds: float = 10.0
     beat_seconds: float = 5.0
     retry_seconds: float = 0.05
+    sync: Sync = "billed"
 
 
 @dataclass(slots=True)
-class Pending:
+class Begun:
     """A line on its way and who waits for it."""
 
     line: Line
@@ -58,7 +59,7 @@ class Ledger:
         self._presence = presence
         self._settings = settings or LedgerSettings()
         self._clock = clock
-        self._backlog: deque[Pending] = deque()
+        self._backlog: deque[Begun] = deque()
         self._changed = threading.Condition()
         self._closing_at: float | None = None
         self._thread: threading.Thread | None = None
@@ -77,13 +78,20 @@ class Ledger:
         await self._presence.beat()
         await self.recover()
 
-    async def start(self, record: Record) -> None:
-        """Writes a row in state `started`.
+    def begin(self, record: Record) -> Begun:
+        """Hands in a row in state `started`, to be written while its caller does something else. Raises
+        `StorageUnavailable`."""
+        begun = self._enqueue(record)
+        begun.committed.add_done_callback(_forget)  # a request may fail before it asks
+        return begun
+
+    async def start(self, record: Record, begun: Begun | None = None) -> None:
+        """Returns when a row in state `started` is written, the one that was `begun` or `record`.
 
         Raises `RowRefused`, or `StorageUnavailable`: what is written once the database is back is then that the
         request failed, for its caller was told so.
         """
-        pending = self._enqueue(record)
+        pending = begun or self._enqueue(record)
         try:
             await self._wait(pending)
         except StorageUnavailable:
@@ -142,11 +150,11 @@ class Ledger:
     def backlog_rows(self) -> int:
         return len(self._backlog)
 
-    def _enqueue(self, record: Record, process_id: str | None = None) -> Pending:
+    def _enqueue(self, record: Record, process_id: str | None = None) -> Begun:
         if self._thread is None or self._closing_at is not None:
             raise StorageUnavailable("the ledger is closed")
         entry = line(record, process_id or self._presence.process_id, self._moment)
-        pending = Pending(entry, self._loop.create_future())
+        pending = Begun(entry, self._loop.create_future())
         with self._changed:
             if len(self._backlog) >= self._settings.backlog_rows:
                 raise StorageUnavailable("the ledger's backlog is full")
@@ -154,12 +162,12 @@ class Ledger:
             self._changed.notify()
         return pending
 
-    async def _wait(self, pending: Pending) -> None:
+    async def _wait(self, pending: Begun) -> None:
+        timer = self._loop.call_later(self._settings.timeout_seconds, _expire, pending.committed)
         try:
-            async with asyncio.timeout(self._settings.timeout_seconds):
-                await pending.committed
-        except TimeoutError as error:
-            raise StorageUnavailable("the ledger could not commit in time") from error
+            await pending.committed
+        finally:
+            timer.cancel()
 
     # the writer's thread, from here on
 
@@ -171,19 +179,20 @@ class Ledger:
 
     def _sink(self) -> Sink:
         if self._database.dialect == "sqlite":
-            return sqlite.SqliteSink(self._database.path)
+            return sqlite.SqliteSink(self._database.path, self._settings.sync)
         from storage.ledger.postgres import PostgresSink
 
         return PostgresSink(self._database.dsn)
 
-    def _take(self) -> list[Pending]:
-        """Waits for something to write; nothing when the ledger is closed and its backlog empty."""
+    def _take(self) -> list[Begun]:
+        """Waits for something to write; nothing when the ledger is closed and its backlog empty. What comes during a
+        commit shares the next; to wait for more than that gained nothing that could be measured."""
         with self._changed:
             while not self._backlog and self._closing_at is None:
                 self._changed.wait()
             return [self._backlog.popleft() for _ in range(min(len(self._backlog), self._settings.batch_rows))]
 
-    def _commit(self, sink: Sink, batch: list[Pending]) -> None:
+    def _commit(self, sink: Sink, batch: list[Begun]) -> None:
         while True:
             try:
                 self._write(sink, batch)
@@ -200,10 +209,10 @@ class Ledger:
             else:
                 return self._wake(batch, None)
 
-    def _write(self, sink: Sink, batch: list[Pending]) -> None:
+    def _write(self, sink: Sink, batch: list[Begun]) -> None:
         sink.write(latest([pending.line for pending in batch]), instant(self._clock()))
 
-    def _wake(self, batch: list[Pending], error: StorageError | None) -> None:
+    def _wake(self, batch: list[Begun], error: StorageError | None) -> None:
         self._loop.call_soon_threadsafe(_resolve, batch, error)
 
 
@@ -217,13 +226,18 @@ def latest(lines: Sequence[Line]) -> list[Line]:
     return list(chosen.values())
 
 
+def _expire(committed: asyncio.Future[None]) -> None:
+    if not committed.done():
+        committed.set_exception(StorageUnavailable("the ledger could not commit in time"))
+
+
 def _forget(committed: asyncio.Future[None]) -> None:
     """Nobody waits: a row that the database refuses is not worth a failed answer."""
     if not committed.cancelled():
         committed.exception()
 
 
-def _resolve(batch: list[Pending], error: StorageError | None) -> None:
+def _resolve(batch: list[Begun], error: StorageError | None) -> None:
     for pending in batch:
         if not pending.committed.done():
             if error is None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, column, delete, func, literal_column, select, table
+from sqlalchemy import ColumnElement, Select, column, delete, func, literal, literal_column, select, table
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.captured import CapturedMessage
 from storage.database import Database
@@ -19,9 +20,16 @@ MESSAGES = core(CapturedMessageRow)
 PROJECTS = core(ProjectRow)
 FIELDS = tuple(MESSAGES.c[name] for name in CapturedMessage.__slots__)
 TEXT = table("captured_messages_text", column("rowid"))
+# the sign keeps SQLite from asking the index once for each of the rows
+SCANNED_ROWID: ColumnElement[Any] = literal_column("+captured_messages_text.rowid")
+WHOLE: ColumnElement[Any] = literal_column("captured_messages_text")
 
 MOST_RANKED = 2_000
-"""Of more matches only so many, the newest, are ranked: a word that is everywhere says little."""
+"""Of more matches only so many, the newest, are ranked."""
+SAMPLED = 2_000
+COMMON_SHARE = 0.1
+"""A word or phrase that stands in more of the newest messages, of which so many are looked at, says little, and to rank
+by it every message that holds it would have to be counted: it must be there, but is not ranked by."""
 
 Phrase = tuple[str, ...]
 """Words, of letters and digits alone, that stand one behind the other."""
@@ -50,7 +58,10 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class CapturedMessages:
+    """Up to `few` messages words are never too common: then nothing takes long."""
+
     database: Database
+    few: int = 100_000
 
     async def of_request(self, request_id: str) -> list[CapturedMessage]:
         query = select(*FIELDS).where(MESSAGES.c.request_id == request_id).order_by(MESSAGES.c.message_seq)
@@ -79,11 +90,13 @@ class CapturedMessages:
         return {fields.pop("id"): CapturedMessage(**fields) for fields in map(plain, rows)}
 
     async def search(self, wanted: Search, limit: int) -> list[Hit]:
-        """The best first."""
-        matches = self._sqlite(wanted) if self.database.dialect == "sqlite" else self._postgres(wanted)
-        newest = matches.order_by(literal_column("id").desc()).limit(MOST_RANKED).subquery()
-        query = select(newest).order_by(newest.c.score.desc(), newest.c.id.desc()).limit(limit)
+        """The best first; on SQLite the newest, where all of the words are common."""
         async with self.database.reading() as connection:
+            if self.database.dialect == "sqlite":
+                telling = [phrase for phrase in wanted.phrases if not await self._is_common(phrase, connection)]
+                query = _sqlite(wanted, telling, limit)
+            else:
+                query = _best(_newest(_postgres(wanted), MOST_RANKED), limit)
             rows = (await connection.execute(query)).all()
         return [Hit(row.id, row.score) for row in rows]
 
@@ -99,20 +112,54 @@ class CapturedMessages:
             result = await tx.execute(delete(MESSAGES).where(MESSAGES.c.id.in_(old.scalar_subquery())))
         return int(result.rowcount)
 
-    def _sqlite(self, wanted: Search) -> Select[Any]:
-        words = " AND ".join('"' + " ".join(phrase) + '"' for phrase in wanted.phrases)
-        whole: ColumnElement[Any] = literal_column("captured_messages_text")
-        score = (-func.bm25(whole)).label("score")
-        chosen = _filters(wanted)
-        matches = select(TEXT.c.rowid.label("id"), score).where(whole.op("MATCH")(words))
-        return matches.join(MESSAGES, MESSAGES.c.id == TEXT.c.rowid).where(*chosen) if chosen else matches
+    async def _is_common(self, phrase: Phrase, connection: AsyncConnection) -> bool:
+        newest = int(await connection.scalar(select(func.max(MESSAGES.c.id))) or 0)
+        if newest <= self.few:
+            return False
+        found = select(TEXT.c.rowid).where(_holds([phrase]), TEXT.c.rowid > newest - SAMPLED).subquery()
+        return int(await connection.scalar(select(func.count()).select_from(found)) or 0) > SAMPLED * COMMON_SHARE
 
-    def _postgres(self, wanted: Search) -> Select[Any]:
-        words = " & ".join("(" + " <-> ".join(f"'{word}'" for word in phrase) + ")" for phrase in wanted.phrases)
-        query = func.to_tsquery("simple", words)
-        terms: ColumnElement[Any] = literal_column("terms")
-        score = func.ts_rank(terms, query, 1).label("score")
-        return select(MESSAGES.c.id, score).where(terms.op("@@")(query), *_filters(wanted))
+
+def _sqlite(wanted: Search, telling: Sequence[Phrase], limit: int) -> Select[Any]:
+    """`telling` are the phrases to rank by."""
+    score = (-func.bm25(WHOLE) if telling else literal(0.0)).label("score")
+    if not telling or len(telling) == len(wanted.phrases):
+        matches = select(TEXT.c.rowid.label("id"), score)
+        return _best(_newest(_only(matches, wanted), MOST_RANKED if telling else limit), limit)
+    chosen = _newest(_only(select(TEXT.c.rowid.label("id")), wanted), MOST_RANKED).cte("chosen")
+    # the least of them bounds what is read of the index
+    least = select(func.min(chosen.c.id)).scalar_subquery()
+    ranked = select(TEXT.c.rowid.label("id"), score).where(
+        _holds(telling), TEXT.c.rowid >= least, SCANNED_ROWID.in_(select(chosen.c.id))
+    )
+    return _best(ranked, limit)
+
+
+def _holds(phrases: Sequence[Phrase]) -> ColumnElement[bool]:
+    return WHOLE.op("MATCH", is_comparison=True)(" AND ".join('"' + " ".join(phrase) + '"' for phrase in phrases))
+
+
+def _only(matches: Select[Any], wanted: Search) -> Select[Any]:
+    chosen = _filters(wanted)
+    matches = matches.where(_holds(wanted.phrases))
+    return matches.join(MESSAGES, MESSAGES.c.id == TEXT.c.rowid).where(*chosen) if chosen else matches
+
+
+def _postgres(wanted: Search) -> Select[Any]:
+    words = " & ".join("(" + " <-> ".join(f"'{word}'" for word in phrase) + ")" for phrase in wanted.phrases)
+    query = func.to_tsquery("simple", words)
+    terms: ColumnElement[Any] = literal_column("terms")
+    score = func.ts_rank(terms, query, 1).label("score")
+    return select(MESSAGES.c.id, score).where(terms.op("@@")(query), *_filters(wanted))
+
+
+def _newest(matches: Select[Any], most: int) -> Select[Any]:
+    return matches.order_by(literal_column("id").desc()).limit(most)
+
+
+def _best(matches: Select[Any], limit: int) -> Select[Any]:
+    found = matches.subquery()
+    return select(found).order_by(found.c.score.desc(), found.c.id.desc()).limit(limit)
 
 
 def _filters(wanted: Search) -> list[ColumnElement[bool]]:

@@ -170,3 +170,23 @@ async def test_messages_are_counted_over_all_projects_and_read_by_requests(
     assert sorted(found, key=lambda one: one.content) == [*mine, *theirs]
     assert [one.message_seq for one in found if one.project_id == projects.mine.id] == [1, 2]
     assert await repository.of_requests([]) == []
+
+
+async def test_a_common_word_must_be_there_but_is_not_ranked_by(
+    database: Database, projects: Two, ledger: Ledger
+) -> None:
+    mine = projects.mine.id
+    await keep(
+        ledger, mine, "the rare rare rare", *(f"the {number} the" for number in range(300)), "the rare, at length"
+    )
+    await keep(ledger, mine, "rare without it")
+    repository = CapturedMessages(database, few=0)
+
+    async def found(text: str) -> list[str]:
+        hits = await repository.search(Search(phrases=read_phrases(text), project_id=mine), 1000)
+        kept = await repository.get([hit.id for hit in hits])
+        return [kept[hit.id].content for hit in hits]
+
+    assert await found("the rare") == ["the rare rare rare", "the rare, at length"]
+    assert len(await found("the")) == 302
+    assert await found("the missing") == []

@@ -91,6 +91,19 @@ async def test_many_at_once_are_all_committed_when_their_callers_go_on(
     assert {record.request_id for record in kept} == {record.request_id for record in records}
 
 
+async def test_a_row_that_is_begun_is_written_meanwhile_and_once(
+    database: Database, ledger: Ledger, projects: Two
+) -> None:
+    requests, mine = Requests(database), projects.mine.id
+    record, failed = request_of(mine), request_of(mine)
+    begun = ledger.begin(record)
+    await ledger.start(replace(record, model="later"), begun)
+    assert await requests.get(mine, record.request_id) == record
+    ledger.begin(failed)  # and nobody waits for it
+    await ledger.finish(done := replace(failed, state="failed", http_status=502))
+    assert await requests.get(mine, failed.request_id) == done
+
+
 async def test_the_first_final_row_stands(database: Database, ledger: Ledger, projects: Two) -> None:
     record = request_of(projects.mine.id, state="completed", http_status=200)
     await ledger.finish(record)

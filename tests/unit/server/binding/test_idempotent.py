@@ -24,7 +24,10 @@ OPERATION = Operation("things_create", "POST", "/things", "handlers.x", "X")
 
 
 class Ledger:
-    async def start(self, record: Record) -> None:
+    def begin(self, record: Record) -> None:
+        pass
+
+    async def start(self, record: Record, begun: None = None) -> None:
         pass
 
     async def finish(self, record: Record) -> None:

@@ -29,7 +29,10 @@ class Ledger:
     away_from: int = 100
     calls: int = 0
 
-    async def start(self, record: Record) -> None:
+    def begin(self, record: Record) -> None:
+        pass
+
+    async def start(self, record: Record, begun: None = None) -> None:
         self._note(record)
 
     async def finish(self, record: Record) -> None:
