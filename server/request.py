@@ -22,8 +22,8 @@ class Request:
     """Made by the mount, filled in by routing (`operation`, `path_values`), security (`who`) and validation
     (`params`, `body`). `path` is the decoded path below the mount, `raw_path` the whole one as it was sent; `headers`
     are lower-cased, the last of a name wins. `streaming` says that the headers of an answer are out whose end is not
-    made yet, `sends_events` that it is an event stream, `record_is_ours` that its answer completes its record, `begun` the
-    row of that which is being written; `trace` is where its client says it belongs."""
+    made yet, `sends_events` that it is an event stream, `record_is_ours` that its answer completes its record, `begun`
+    the row of that which is being written; `trace` is where its client says it belongs."""
 
     __slots__ = (
         "begun", "body", "headers", "method", "operation", "params", "path", "path_values", "query", "raw_path",
