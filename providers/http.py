@@ -210,19 +210,19 @@ class StreamedAnswer:
         self._connection = connection
         self._idle_seconds = idle_seconds
 
-    async def events(self) -> AsyncGenerator[bytes, None]:
-        """The data of each event up to the end of the body or `[DONE]`, which is not given out; nor is empty data."""
+    async def events(self) -> AsyncGenerator[list[bytes], None]:
+        """The data of the events that came together, up to the end of the body or `[DONE]`, which is not given out; nor
+        is empty data."""
         parser = EventParser()
         while portion := await self._connection.portion(self._idle_seconds):
-            for event in parser.feed(portion):
-                if event == b"[DONE]":
-                    await self._drain()
-                    return
-                if event:
-                    yield event
-        for event in parser.finish():
-            if event not in (b"", b"[DONE]"):
-                yield event
+            events = [event for event in parser.feed(portion) if event]
+            if b"[DONE]" in events:
+                yield events[: events.index(b"[DONE]")]
+                await self._drain()
+                return
+            if events:
+                yield events
+        yield [event for event in parser.finish() if event not in (b"", b"[DONE]")]
 
     async def read(self, largest_bytes: int = LARGEST_ERROR_BYTES) -> bytes:
         """The body, or as much of its start as is allowed."""

@@ -44,9 +44,10 @@ class VendorApi:
                 raise self._error(Answer(answer.status, answer.headers, await answer.read()))
             if "json" in answer.headers.get("content-type", ""):
                 raise await self._unstreamed(answer)
-            async with aclosing(answer.events()) as events:
-                async for event in events:
-                    yield event, self._checked(event)
+            async with aclosing(answer.events()) as portions:
+                async for events in portions:
+                    for event in events:
+                        yield event, self._checked(event)
 
     def _all_headers(self) -> dict[str, str]:
         return {**self.headers, **self.vendor.headers}

@@ -114,9 +114,6 @@ class Meter:
         if self._service_tier != "batch" and answered in _TIERS:
             self._service_tier = _TIERS[answered]
 
-    def now(self) -> float:
-        return self.call.services.clock()
-
     def _with(self, attempt: Served, usage: Usage) -> tuple[Usage, Cost]:
         """What a vendor bills to a key that is not ours costs nothing here."""
         if attempt.own is not None:
@@ -146,16 +143,18 @@ class Tally:
         self._meter = meter
         self._attempt = attempt
         self._request = request
-        self._counted_at = meter.now()
+        self._clock = meter.call.services.clock
+        self._counted_at = self._clock()
         self._usage: Usage | None = None
         self._chunks = 0
 
+    @property
+    def is_due(self) -> bool:
+        return self._clock() - self._counted_at >= TALLY_SECONDS
+
     async def look(self, chunks: Sequence[Chunk]) -> None:
         """`chunks` are all that were sent."""
-        now = self._meter.now()
-        if now - self._counted_at < TALLY_SECONDS:
-            return
-        new, self._chunks, self._counted_at = chunks[self._chunks :], len(chunks), now
+        new, self._chunks, self._counted_at = chunks[self._chunks :], len(chunks), self._clock()
         if self._usage is None:
             self._usage = await count_sent(self._request, new)
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -257,8 +257,8 @@ def _offer(model: Model, services: Services, own: frozenset[str]) -> Offer:
     return Offer(model, ready, tuple(place for place in model.deployments if place.vendor in own))
 
 
-def _configured(kind: Kind, services: Services) -> set[str]:
-    return set(services.embeddings if kind == "embedding" else services.inference)
+def _configured(kind: Kind, services: Services) -> Container[str]:
+    return services.embeddings if kind == "embedding" else services.inference
 
 
 def _scripted(wanted: str, services: Services) -> Model | None:

@@ -6,6 +6,7 @@ Each process counts its own as they go, and tells the others through the databas
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -19,8 +20,10 @@ from storage.tables.types import instant
 
 TELL_SECONDS = 1.0
 
-TOOL_MARKS = (b'"tool_calls":[', b"function_call_arguments.delta", b'"type":"tool_call"')
-CONTENT_MARKS = (b'"content":"', b"output_text.delta", b'"delta":{"text"', b'"type":"text"', b'"text":"')
+TOOL_MARKS = re.compile(rb'"tool_calls":\[|function_call_arguments\.delta|"type":"tool_call"')
+CONTENT_MARKS = re.compile(rb'"content":"|output_text\.delta|"delta":\{"text"|"type":"text"|"text":"')
+OPENAI_CONTENT = b'"delta":{"content":"'
+"""The event that is nearly all there is, and needs no search for other marks."""
 
 
 @dataclass(slots=True, eq=False)
@@ -42,9 +45,11 @@ class Gauge:
         self.bytes_sent += len(frame)
         self.last_event_at = at
         self.last_frame = frame
-        if any(mark in frame for mark in TOOL_MARKS):
+        if OPENAI_CONTENT in frame and b"tool_calls" not in frame:
+            self.content_delta_count += 1
+        elif TOOL_MARKS.search(frame):
             self.tool_delta_count += 1
-        elif any(mark in frame for mark in CONTENT_MARKS):
+        elif CONTENT_MARKS.search(frame):
             self.content_delta_count += 1
 
     def show(self, process_id: str) -> dict[str, Any]:
@@ -78,9 +83,9 @@ class Gauge:
         """The event's own name where it has one."""
         if self.last_frame.startswith(b"event: "):
             return self.last_frame[len(b"event: ") : self.last_frame.index(b"\n")].decode()
-        if any(mark in self.last_frame for mark in TOOL_MARKS):
+        if TOOL_MARKS.search(self.last_frame):
             return "tool_delta"
-        return "content_delta" if any(mark in self.last_frame for mark in CONTENT_MARKS) else "data"
+        return "content_delta" if CONTENT_MARKS.search(self.last_frame) else "data"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import cache
+from operator import methodcaller
 from secrets import token_hex
 from typing import Any
 
@@ -87,27 +89,25 @@ class OpenAICompatible:
         mend(body, part, api)
         if not body["choices"]:
             raise api.broken("no choices")
-        head(body, self.new_id(), int(self.clock()))
+        head(body, self.new_id, self.clock)
         return Completion(body, usage_of(body.get("usage")))
 
     async def _relay(self, path: str, body: Json, part: Part) -> AsyncGenerator[Chunk, None]:
         api, finished = self._api(), False
-        new_id, created = self.new_id(), int(self.clock())
+        new_id, created = cache(self.new_id), cache(self.clock)  # one answer, one id
         asked = {**body, "stream": True, "stream_options": {"include_usage": True}}
         async with aclosing(api.stream(path, asked)) as events:
             async for raw, parsed in events:
                 changed = "choices" not in parsed
                 changed = mend(parsed, part, api) or changed
                 changed = head(parsed, new_id, created) or changed
-                finished = finished or any(choice.get("finish_reason") for choice in parsed["choices"])
-                yield _chunk(raw, parsed, changed)
+                final = any(map(_finish_reason, parsed["choices"]))
+                finished = finished or final
+                usage = usage_of(parsed.get("usage")) if final or not parsed["choices"] else None
+                # written anew only where the vendor's words are not OpenAI's, or its JSON would not fit on one line
+                yield Chunk(raw=None if changed or b"\n" in raw else raw, body=parsed, usage=usage)
         if not finished:
             raise api.cut()
 
 
-def _chunk(raw: bytes, parsed: Json, changed: bool) -> Chunk:
-    """Written anew only where the vendor's words are not OpenAI's, or its JSON would not fit on one line."""
-    choices = parsed["choices"]
-    final = not choices or any(choice.get("finish_reason") for choice in choices)
-    usage = usage_of(parsed.get("usage")) if final else None
-    return Chunk(raw=None if changed or b"\n" in raw else raw, body=parsed, usage=usage)
+_finish_reason = methodcaller("get", "finish_reason")

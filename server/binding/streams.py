@@ -68,8 +68,11 @@ class StreamSender:
         noted_at = request.elapsed_us()
         async for frame in events:
             watch.touch()
-            closed = await self._forward(frame, request, send) or closed
-            if request.record_is_ours and not closed and request.elapsed_us() - noted_at >= NOTED_US:
+            if type(frame) is Last:
+                closed = await self._forward(frame, request, send)
+                continue
+            await send({"type": "http.response.body", "body": frame, "more_body": True})
+            if not closed and request.elapsed_us() - noted_at >= NOTED_US and request.record_is_ours:
                 noted_at = request.elapsed_us()
                 self._recorder.note(record)
         if not closed:
