@@ -6,8 +6,6 @@ import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from functools import cache
-from operator import methodcaller
 from secrets import token_hex
 from typing import Any
 
@@ -15,6 +13,7 @@ from providers.errors import Refused
 from providers.http import HttpClient
 from providers.inference.interface import ChatRequest, Chunk, Completion, TextRequest
 from providers.inference.openai_answer import Part, head, mend, usage_of
+from providers.inference.openai_stream import Reading
 from providers.vendor import Vendor
 from providers.vendor_api import VendorApi
 
@@ -93,21 +92,12 @@ class OpenAICompatible:
         return Completion(body, usage_of(body.get("usage")))
 
     async def _relay(self, path: str, body: Json, part: Part) -> AsyncGenerator[Chunk, None]:
-        api, finished = self._api(), False
-        new_id, created = cache(self.new_id), cache(self.clock)  # one answer, one id
+        api = self._api()
+        reading = Reading(api, part, self.new_id, self.clock)
         asked = {**body, "stream": True, "stream_options": {"include_usage": True}}
-        async with aclosing(api.stream(path, asked)) as events:
-            async for raw, parsed in events:
-                changed = "choices" not in parsed
-                changed = mend(parsed, part, api) or changed
-                changed = head(parsed, new_id, created) or changed
-                final = any(map(_finish_reason, parsed["choices"]))
-                finished = finished or final
-                usage = usage_of(parsed.get("usage")) if final or not parsed["choices"] else None
-                # written anew only where the vendor's words are not OpenAI's, or its JSON would not fit on one line
-                yield Chunk(raw=None if changed or b"\n" in raw else raw, body=parsed, usage=usage)
-        if not finished:
+        async with aclosing(api.stream(path, asked)) as portions:
+            async for events in portions:
+                for event in events:
+                    yield reading.chunk(event)
+        if not reading.finished:
             raise api.cut()
-
-
-_finish_reason = methodcaller("get", "finish_reason")
