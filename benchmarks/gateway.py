@@ -30,7 +30,7 @@ CHEAP = {
     "maniac models": "/maniac/v1/models",
     "ipop models": "/ipop/v1/models",
     "deprecated models": "/llama-stack-deprecated/v1/openai/v1/models",
-    "ipop kv get": "/ipop/v1/kv/items?namespace=bench&key=one",
+    "ipop kv get": "/ipop/v1/kv/items/bench",
 }
 
 
@@ -107,7 +107,7 @@ def cheap(server: LiveServer, pace: Pace) -> None:
 def put_item(server: LiveServer) -> None:
     import httpx
 
-    item = {"namespace": "bench", "key": "one", "value": {"text": "concord"}}
+    item = {"key": "bench", "value": {"text": "concord"}}
     answer = httpx.put(
         f"{server.url}/ipop/v1/kv/items", json=item, headers={"Authorization": f"Bearer {server.key}"}, timeout=10
     )

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from providers.errors import BrokenAnswer, TimedOut, Unavailable
-
-if TYPE_CHECKING:
-    from httptools import HttpResponseParser
 
 BUFFERED_BYTES = 256 * 1024
 """What is read ahead of whoever reads."""
@@ -30,8 +27,7 @@ class Connection(asyncio.Protocol):
         from httptools import HttpResponseParser
 
         self._loop = asyncio.get_running_loop()
-        self._parser: HttpResponseParser
-        self._new_parser = HttpResponseParser
+        self._parser = HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._deadline = 0.0
@@ -41,7 +37,6 @@ class Connection(asyncio.Protocol):
         self._forget()
 
     def _forget(self) -> None:
-        self._parser = self._new_parser(self)
         self._status = 0
         self._headers: dict[str, str] = {}
         self._body: list[bytes] = []

@@ -154,7 +154,12 @@ def concordat(folder: Path, vendor_port: int, *, module: str = "server.cli", **m
     models, keys = more.pop("models", 0), more.pop("keys", 0)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "catalog.yaml").write_text(json.dumps(_catalog(vendor_port, models)))
-    settings = {"CONCORDAT_VALIDATE_RESPONSES": "false", "BENCH_API_KEY": "sk-bench-0123456789abcdef", **more}
+    settings = {
+        "CONCORDAT_VALIDATE_RESPONSES": "false",
+        "CONCORDAT_MAX_CONCURRENT": "10000",
+        "BENCH_API_KEY": "sk-bench-0123456789abcdef",
+        **more,
+    }
     server = LiveServer(folder, settings, module=module)
     extra = [f"other={server.other_key}", *(f"other=ck_bench_{number:016}" for number in range(keys))]
     server.settings = {

@@ -137,7 +137,7 @@ class Meter:
 
 
 class Tally:
-    """Counts a stream while it runs, now and then, and each chunk once."""
+    """Counts a stream while it runs, now and then, and each chunk once; more rarely when many streams run."""
 
     def __init__(self, meter: Meter, attempt: Attempt, request: Request) -> None:
         self._meter = meter
@@ -150,7 +150,8 @@ class Tally:
 
     @property
     def is_due(self) -> bool:
-        return self._clock() - self._counted_at >= TALLY_SECONDS
+        passed = self._clock() - self._counted_at
+        return passed >= TALLY_SECONDS and passed >= self._meter.call.services.streams.pace_seconds
 
     async def look(self, chunks: Sequence[Chunk]) -> None:
         """`chunks` are all that were sent."""

@@ -19,6 +19,9 @@ from storage.repositories.open_streams import OpenStreams
 from storage.tables.types import instant
 
 TELL_SECONDS = 1.0
+KEPT_UP_A_SECOND = 250
+"""So many streams are looked at in a second: with more, each is looked at less often."""
+SHOWN_AT_ONCE = 100
 
 TOOL_MARKS = re.compile(rb'"tool_calls":\[|function_call_arguments\.delta|"type":"tool_call"')
 CONTENT_MARKS = re.compile(rb'"content":"|output_text\.delta|"delta":\{"text"|"type":"text"|"text":"')
@@ -107,6 +110,11 @@ class Streams:
     clock: Callable[[], float]
     _open: set[Gauge] = field(default_factory=set)
 
+    @property
+    def pace_seconds(self) -> float:
+        """How often what is known of each stream is brought up to date."""
+        return max(TELL_SECONDS, len(self._open) / KEPT_UP_A_SECOND)
+
     async def count(self, frames: AsyncIterator[bytes], gauge: Gauge, record: Record) -> AsyncIterator[bytes]:
         """Relays a stream, which is among those that are open until it ends. Raises `Unavailable` before its first
         frame when there are too many."""
@@ -125,14 +133,14 @@ class Streams:
     async def survey(self) -> Survey:
         """Those of this process as they are now, those of others as they were a moment ago; the oldest first."""
         told = await self.repository.living(instant(self.clock()))
-        told[self.process_id] = self._shown()
+        told[self.process_id] = await self._shown()
         streams = sorted((stream for shown in told.values() for stream in shown), key=lambda s: float(s["started_at"]))
         return Survey(len(told), self.limit, streams)
 
     async def run(self) -> None:
         told: list[dict[str, Any]] | None = None
         while True:
-            shown = self._shown()
+            shown = await self._shown()
             try:
                 if shown != told:
                     await self.repository.tell(self.process_id, shown, instant(self.clock()))
@@ -140,7 +148,12 @@ class Streams:
                     told = shown
             except StorageError:
                 pass  # the next time may get through
-            await asyncio.sleep(TELL_SECONDS)
+            await asyncio.sleep(self.pace_seconds)
 
-    def _shown(self) -> list[dict[str, Any]]:
-        return [gauge.show(self.process_id) for gauge in self._open]
+    async def _shown(self) -> list[dict[str, Any]]:
+        shown: list[dict[str, Any]] = []
+        for gauge in tuple(self._open):
+            shown.append(gauge.show(self.process_id))
+            if len(shown) % SHOWN_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        return shown

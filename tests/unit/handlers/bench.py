@@ -24,6 +24,7 @@ from handlers.core.catalog import Catalog, CatalogHolder, Deployment, Model, Pri
 from handlers.core.credentials import Book
 from handlers.core.errors import PaymentRequired
 from handlers.core.latencies import Latencies
+from handlers.core.open_streams import Streams
 from handlers.core.patience import Patience
 from handlers.core.regions import Regions, Signer
 from handlers.core.sealing import Seal
@@ -339,7 +340,7 @@ def make_services(*vendors: Inference, **changes: Any) -> Services:
         "fetcher": Addressed(),
         "traits": TRAITS.__getitem__,
         "capture": NoCapture(),
-        "streams": None,
+        "streams": Streams(None, "process", 10, lambda: NOW),  # type: ignore[arg-type]
         "regions": Regions("here", REGIONS.get, signer(), Shelf()),
         "telemetry": None,
         "credentials": Book(Drawer(), Seal(lambda: "s" * 32), KeyedBy(), lambda: NOW),
