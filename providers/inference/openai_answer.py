@@ -8,7 +8,6 @@ text; texts are texts; tool calls are functions with arguments as text; log prob
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Literal
 
 import orjson
@@ -168,9 +167,9 @@ def usage_of(usage: Any) -> Usage | None:
     unnamed = max(0, count(usage, "total_tokens") - prompt - completion)
     told = Usage(
         prompt_tokens=prompt,
-        completion_tokens=completion,
+        completion_tokens=completion + unnamed,
         cached_tokens=count(prompt_details, "cached_tokens") or count(usage, "prompt_cache_hit_tokens"),
         cache_write_tokens=count(prompt_details, "cache_write_tokens"),
         reasoning_tokens=reasoning or unnamed,
     )
-    return believed(replace(told, completion_tokens=completion + unnamed))
+    return believed(told)
