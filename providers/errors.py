@@ -7,7 +7,8 @@ ProviderError
 ├── Throttled        429, with the seconds to wait where the vendor names them
 ├── Refused          the vendor refused this request (400, 404, 413, 422)
 ├── Unauthorized     the vendor refused our key (401, 403), or payment is due (402)
-└── BrokenAnswer     the vendor's answer is not what its API promises
+├── BrokenAnswer     the vendor's answer is not what its API promises
+└── Unreadable       a document whose text cannot be had
 """
 
 from __future__ import annotations
@@ -57,3 +58,12 @@ class Unauthorized(ProviderError):
 
 class BrokenAnswer(ProviderError):
     pass
+
+
+class Unreadable(ProviderError):
+    """`code` is one of `unsupported_file`, `encrypted`, `corrupt`, `too_large`, `timed_out`, `empty`; the message
+    says why in a sentence without its first capital and its full stop."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code

@@ -32,7 +32,7 @@ class Piece(NamedTuple):
 
 
 async def count_text(text: str) -> int:
-    return await _off_loop_if_slow(_count, text)
+    return await _off_loop_if_slow(count, text)
 
 
 async def count_chat(messages: Iterable[Mapping[str, Any]], tools: Any = None) -> int:
@@ -51,7 +51,27 @@ async def count_chat(messages: Iterable[Mapping[str, Any]], tools: Any = None) -
 
 async def split_text(text: str) -> list[Piece]:
     """The text as its tokens; their texts joined are `text` again (lone surrogates replaced)."""
-    return await _off_loop_if_slow(_split, text)
+    return await _off_loop_if_slow(lambda whole: list(cut(whole)), text)
+
+
+def count(text: str) -> int:
+    """`count_text` for a thread that may take its time."""
+    return sum(_vocabulary().count(part) for part in _slices(text))
+
+
+def cut(text: str) -> Iterator[Piece]:
+    """`split_text` for a thread that may take its time, and of a text that may be too large to have as a list."""
+    vocabulary = _vocabulary()
+    held: list[int] = []
+    for part in _slices(text):
+        for token in vocabulary.encode(part):
+            held.append(token)
+            try:
+                piece = Piece(vocabulary.decode(held), len(held))
+            except ValueError:  # the rest of a character is in the next token
+                continue
+            held = []
+            yield piece
 
 
 async def _off_loop_if_slow(function: Callable[[str], Result], text: str) -> Result:
@@ -71,24 +91,6 @@ def _vocabulary() -> Any:
     bindings = module_from_spec(spec)
     spec.loader.exec_module(bindings)
     return bindings.tokenizer_for_encoding("o200k_base")
-
-
-def _count(text: str) -> int:
-    return sum(_vocabulary().count(part) for part in _slices(text))
-
-
-def _split(text: str) -> list[Piece]:
-    vocabulary, pieces = _vocabulary(), []
-    held: list[int] = []
-    for part in _slices(text):
-        for token in vocabulary.encode(part):
-            held.append(token)
-            try:
-                pieces.append(Piece(vocabulary.decode(held), len(held)))
-            except ValueError:  # the rest of a character is in the next token
-                continue
-            held = []
-    return pieces
 
 
 def _slices(text: str) -> Iterator[str]:

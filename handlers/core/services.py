@@ -23,8 +23,10 @@ from handlers.core.model_lists import ContainerLists, ModelLists
 from handlers.core.open_streams import Streams
 from handlers.core.patience import Patience
 from handlers.core.regions import Regions
+from handlers.core.s3 import AccessKeys, ObjectStore
 from providers.embeddings.interface import Embedder
 from providers.inference.interface import Inference
+from providers.parquet.interface import ParquetReader
 from providers.sandbox.interface import Sandbox
 from providers.tools.interface import Tools
 from storage.ledger_record import Record
@@ -160,6 +162,8 @@ class Services:
     responses: Responses
     files: FileStore
     kv: KvStore
+    objects: ObjectStore
+    access_keys: AccessKeys
     history: History
     feedback: Feedback
     quota: Quota
@@ -174,6 +178,7 @@ class Services:
     base_paths: Mapping[str, str]
     addresses: Addresses
     fetcher: Fetcher
+    parquet: ParquetReader
     credentials: Book
     regions: Regions
     traits: Callable[[str], Traits]

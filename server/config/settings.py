@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -78,6 +79,10 @@ class Settings(BaseSettings):
     max_json_bytes: int = Field(32 * 2**20, gt=0, description="Largest JSON body.")
     max_upload_bytes: int = Field(2 * 2**30, gt=0, description="Largest file or multipart body.")
     body_idle_seconds: Seconds = Field(60.0, description="Silence in a request's body until it is given up, with 408.")
+    storage_free_bytes: int = Field(10**12, ge=0, description="Object storage that a project has without buying any.")
+    storage_block_usd: Decimal = Field(
+        Decimal(0), ge=0, le=10**6, description="Price of a block of object storage: a terabyte for a month."
+    )
     validate_responses: bool = Field(False, description="Hold every answer against its document. For tests.")
     connect_timeout_seconds: Seconds = Field(10.0, description="Vendors: to connect.")
     first_byte_timeout_seconds: Seconds = Field(300.0, description="Vendors: from the request to the first byte.")

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from handlers.core import responses, rlm
+from handlers.core import datasets, responses, rlm
+from handlers.core.batches import BatchWork, Endpoint
 from handlers.core.files_cleaning import FileCleaning
 from handlers.core.jobs import Definition, Definitions
 from handlers.core.keys import Tenancy, bootstrap
 from handlers.core.kv_cleaning import KvCleaning
 from handlers.core.maintenance import Maintenance
+from handlers.core.s3.metering import StorageMetering
 from handlers.core.services import Services
 from server import first_start
-from server.app import load_document
+from server.app import PREFIXES, load_document, load_wording
+from server.binding.desk import Desk
 from server.binding.watch import OpenStreams
 from server.config import Settings
 from server.wiring.application import build_application
@@ -25,8 +29,19 @@ from server.wiring.stores import Background, open_stores
 from server.wiring.watching import watch_requests
 from server.worker import Worker
 
-PRODUCT = (responses.DEFINITION, rlm.DEFINITION)
+PRODUCT = (responses.DEFINITION, rlm.DEFINITION, datasets.DEFINITION)
 """Jobs that handlers ask for."""
+
+
+BATCH_ENDPOINTS = {
+    name: Endpoint(operation_id, frozenset({path, f"/v1{path}", f"{PREFIXES['ipop']}{path}"}))
+    for path, operation_id, names in (
+        ("/chat/completions", "chat_completions_create", ("chat_completions", "/v1/chat/completions")),
+        ("/embeddings", "embeddings_create", ("embeddings", "/v1/embeddings")),
+    )
+    for name in names
+}
+"""What IPOP's batches may ask for, by the names that its document has for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +93,13 @@ def _worker(settings: Settings, services: Services, definitions: Iterable[Defini
     files = services.files
     maintenance = Maintenance(files.database, files.blobs, services.clock, settings.capture_days)
     own = [maintenance.definition, FileCleaning(files).definition, KvCleaning(services.kv).definition]
-    worker = Worker(services, Definitions([*own, *PRODUCT, *definitions]), settings.max_jobs)
+    own.append(StorageMetering(services.objects).definition)
+    worker = Worker(services, Definitions([*own, *_batches(services), *PRODUCT, *definitions]), settings.max_jobs)
     stack.push_async_callback(worker.close)
     return worker
+
+
+def _batches(services: Services) -> list[Definition]:
+    desk = Desk("ipop", services, load_wording("ipop"), partial(load_document, "ipop", PREFIXES["ipop"]))
+    work = BatchWork(desk, BATCH_ENDPOINTS)
+    return [work.definition, work.cleaning]

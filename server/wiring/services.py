@@ -22,9 +22,11 @@ from handlers.core.open_streams import Streams
 from handlers.core.patience import Patience
 from handlers.core.regions import Regions, Signer
 from handlers.core.registrations import Registrations
+from handlers.core.s3 import AccessKeys, Allowance, ObjectStore, StorageTariff
 from handlers.core.sealing import Seal
 from handlers.core.services import Route, Services
 from providers.outbound import Outbound
+from providers.parquet.arro3_reader import Arro3Reader
 from server.app import PREFIXES
 from server.config import ConfigError, Settings
 from server.inspect import find_handler, operations
@@ -51,6 +53,7 @@ from storage.repositories.provider_credentials import ProviderCredentials
 from storage.repositories.region_keys import RegionKeys
 from storage.repositories.requests import Requests
 from storage.repositories.responses import Responses
+from storage.repositories.s3_keys import S3Keys
 from storage.repositories.telemetry import Telemetry
 from storage.repositories.traces import Traces
 
@@ -87,6 +90,8 @@ def build_services(settings: Settings, stores: Stores, documents: Mapping[str, D
         feedback=Feedback(stores.database),
         files=FileStore(stores.database, blobs, time.time, new_id),
         kv=KvStore(KvItems(stores.database), stores.kv_reads, stores.meters, time.time),
+        objects=_objects(settings, stores, blobs),
+        access_keys=AccessKeys(S3Keys(stores.database), seal, time.time),
         quota=stores.quota,
         ledger=stores.ledger,
         jobs=Jobs(stores.database, time.time, new_id),
@@ -99,6 +104,7 @@ def build_services(settings: Settings, stores: Stores, documents: Mapping[str, D
         base_paths=prefixes_of(settings),
         addresses=Outbound(settings.allow_private_outbound),
         fetcher=models.vendors.fetcher,
+        parquet=Arro3Reader(),
         credentials=Book(ProviderCredentials(stores.database), seal, models.vendors, time.time),
         regions=_regions(settings, stores, seal, models.vendors),
         traits=models.vendors.traits_of,
@@ -108,6 +114,12 @@ def build_services(settings: Settings, stores: Stores, documents: Mapping[str, D
         capture=_capture(settings, stores.database),
         streams=Streams(OpenStreams(stores.database), stores.process_id, settings.max_streams, time.time),
     )
+
+
+def _objects(settings: Settings, stores: Stores, blobs: Blobs) -> ObjectStore:
+    tariff = StorageTariff(settings.storage_block_usd, settings.storage_free_bytes)
+    allowance = Allowance(stores.database, tariff, time.time, new_id)
+    return ObjectStore(stores.database, blobs, allowance, stores.meters, time.time, new_id)
 
 
 def _blobs(settings: Settings) -> Blobs:

@@ -1,12 +1,24 @@
 """Every table of the schema; importing this fills `METADATA`."""
 
+from storage.tables.batches import BatchItemRow, BatchRow
 from storage.tables.captured import CapturedMessageRow, CapturePolicyRow, OpenStreamsRow
 from storage.tables.chats import ChatCompletionRow, ContainerRow, SubmodelRow, TraceEntryRow
+from storage.tables.datasets import DatasetChunkRow, DatasetRow
 from storage.tables.files import BlobRow, FileRow
 from storage.tables.history import RequestFeedbackRow, RequestHourRow
 from storage.tables.jobs import JobEventRow, JobRow, JobScheduleRow
 from storage.tables.kv import KvItemRow, KvTableRow, MeterRow
 from storage.tables.responses import ResponseRow
+from storage.tables.s3 import (
+    S3AccountRow,
+    S3BucketRow,
+    S3KeyRow,
+    S3ObjectRow,
+    S3PartRow,
+    S3UploadRow,
+    StorageAllocationRow,
+    StoragePurchaseRow,
+)
 from storage.tables.secrets import ProviderCredentialRow, RegionKeyRow
 from storage.tables.spending import CreditAccountRow, CreditEntryRow, LimitRow, LimitWindowRow
 from storage.tables.telemetry import (
@@ -26,6 +38,8 @@ __all__ = [
     "METADATA",
     "AdminTokenRow",
     "AuditRow",
+    "BatchItemRow",
+    "BatchRow",
     "BlobRow",
     "CapturePolicyRow",
     "CapturedMessageRow",
@@ -34,6 +48,8 @@ __all__ = [
     "ContainerRow",
     "CreditAccountRow",
     "CreditEntryRow",
+    "DatasetChunkRow",
+    "DatasetRow",
     "FileRow",
     "IdempotencyRow",
     "JobEventRow",
@@ -56,6 +72,14 @@ __all__ = [
     "RequestHourRow",
     "RequestRow",
     "ResponseRow",
+    "S3AccountRow",
+    "S3BucketRow",
+    "S3KeyRow",
+    "S3ObjectRow",
+    "S3PartRow",
+    "S3UploadRow",
+    "StorageAllocationRow",
+    "StoragePurchaseRow",
     "SubmodelRow",
     "TelemetryAttributeRow",
     "TelemetryMessageRow",

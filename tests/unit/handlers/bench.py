@@ -323,6 +323,8 @@ def make_services(*vendors: Inference, **changes: Any) -> Services:
         "responses": None,
         "files": None,
         "kv": None,
+        "objects": None,
+        "access_keys": None,
         "history": None,
         "feedback": None,
         "quota": Purse(),
@@ -338,6 +340,7 @@ def make_services(*vendors: Inference, **changes: Any) -> Services:
         "base_paths": {"ipop": "/ipop/v1"},
         "addresses": Outbound(resolve=resolves_to("8.8.8.8")),
         "fetcher": Addressed(),
+        "parquet": None,
         "traits": TRAITS.__getitem__,
         "capture": NoCapture(),
         "streams": Streams(None, "process", 10, lambda: NOW),  # type: ignore[arg-type]
