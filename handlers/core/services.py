@@ -23,6 +23,7 @@ from handlers.core.model_lists import ContainerLists, ModelLists
 from handlers.core.open_streams import Streams
 from handlers.core.patience import Patience
 from handlers.core.regions import Regions
+from handlers.core.retrieval.desk import Retrieval
 from handlers.core.s3 import AccessKeys, ObjectStore
 from providers.embeddings.interface import Embedder
 from providers.inference.interface import Inference
@@ -161,6 +162,7 @@ class Services:
     traces: Traces
     responses: Responses
     files: FileStore
+    retrieval: Retrieval
     kv: KvStore
     objects: ObjectStore
     access_keys: AccessKeys

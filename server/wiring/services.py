@@ -22,9 +22,11 @@ from handlers.core.open_streams import Streams
 from handlers.core.patience import Patience
 from handlers.core.regions import Regions, Signer
 from handlers.core.registrations import Registrations
+from handlers.core.retrieval.desk import Retrieval
 from handlers.core.s3 import AccessKeys, Allowance, ObjectStore, StorageTariff
 from handlers.core.sealing import Seal
 from handlers.core.services import Route, Services
+from providers.extraction.isolated import Isolated
 from providers.outbound import Outbound
 from providers.parquet.arro3_reader import Arro3Reader
 from server.app import PREFIXES
@@ -56,6 +58,7 @@ from storage.repositories.responses import Responses
 from storage.repositories.s3_keys import S3Keys
 from storage.repositories.telemetry import Telemetry
 from storage.repositories.traces import Traces
+from storage.search import SearchIndex
 
 ROOT_PREFIXES = {"ipop": "/v1"}
 """The server path of a document's own `servers`, where it has one: what `--root` mounts it under."""
@@ -89,6 +92,7 @@ def build_services(settings: Settings, stores: Stores, documents: Mapping[str, D
         history=History(stores.database),
         feedback=Feedback(stores.database),
         files=FileStore(stores.database, blobs, time.time, new_id),
+        retrieval=Retrieval(SearchIndex(stores.database), Isolated(), settings.data_dir / "reading"),
         kv=KvStore(KvItems(stores.database), stores.kv_reads, stores.meters, time.time),
         objects=_objects(settings, stores, blobs),
         access_keys=AccessKeys(S3Keys(stores.database), seal, time.time),

@@ -19,6 +19,7 @@ from storage.tables.s3 import (
     StorageAllocationRow,
     StoragePurchaseRow,
 )
+from storage.tables.search import SearchChunkRow, SearchCollectionRow, SearchDocumentRow, SearchVectorRow
 from storage.tables.secrets import ProviderCredentialRow, RegionKeyRow
 from storage.tables.spending import CreditAccountRow, CreditEntryRow, LimitRow, LimitWindowRow
 from storage.tables.telemetry import (
@@ -31,6 +32,7 @@ from storage.tables.telemetry import (
 from storage.tables.tenancy import AdminTokenRow, AuditRow, ChangeRow, KeyRow, OrganisationRow, ProjectRow
 from storage.tables.traffic import IdempotencyRow, ProcessRow, RegisteredModelRow, RequestRow
 from storage.tables.types import Row
+from storage.tables.vector_stores import VectorStoreBatchRow, VectorStoreFileRow, VectorStoreRow
 
 METADATA = Row.metadata
 
@@ -78,6 +80,10 @@ __all__ = [
     "S3ObjectRow",
     "S3PartRow",
     "S3UploadRow",
+    "SearchChunkRow",
+    "SearchCollectionRow",
+    "SearchDocumentRow",
+    "SearchVectorRow",
     "StorageAllocationRow",
     "StoragePurchaseRow",
     "SubmodelRow",
@@ -87,4 +93,7 @@ __all__ = [
     "TelemetrySpanRow",
     "TelemetryTraceRow",
     "TraceEntryRow",
+    "VectorStoreBatchRow",
+    "VectorStoreFileRow",
+    "VectorStoreRow",
 ]

@@ -13,7 +13,8 @@ from server.app import load_document, load_wording
 from server.binding.desk import Desk
 from storage.errors import StorageUnavailable
 from storage.ledger_record import Record
-from tests.unit.handlers.bench import Purse, make_services, said
+from tests.unit.handlers.bench import make_services, said
+from tests.unit.handlers.doubles import Purse
 
 BODY = {"model": "simulator/chat", "messages": said("hello")}
 WHO = Caller("project-1", "default", "key-1")
