@@ -43,8 +43,8 @@ class Pace:
     clients: tuple[int, ...]
 
 
-FULL = Pace(1.2, 2, (1, 8, 32))
-QUICK = Pace(0.6, 1, (1, 8))
+FULL = Pace(0.8, 2, (1, 8, 32))
+QUICK = Pace(0.5, 1, (1, 8))
 
 
 def chat(field: str = "model", model: str = "bench/chat", *, stream: bool = False) -> dict[str, Any]:
@@ -61,21 +61,22 @@ def ours(server: LiveServer) -> dict[str, tuple[Gateway, str]]:
 def compare(gateways: Mapping[str, tuple[Gateway, str]], pace: Pace, *, stream: bool) -> None:
     title = "STREAMED, 64 CHUNKS" if stream else "WHOLE ANSWERS"
     print(f"\n{title:20}" + "".join(_heading(f"c={clients}", stream) for clients in pace.clients))
-    columns = {
-        clients: {
-            name: best(
-                [
-                    measure(gateway, chat(field, stream=stream), clients=clients, seconds=pace.seconds, streamed=stream)
-                    for _ in range(pace.turns)
-                ]
-            )
-            for name, (gateway, field) in gateways.items()
-        }
-        for clients in pace.clients
-    }
+    columns = {clients: take_turns(gateways, clients, pace, stream=stream) for clients in pace.clients}
     for name in gateways:
         cells = [_cells(columns[clients][name], columns[clients]["passthrough"], stream) for clients in pace.clients]
         print(f"{name:20}" + "".join(cells), flush=True)
+
+
+def take_turns(
+    gateways: Mapping[str, tuple[Gateway, str]], clients: int, pace: Pace, *, stream: bool
+) -> dict[str, Measured]:
+    """The best of each, one after the other in every turn, so that what else runs hits them alike."""
+    turns: dict[str, list[Measured]] = {name: [] for name in gateways}
+    for _ in range(pace.turns):
+        for name, (gateway, field) in gateways.items():
+            spec = {"clients": clients, "seconds": pace.seconds, "streamed": stream}
+            turns[name].append(measure(gateway, chat(field, stream=stream), **spec))
+    return {name: best(measured) for name, measured in turns.items()}
 
 
 def best(turns: list[Measured]) -> Measured:
