@@ -82,7 +82,8 @@ def take_turns(
 def best(turns: list[Measured]) -> Measured:
     """What else runs can only make a turn slower."""
     fastest = max(turns, key=lambda turn: turn.rate)
-    return replace(fastest, cpu_us=min(t.cpu_us for t in turns), p50_ms=min(t.p50_ms for t in turns))
+    done = [turn for turn in turns if turn.rate]
+    return replace(fastest, cpu_us=min(t.cpu_us for t in done), p50_ms=min(t.p50_ms for t in done)) if done else fastest
 
 
 def _heading(clients: str, stream: bool) -> str:
