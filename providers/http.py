@@ -1,28 +1,36 @@
-"""The way to every vendor: one pool of connections, by `aiohttp`, which is imported and opened on first need.
+"""The way to every vendor: connections that are kept open, of our own making (`providers/connection.py`).
 
-Cancelling a call closes its connection, so that a vendor stops work that nobody waits for; `pyreqwest`, faster with
-whole answers, cannot do that. Redirects are not followed (they would carry our keys elsewhere), cookies are not kept
-and proxies of the environment not used.
+Leaving a call early closes its connection, so that a vendor stops work that nobody waits for. Redirects are not
+followed (they would carry our keys elsewhere), cookies are not kept and proxies of the environment not used.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+import socket
+from base64 import b64encode
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from providers import trace_context
+from providers.connection import Connection
 from providers.errors import BrokenAnswer, TimedOut, Unavailable
-from providers.outbound import Outbound
+from providers.outbound import Outbound, resolve_by_system
 from providers.sse import EventParser
 
 if TYPE_CHECKING:
-    from aiohttp import ClientResponse, ClientSession
+    from ssl import SSLContext
 
 LARGEST_ERROR_BYTES = 64 * 1024
 DRAIN_SECONDS = 0.25
+KEPT_SECONDS = 15.0
+"""How long a connection waits for another request: less than vendors keep theirs open."""
+NEXT_ADDRESS_SECONDS = 0.25
+"""RFC 8305: after so long another of a host's addresses is tried as well."""
+ADDRESSES_KNOWN = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +40,22 @@ class Timeouts:
     connect_seconds: float = 10.0
     first_byte_seconds: float = 600.0
     idle_seconds: float = 120.0
+
+
+class Origin(NamedTuple):
+    """Whom a connection leads to."""
+
+    host: str
+    port: int
+    secure: bool
+
+
+class Address(NamedTuple):
+    """`target` and `fields` are as the request's head has them."""
+
+    origin: Origin
+    target: str
+    fields: str
 
 
 class Answer(NamedTuple):
@@ -52,7 +76,9 @@ class HttpClient:
     timeouts: Timeouts = Timeouts()
     largest_answer_bytes: int = 64 * 1024 * 1024
     outbound: Outbound | None = None
-    _opened: ClientSession | None = field(default=None, init=False, repr=False)
+    _idle: dict[Origin, list[Connection]] = field(default_factory=dict, init=False, repr=False)
+    _sweep: asyncio.TimerHandle | None = field(default=None, init=False, repr=False)
+    _tls: SSLContext | None = field(default=None, init=False, repr=False)
 
     async def post_json(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         async with self._call(url, {**_JSON, **headers}, body) as answer:
@@ -67,81 +93,155 @@ class HttpClient:
         return self._call(url, {**_SSE, **headers}, body)
 
     async def close(self) -> None:
-        opened, self._opened = self._opened, None
-        if opened is not None:
-            await opened.close()
+        if self._sweep is not None:
+            self._sweep.cancel()
+            self._sweep = None
+        for connection in [one for kept in self._idle.values() for one in kept]:
+            connection.close()
+        self._idle.clear()
+        await asyncio.sleep(0)  # they end in the loop's next turn
 
-    @asynccontextmanager
-    async def _call(self, url: str, headers: Mapping[str, str], body: bytes | None) -> AsyncIterator[StreamedAnswer]:
+    def _call(self, url: str, headers: Mapping[str, str], body: bytes | None) -> _Call:
         """Without a body it is a GET."""
-        session, method = self._session(), "GET" if body is None else "POST"
-        headers = {**headers, **trace_context.passed_on()}
-        if self.outbound is not None:
-            self.outbound.check(url)
-        with _faults():
-            async with _deadline(self.timeouts.first_byte_seconds):
-                response = await session.request(method, url, headers=headers, data=body, allow_redirects=False)
+        return _Call(self, url, headers, body)
+
+    async def connection(self, origin: Origin) -> Connection:
+        """One that waits for a request, or a new one."""
+        kept = self._idle.get(origin)
+        while kept:
+            connection = kept.pop()
+            if connection.reusable:
+                return connection
         try:
-            yield StreamedAnswer(response, self.timeouts.idle_seconds)
-        finally:
-            response.close()
+            async with asyncio.timeout(self.timeouts.connect_seconds):
+                return await self._connect(origin)
+        except TimeoutError as error:
+            raise TimedOut("the provider did not answer in time") from error
+        except (OSError, UnicodeError) as error:
+            raise Unavailable("the provider cannot be reached") from error
 
-    def _session(self) -> ClientSession:
-        if self._opened is None:
-            import aiohttp
+    def give_back(self, origin: Origin, connection: Connection) -> None:
+        if not connection.reusable:
+            connection.close()
+            return
+        loop = asyncio.get_running_loop()
+        connection.idle_since = loop.time()
+        self._idle.setdefault(origin, []).append(connection)
+        if self._sweep is None:
+            self._sweep = loop.call_later(KEPT_SECONDS, self._close_idle)
 
-            resolver = None if self.outbound is None else self.outbound.resolver()
-            self._opened = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, resolver=resolver),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=self.timeouts.connect_seconds),
-                headers={"User-Agent": "concordat"},
-            )
-        return self._opened
+    async def _connect(self, origin: Origin) -> Connection:
+        import aiohappyeyeballs
+
+        host, port, secure = origin
+        resolve = resolve_by_system if self.outbound is None else self.outbound.addresses
+        found = _address_infos(await resolve(host, port), port)
+        sock = await aiohappyeyeballs.start_connection(found, happy_eyeballs_delay=NEXT_ADDRESS_SECONDS, interleave=1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        tls = self._secured() if secure else None
+        name = host.rstrip(".") if secure else None
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.create_connection(Connection, sock=sock, ssl=tls, server_hostname=name)
+        return connection
+
+    def _secured(self) -> SSLContext:
+        import ssl
+
+        if self._tls is None:
+            self._tls = ssl.create_default_context()
+        return self._tls
+
+    def _close_idle(self) -> None:
+        self._sweep = None
+        loop = asyncio.get_running_loop()
+        for origin, kept in list(self._idle.items()):
+            fresh = [one for one in kept if one.reusable and loop.time() - one.idle_since < KEPT_SECONDS]
+            for connection in kept:
+                if connection not in fresh:
+                    connection.close()
+            if fresh:
+                self._idle[origin] = fresh
+            else:
+                del self._idle[origin]
+        if self._idle:
+            self._sweep = loop.call_later(KEPT_SECONDS, self._close_idle)
+
+
+class _Call:
+    """`async with` sends the request and enters with the answer's head. What is left of the answer is not waited for:
+    its connection is closed."""
+
+    __slots__ = ("_body", "_client", "_connection", "_headers", "_origin", "_url")
+
+    def __init__(self, client: HttpClient, url: str, headers: Mapping[str, str], body: bytes | None) -> None:
+        self._client = client
+        self._url = url
+        self._headers = headers
+        self._body = body
+        self._connection: Connection | None = None
+        self._origin: Origin | None = None
+
+    async def __aenter__(self) -> StreamedAnswer:
+        client, body = self._client, self._body
+        if client.outbound is not None:
+            client.outbound.check(self._url)
+        self._origin, target, fields = _address(self._url)
+        head = _head("GET" if body is None else "POST", target, fields, self._headers, body)
+        self._connection = await client.connection(self._origin)
+        try:
+            self._connection.begin(head, body or b"")
+            status, headers = await self._connection.head(client.timeouts.first_byte_seconds)
+        except BaseException:
+            self._connection.close()
+            raise
+        return StreamedAnswer(status, headers, self._connection, client.timeouts.idle_seconds)
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._connection is not None and self._origin is not None:
+            self._client.give_back(self._origin, self._connection)
 
 
 class StreamedAnswer:
     """`headers` have names in lower case."""
 
-    def __init__(self, response: ClientResponse, idle_seconds: float) -> None:
-        self._response = response
+    def __init__(self, status: int, headers: Mapping[str, str], connection: Connection, idle_seconds: float) -> None:
+        self.status = status
+        self.headers = headers
+        self._connection = connection
         self._idle_seconds = idle_seconds
-        self.status = response.status
-        self.headers = {name.lower(): value for name, value in response.headers.items()}
 
-    async def events(self) -> AsyncGenerator[bytes, None]:
-        """The data of each event up to the end of the body or `[DONE]`, which is not given out; nor is empty data."""
+    async def events(self) -> AsyncGenerator[list[bytes], None]:
+        """The data of the events that came together, up to the end of the body or `[DONE]`, which is not given out; nor
+        is empty data."""
         parser = EventParser()
-        while portion := await self._portion():
-            for event in parser.feed(portion):
-                if event == b"[DONE]":
-                    await self._drain()
-                    return
-                if event:
-                    yield event
-        for event in parser.finish():
-            if event not in (b"", b"[DONE]"):
-                yield event
+        while portion := await self._connection.portion(self._idle_seconds):
+            events = [event for event in parser.feed(portion) if event]
+            if b"[DONE]" in events:
+                yield events[: events.index(b"[DONE]")]
+                await self._drain()
+                return
+            if events:
+                yield events
+        yield [event for event in parser.finish() if event not in (b"", b"[DONE]")]
 
     async def read(self, largest_bytes: int = LARGEST_ERROR_BYTES) -> bytes:
         """The body, or as much of its start as is allowed."""
         portions: list[bytes] = []
         left = largest_bytes
-        while left > 0 and (portion := await self._portion()):
+        while left > 0 and (portion := await self._connection.portion(self._idle_seconds)):
             portions.append(portion)
             left -= len(portion)
+        if left > 0 and len(portions) == 1:
+            return portions[0]
         return b"".join(portions)[:largest_bytes]
-
-    async def _portion(self) -> bytes:
-        with _faults():
-            async with _deadline(self._idle_seconds):
-                return await self._response.content.readany()
 
     async def _drain(self) -> None:
         """Lets the vendor finish its body, so that the connection can be used again."""
+        if self._connection.complete:
+            return
         try:
             async with asyncio.timeout(DRAIN_SECONDS):
-                while await self._portion():
+                while await self._connection.portion(self._idle_seconds):
                     pass
         except (TimeoutError, Unavailable):
             pass
@@ -154,32 +254,51 @@ async def _whole(answer: StreamedAnswer, largest_bytes: int) -> Answer:
     return Answer(answer.status, answer.headers, content)
 
 
-@asynccontextmanager
-async def _deadline(seconds: float) -> AsyncIterator[None]:
-    try:
-        async with asyncio.timeout(seconds) as timer:
-            yield
-    except TimeoutError as error:
-        if not timer.expired():
-            raise
-        raise TimedOut(f"the provider sent nothing for {seconds:g} s") from error
-
-
-@contextmanager
-def _faults() -> Iterator[None]:
-    import aiohttp
+@lru_cache(maxsize=ADDRESSES_KNOWN)
+def _address(url: str) -> Address:
+    """Raises `Unavailable` for what is none."""
+    from yarl import URL
 
     try:
-        yield
-    except aiohttp.ServerTimeoutError as error:
-        raise TimedOut("the provider did not answer in time") from error
-    except aiohttp.ClientConnectorError as error:
-        raise Unavailable("the provider cannot be reached") from error
-    except (aiohttp.InvalidURL, ValueError) as error:
-        raise Unavailable("the provider's address or headers are not valid") from error
-    except (aiohttp.ClientError, OSError) as error:
-        raise Unavailable("the provider broke the connection") from error
+        parsed = URL(url)
+        host, port = parsed.raw_host, parsed.port
+    except ValueError as error:
+        raise Unavailable(INVALID) from error
+    if parsed.scheme not in ("http", "https") or not host or not port:
+        raise Unavailable(INVALID)
+    fields = f"Host: {parsed.host_port_subcomponent}\r\nUser-Agent: concordat\r\n"
+    if parsed.user is not None:
+        credentials = b64encode(f"{parsed.user}:{parsed.password or ''}".encode()).decode()
+        fields += f"Authorization: Basic {credentials}\r\n"
+    return Address(Origin(host, port, parsed.scheme == "https"), parsed.raw_path_qs, fields)
 
 
+def _head(method: str, target: str, fields: str, headers: Mapping[str, str], body: bytes | None) -> bytes:
+    """Raises `Unavailable` for headers that would break out of their lines."""
+    given = {**headers, **trace_context.passed_on()}
+    lines = "".join([f"{name}: {value}\r\n" for name, value in given.items()])
+    if lines.count("\n") != len(given) or lines.count("\r") != len(given) or "\0" in lines:
+        raise Unavailable(INVALID)
+    length = "" if body is None else f"Content-Length: {len(body)}\r\n"
+    try:
+        return f"{method} {target} HTTP/1.1\r\n{fields}{lines}{length}\r\n".encode()
+    except UnicodeEncodeError as error:
+        raise Unavailable(INVALID) from error
+
+
+def _address_infos(addresses: Sequence[str], port: int) -> list[tuple[int, int, int, str, tuple[str, int]]]:
+    return [
+        (
+            socket.AF_INET6 if ":" in address else socket.AF_INET,
+            socket.SOCK_STREAM,
+            socket.IPPROTO_TCP,
+            "",
+            (address, port),
+        )
+        for address in addresses
+    ]
+
+
+INVALID = "the provider's address or headers are not valid"
 _JSON = {"content-type": "application/json", "accept": "application/json"}
 _SSE = {"content-type": "application/json", "accept": "text/event-stream", "accept-encoding": "identity"}

@@ -12,12 +12,9 @@ import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TypeAlias
 
 from providers.errors import Refused, Unavailable
-
-if TYPE_CHECKING:
-    from aiohttp.abc import AbstractResolver
 
 IpAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -126,21 +123,6 @@ class Outbound:
         except Unavailable:
             return
 
-    def resolver(self) -> AbstractResolver:
-        """For an aiohttp connector, which asks it for every host that is not written as an address."""
-        from aiohttp.abc import AbstractResolver, ResolveResult
-
-        outbound = self
-
-        class Resolver(AbstractResolver):
-            async def resolve(self, host: str, port: int = 0, family: Any = 0) -> list[ResolveResult]:
-                return [_result(host, port, address) for address in await outbound.addresses(host, port)]
-
-            async def close(self) -> None:
-                """Holds nothing."""
-
-        return Resolver()
-
 
 def _as_number(host: str) -> str | None:
     """A host that is a number as `inet_aton` reads it (`2130706433`, `0x7f.1`, `0177.0.0.1`), in the usual spelling;
@@ -154,18 +136,6 @@ def _as_number(host: str) -> str | None:
         return socket.inet_ntoa(socket.inet_aton(bare)) if bare[:1].isdigit() else None
     except (OSError, UnicodeError):
         return None
-
-
-def _result(host: str, port: int, address: str) -> Any:
-    version = ipaddress.ip_address(address.partition("%")[0]).version
-    return {
-        "hostname": host,
-        "host": address,
-        "port": port,
-        "family": socket.AF_INET if version == 4 else socket.AF_INET6,
-        "proto": socket.IPPROTO_TCP,
-        "flags": socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
-    }
 
 
 def _refuse(message: str) -> Refused:

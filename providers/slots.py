@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from providers.errors import Saturated
 
@@ -26,16 +24,11 @@ class Slots:
     def waiting(self) -> int:
         return len(self._queue)
 
-    @asynccontextmanager
-    async def hold(self) -> AsyncIterator[None]:
-        """Raises `Saturated` at once when the queue is full."""
-        await self._take()
-        try:
-            yield
-        finally:
-            self._pass_on()
+    def hold(self) -> Held:
+        """To enter it raises `Saturated` at once when the queue is full."""
+        return Held(self)
 
-    async def _take(self) -> None:
+    async def take(self) -> None:
         if self._free:
             self._free -= 1
             return
@@ -47,12 +40,12 @@ class Slots:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                self._pass_on()
+                self.pass_on()
             elif turn in self._queue:
                 self._queue.remove(turn)
             raise
 
-    def _pass_on(self) -> None:
+    def pass_on(self) -> None:
         """Gives the slot to whoever waits longest, so that nobody who comes later can take it first."""
         while self._queue:
             turn = self._queue.popleft()
@@ -60,3 +53,18 @@ class Slots:
                 turn.set_result(None)
                 return
         self._free += 1
+
+
+class Held:
+    """`async with` takes a slot and passes it on."""
+
+    __slots__ = ("_slots",)
+
+    def __init__(self, slots: Slots) -> None:
+        self._slots = slots
+
+    async def __aenter__(self) -> None:
+        await self._slots.take()
+
+    async def __aexit__(self, *_: object) -> None:
+        self._slots.pass_on()

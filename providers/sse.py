@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from providers.errors import BrokenAnswer
 
@@ -34,8 +34,18 @@ class EventParser:
             return
         self._after_return = portion.endswith(b"\r")
         self._hold(portion[:end])
-        lines = self._release().splitlines()
+        whole = self._release()
         self._hold(portion[end:])
+        if self._data or b"\r" in whole or not whole.endswith(b"\n\n"):
+            yield from self._events(whole.splitlines())
+            return
+        for block in whole[:-2].split(b"\n\n"):  # as nearly all vendors write: a line of data, a blank one
+            if block.startswith(b"data: ") and b"\n" not in block:
+                yield block[6:]
+            else:
+                yield from self._events((*block.splitlines(), b""))
+
+    def _events(self, lines: Iterable[bytes]) -> Iterator[bytes]:
         for line in lines:
             event = self._line(line)
             if event is not None:
@@ -43,10 +53,7 @@ class EventParser:
 
     def finish(self) -> Iterator[bytes]:
         """The data of a last event that no blank line follows."""
-        for line in (self._release(), b""):
-            event = self._line(line)
-            if event is not None:
-                yield event
+        return self._events((self._release(), b""))
 
     def _hold(self, portion: bytes) -> None:
         self._unfinished.append(portion)

@@ -29,24 +29,24 @@ class VendorApi:
         answer = await self.http.post_json(self.vendor.url(path), self._all_headers(), self._dump(body))
         if not 200 <= answer.status < 300:
             raise self._error(answer)
-        return self._checked(answer.body)
+        return self.checked(answer.body)
 
     async def get(self, path: str) -> Json:
         answer = await self.http.get(self.vendor.url(path), {"accept": "application/json", **self._all_headers()})
         if not 200 <= answer.status < 300:
             raise self._error(answer)
-        return self._checked(answer.body)
+        return self.checked(answer.body)
 
-    async def stream(self, path: str, body: Json) -> AsyncGenerator[tuple[bytes, Json], None]:
-        """Each event as it came and as JSON. Errors of the vendor are raised, also in the middle of a stream."""
+    async def stream(self, path: str, body: Json) -> AsyncGenerator[list[bytes], None]:
+        """The events that came together, to be read with `checked`. Errors before the first are raised."""
         async with self.http.stream(self.vendor.url(path), self._all_headers(), self._dump(body)) as answer:
             if not 200 <= answer.status < 300:
                 raise self._error(Answer(answer.status, answer.headers, await answer.read()))
             if "json" in answer.headers.get("content-type", ""):
                 raise await self._unstreamed(answer)
-            async with aclosing(answer.events()) as events:
-                async for event in events:
-                    yield event, self._checked(event)
+            async with aclosing(answer.events()) as portions:
+                async for events in portions:
+                    yield events
 
     def _all_headers(self) -> dict[str, str]:
         return {**self.headers, **self.vendor.headers}
@@ -60,7 +60,7 @@ class VendorApi:
         except orjson.JSONEncodeError as error:
             raise Refused(f"the request cannot be written as JSON: {error}") from error
 
-    def _checked(self, content: bytes) -> Json:
+    def checked(self, content: bytes) -> Json:
         """A JSON object that is not an error. Some vendors send errors with status 200, and in streams all do."""
         try:
             parsed = orjson.loads(content)
@@ -82,7 +82,7 @@ class VendorApi:
 
     async def _unstreamed(self, answer: StreamedAnswer) -> ProviderError:
         try:
-            self._checked(await answer.read())
+            self.checked(await answer.read())
         except ProviderError as error:
             return error
         return self.broken("a whole answer where a stream was asked for")

@@ -1,11 +1,14 @@
-"""uvicorn's HTTP/1.1 with bounds on the head of a request, of which neither it nor its parser has any."""
+"""uvicorn's HTTP/1.1 with bounds on the head of a request, of which neither it nor its parser has any, and with what a
+stream sends in one turn of the event loop gathered."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+GATHERED_BYTES = 64 * 1024
 
 
 class Protocol(HttpToolsProtocol):
@@ -44,6 +47,9 @@ class Protocol(HttpToolsProtocol):
         self._disarm()
         super().on_headers_complete()
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        super()._start_asgi_task(cycle, Gathering(cycle, app))
+
     def _begin(self) -> None:
         self._disarm()
         self._received_bytes, self._head_complete = 0, False
@@ -57,3 +63,42 @@ class Protocol(HttpToolsProtocol):
     def _give_up(self) -> None:
         if not self.transport.is_closing():
             self.transport.close()
+
+
+class Gathering:
+    """An application whose streams are written as they come and no finer: frames that are sent without a wait between
+    them are one chunk of the transfer."""
+
+    def __init__(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._cycle = cycle
+        self._app = app
+        self._frames: list[bytes] = []
+        self._size_bytes = 0
+
+    async def __call__(self, scope: Any, receive: Any, _: Any) -> None:
+        try:
+            await self._app(scope, receive, self._send)
+        finally:
+            self._flush()
+
+    async def _send(self, message: Any) -> None:
+        cycle = self._cycle
+        if not (cycle.chunked_encoding and message.get("more_body")):
+            self._flush()
+            await cycle.send(message)
+            return
+        if cycle.flow.write_paused and not cycle.disconnected:
+            await cycle.flow.drain()
+        if not self._frames:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._frames.append(message["body"])
+        self._size_bytes += len(message["body"])
+        if self._size_bytes > GATHERED_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        body = b"".join(self._frames)
+        self._frames.clear()
+        self._size_bytes = 0
+        if body and not self._cycle.disconnected and not self._cycle.transport.is_closing():
+            self._cycle.transport.write(b"%x\r\n%b\r\n" % (len(body), body))

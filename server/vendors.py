@@ -48,6 +48,8 @@ class Vendors(Mapping[str, Inference]):
         self.fetcher = Fetcher(self._fetching)
         self.embeddings = Embedders(self._http, settings)
         self._rows: Mapping[str, catalog.VendorRow] = {}
+        self._traits: Mapping[str, Traits] = {}
+        self._regions: Mapping[str, str | None] = {}
         self._made: dict[str, tuple[catalog.Vendor, Inference]] = {}
         self._embedded: frozenset[str] = frozenset()
         self._slots: WeakValueDictionary[tuple[str, str, bytes], Slots] = WeakValueDictionary()
@@ -67,6 +69,8 @@ class Vendors(Mapping[str, Inference]):
         self._made = made
         self.embeddings.replace(usable)
         self._rows = rows
+        self._traits = {name: self._traits_of(row) for name, row in rows.items()}
+        self._regions = {name: self._region_of(row) for name, row in rows.items()}
         self._embedded = frozenset(name for name, vendor in usable.items() if vendor.row.kind == "local")
 
     @property
@@ -108,19 +112,19 @@ class Vendors(Mapping[str, Inference]):
 
     def region_of(self, vendor: str) -> str | None:
         """What runs inside this process or on this machine is where the server is."""
-        row = self._rows.get(vendor)
-        if row is None:
-            return None
+        return self._regions.get(vendor)
+
+    def traits_of(self, vendor: str) -> Traits:
+        """What is in the operator's own network keeps nothing, unless the catalog says so."""
+        return self._traits.get(vendor) or Traits()
+
+    def _region_of(self, row: catalog.VendorRow) -> str | None:
         if row.region is not None:
             return row.region
         here = row.embedded or is_loopback(urlsplit(self._address(row)).hostname or "")
         return self._settings.region if here else None
 
-    def traits_of(self, vendor: str) -> Traits:
-        """What is in the operator's own network keeps nothing, unless the catalog says so."""
-        row = self._rows.get(vendor)
-        if row is None:
-            return Traits()
+    def _traits_of(self, row: catalog.VendorRow) -> Traits:
         host = urlsplit(self._address(row)).hostname or ""
         internal = row.embedded or is_internal(host) if row.internal is None else row.internal
         return Traits(internal, internal if row.retains_data is None else not row.retains_data)
@@ -141,6 +145,9 @@ class Vendors(Mapping[str, Inference]):
 
     def __getitem__(self, name: str) -> Inference:
         return self._made[name][1]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._made
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._made)

@@ -249,7 +249,7 @@ async def _relay(attempts: list[Attempt], opened: _Opened, meter: Meter) -> Asyn
                 opened = await _open(number, attempts, meter)
             async with aclosing(_drain(opened, meter)) as chunks:
                 async for chunk in chunks:
-                    yield _shift(chunk, offset)
+                    yield _shift(chunk, offset) if offset else chunk
             offset += opened.attempt.ask.choices
     finally:
         await meter.settle()
@@ -274,7 +274,8 @@ async def _drain(opened: _Opened, meter: Meter) -> AsyncGenerator[Chunk, None]:
                 yield first
             async for chunk in rest:
                 kept = sent.take(chunk)
-                await tally.look(sent.chunks)
+                if tally.is_due:
+                    await tally.look(sent.chunks)
                 if kept:
                     yield kept
         if sent.fault is not None:
@@ -332,8 +333,6 @@ class _Sent:
 
 def _shift(chunk: Chunk, offset: int) -> Chunk:
     """The chunk with its choices numbered on from those of earlier prompts."""
-    if not offset:
-        return chunk
     choices = [{**choice, "index": choice.get("index", 0) + offset} for choice in chunk.body["choices"]]
     return Chunk(body={**chunk.body, "choices": choices})
 

@@ -74,6 +74,8 @@ async def create_container(draft: Draft, call: Call) -> Container:
         await services.containers.insert(container)
     except StorageConflict:
         return await _same(container, call)
+    finally:
+        services.container_lists.forget(project_id)
     return container
 
 
@@ -108,7 +110,10 @@ async def update_container(label: str, changes: Mapping[str, Any], call: Call) -
             few_shot_messages=changes.get("default_few_shot_messages"),
         )
     )
-    changed = await call.services.containers.change(container.project_id, container.id, dict(changes))
+    try:
+        changed = await call.services.containers.change(container.project_id, container.id, dict(changes))
+    finally:
+        call.services.container_lists.forget(container.project_id)
     if changed is None:
         raise no_container(label, "label")
     return changed
@@ -118,8 +123,11 @@ async def delete_container(label: str, call: Call) -> Container:
     """Chats that went through it stay. Raises `NotFound`."""
     container = await find_container(label, call)
     now = instant(call.services.clock())
-    if not await call.services.containers.delete(container.project_id, container.id, now):
-        raise no_container(label, "label")
+    try:
+        if not await call.services.containers.delete(container.project_id, container.id, now):
+            raise no_container(label, "label")
+    finally:
+        call.services.container_lists.forget(container.project_id)
     return container
 
 

@@ -114,9 +114,6 @@ class Meter:
         if self._service_tier != "batch" and answered in _TIERS:
             self._service_tier = _TIERS[answered]
 
-    def now(self) -> float:
-        return self.call.services.clock()
-
     def _with(self, attempt: Served, usage: Usage) -> tuple[Usage, Cost]:
         """What a vendor bills to a key that is not ours costs nothing here."""
         if attempt.own is not None:
@@ -140,22 +137,25 @@ class Meter:
 
 
 class Tally:
-    """Counts a stream while it runs, now and then, and each chunk once."""
+    """Counts a stream while it runs, now and then, and each chunk once; more rarely when many streams run."""
 
     def __init__(self, meter: Meter, attempt: Attempt, request: Request) -> None:
         self._meter = meter
         self._attempt = attempt
         self._request = request
-        self._counted_at = meter.now()
+        self._clock = meter.call.services.clock
+        self._counted_at = self._clock()
         self._usage: Usage | None = None
         self._chunks = 0
 
+    @property
+    def is_due(self) -> bool:
+        passed = self._clock() - self._counted_at
+        return passed >= TALLY_SECONDS and passed >= self._meter.call.services.streams.pace_seconds
+
     async def look(self, chunks: Sequence[Chunk]) -> None:
         """`chunks` are all that were sent."""
-        now = self._meter.now()
-        if now - self._counted_at < TALLY_SECONDS:
-            return
-        new, self._chunks, self._counted_at = chunks[self._chunks :], len(chunks), now
+        new, self._chunks, self._counted_at = chunks[self._chunks :], len(chunks), self._clock()
         if self._usage is None:
             self._usage = await count_sent(self._request, new)
         else:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container as Holding
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +12,9 @@ from handlers.core.call import Call
 from handlers.core.catalog import Capability, Deployment, Kind, Model, fold
 from handlers.core.container_routes import Route, find_route
 from handlers.core.errors import Invalid, NotFound
+from handlers.core.model_lists import ModelList
 from handlers.core.services import SIMULATOR, Services
+from storage.repositories.containers import Container
 from storage.repositories.models import RegisteredModel
 
 LARGEST_SIZE = 2**31
@@ -66,19 +69,33 @@ class Offer:
 
 
 async def list_models(call: Call) -> list[Offer]:
+    """As `find_list`."""
+    return list((await find_list(call)).offers)
+
+
+async def find_list(call: Call) -> ModelList:
     """In the catalog's order, registrations that are new at the end, then containers. A key that is limited to models
     sees only those; nobody in particular sees the catalog."""
-    services, own = call.services, await _own_vendors(call)
-    offers = {fold(model.id): _offer(model, services, own) for model in services.catalog.current.models.values()}
-    if call.who is not None:
-        for registered in await services.registered_models.list(call.who.project_id):
-            offers[fold(registered.identifier)] = _registered_offer(registered, services, own)
-        for container in await services.containers.list(call.who.project_id):
+    services, who, own = call.services, call.who, await _own_vendors(call)
+    registered: Sequence[RegisteredModel] = ()
+    containers: Sequence[Container] = ()
+    if who is not None:
+        registered = await services.registered_models.list(who.project_id)
+        containers = await services.container_lists.of(who.project_id, services.containers, services.clock())
+
+    def make() -> list[Offer]:
+        offers = {fold(model.id): _offer(model, services, own) for model in services.catalog.current.models.values()}
+        for model in registered:
+            offers[fold(model.identifier)] = _registered_offer(model, services, own)
+        for container in containers:
             base = offers.get(fold(container.model))
             if base is not None:
                 route = Route(container)
                 offers[fold(route.id)] = _routed(base, route)
-    return [offer for offer in offers.values() if may_use(offer.served.id, call)]
+        return [offer for offer in offers.values() if may_use(offer.served.id, call)]
+
+    whom = (who.project_id, who.models) if who else None
+    return services.model_lists.get(whom, (services.catalog.current, registered, containers, own), make)
 
 
 async def list_agent_models(call: Call) -> list[Offer]:
@@ -257,8 +274,8 @@ def _offer(model: Model, services: Services, own: frozenset[str]) -> Offer:
     return Offer(model, ready, tuple(place for place in model.deployments if place.vendor in own))
 
 
-def _configured(kind: Kind, services: Services) -> set[str]:
-    return set(services.embeddings if kind == "embedding" else services.inference)
+def _configured(kind: Kind, services: Services) -> Holding[str]:
+    return services.embeddings if kind == "embedding" else services.inference
 
 
 def _scripted(wanted: str, services: Services) -> Model | None:

@@ -6,6 +6,7 @@ Each process counts its own as they go, and tells the others through the databas
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -18,9 +19,14 @@ from storage.repositories.open_streams import OpenStreams
 from storage.tables.types import instant
 
 TELL_SECONDS = 1.0
+KEPT_UP_A_SECOND = 250
+"""So many streams are looked at in a second: with more, each is looked at less often."""
+SHOWN_AT_ONCE = 100
 
-TOOL_MARKS = (b'"tool_calls":[', b"function_call_arguments.delta", b'"type":"tool_call"')
-CONTENT_MARKS = (b'"content":"', b"output_text.delta", b'"delta":{"text"', b'"type":"text"', b'"text":"')
+TOOL_MARKS = re.compile(rb'"tool_calls":\[|function_call_arguments\.delta|"type":"tool_call"')
+CONTENT_MARKS = re.compile(rb'"content":"|output_text\.delta|"delta":\{"text"|"type":"text"|"text":"')
+OPENAI_CONTENT = b'"delta":{"content":"'
+"""The event that is nearly all there is, and needs no search for other marks."""
 
 
 @dataclass(slots=True, eq=False)
@@ -42,9 +48,11 @@ class Gauge:
         self.bytes_sent += len(frame)
         self.last_event_at = at
         self.last_frame = frame
-        if any(mark in frame for mark in TOOL_MARKS):
+        if OPENAI_CONTENT in frame and b"tool_calls" not in frame:
+            self.content_delta_count += 1
+        elif TOOL_MARKS.search(frame):
             self.tool_delta_count += 1
-        elif any(mark in frame for mark in CONTENT_MARKS):
+        elif CONTENT_MARKS.search(frame):
             self.content_delta_count += 1
 
     def show(self, process_id: str) -> dict[str, Any]:
@@ -78,9 +86,9 @@ class Gauge:
         """The event's own name where it has one."""
         if self.last_frame.startswith(b"event: "):
             return self.last_frame[len(b"event: ") : self.last_frame.index(b"\n")].decode()
-        if any(mark in self.last_frame for mark in TOOL_MARKS):
+        if TOOL_MARKS.search(self.last_frame):
             return "tool_delta"
-        return "content_delta" if any(mark in self.last_frame for mark in CONTENT_MARKS) else "data"
+        return "content_delta" if CONTENT_MARKS.search(self.last_frame) else "data"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +110,11 @@ class Streams:
     clock: Callable[[], float]
     _open: set[Gauge] = field(default_factory=set)
 
+    @property
+    def pace_seconds(self) -> float:
+        """How often what is known of each stream is brought up to date."""
+        return max(TELL_SECONDS, len(self._open) / KEPT_UP_A_SECOND)
+
     async def count(self, frames: AsyncIterator[bytes], gauge: Gauge, record: Record) -> AsyncIterator[bytes]:
         """Relays a stream, which is among those that are open until it ends. Raises `Unavailable` before its first
         frame when there are too many."""
@@ -120,14 +133,14 @@ class Streams:
     async def survey(self) -> Survey:
         """Those of this process as they are now, those of others as they were a moment ago; the oldest first."""
         told = await self.repository.living(instant(self.clock()))
-        told[self.process_id] = self._shown()
+        told[self.process_id] = await self._shown()
         streams = sorted((stream for shown in told.values() for stream in shown), key=lambda s: float(s["started_at"]))
         return Survey(len(told), self.limit, streams)
 
     async def run(self) -> None:
         told: list[dict[str, Any]] | None = None
         while True:
-            shown = self._shown()
+            shown = await self._shown()
             try:
                 if shown != told:
                     await self.repository.tell(self.process_id, shown, instant(self.clock()))
@@ -135,7 +148,12 @@ class Streams:
                     told = shown
             except StorageError:
                 pass  # the next time may get through
-            await asyncio.sleep(TELL_SECONDS)
+            await asyncio.sleep(self.pace_seconds)
 
-    def _shown(self) -> list[dict[str, Any]]:
-        return [gauge.show(self.process_id) for gauge in self._open]
+    async def _shown(self) -> list[dict[str, Any]]:
+        shown: list[dict[str, Any]] = []
+        for gauge in tuple(self._open):
+            shown.append(gauge.show(self.process_id))
+            if len(shown) % SHOWN_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        return shown

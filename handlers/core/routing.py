@@ -97,7 +97,7 @@ async def plan(ask: AnyAsk, call: Call) -> list[Attempt]:
     attempts = keep_region(attempts, ask.region, ask.models[0])
     if not ask.steering.fallback:
         del attempts[1:]
-    return [replace(attempt, number=number) for number, attempt in enumerate(attempts)]
+    return attempts[:1] + [replace(attempt, number=number) for number, attempt in enumerate(attempts[1:], 1)]
 
 
 async def _offer(model_id: str, ask: AnyAsk, call: Call) -> tuple[Offer, AnyAsk]:

@@ -6,7 +6,7 @@ What is given here as a Protocol is a port: any object of that shape fits, so te
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from handlers.core.answer_cache import AnswerCache
@@ -20,6 +20,7 @@ from handlers.core.files import FileStore
 from handlers.core.jobs import Jobs
 from handlers.core.kv import KvStore
 from handlers.core.latencies import Latencies
+from handlers.core.model_lists import ContainerLists, ModelLists
 from handlers.core.open_streams import Streams
 from handlers.core.patience import Patience
 from handlers.core.regions import Regions
@@ -190,3 +191,5 @@ class Services:
     capture: Capture
     app_telemetry: AppTelemetry
     streams: Streams
+    model_lists: ModelLists = field(default_factory=ModelLists)
+    container_lists: ContainerLists = field(default_factory=ContainerLists)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from typing import Any, Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -18,14 +18,17 @@ async def begin(source: AsyncGenerator[Item, None]) -> Begun[Item]:
 
 
 class Begun(AsyncIterator[Item], Generic[Item]):
+    """`__anext__` adds nothing to the way of an item but the first."""
+
     def __init__(self, source: AsyncGenerator[Item, None], read: list[Item]) -> None:
         self._source = source
         self._read = read
 
-    async def __anext__(self) -> Item:
-        if self._read:
-            return self._read.pop()
-        return await anext(self._source)
+    def __anext__(self) -> Awaitable[Item]:
+        return self._first() if self._read else self._source.__anext__()
+
+    async def _first(self) -> Item:
+        return self._read.pop()
 
     async def aclose(self) -> None:
         self._read.clear()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -7,7 +8,7 @@ from codegen.generated.ipop.routes import ModelRecommendationsCreateBody, Models
 from handlers.core.call import Call
 from handlers.core.catalog import Capability, Price
 from handlers.core.errors import NotFound, Unavailable
-from handlers.core.models import Offer, find_model, list_models, may_use
+from handlers.core.models import Offer, find_list, find_model, may_use
 from handlers.core.recommendations import Recommendation, Wanted, recommend
 from handlers.wire import model_list
 
@@ -20,7 +21,11 @@ _GROUPS = {"recommended": "Recommended", "tier_1": "Tier 1", "tier_2": "Tier 2",
 
 
 async def models_list(params: ModelsListParams, call: Call) -> dict[str, Any]:
-    offers = usable(await list_models(call), params.include_unavailable, params.ready)
+    how = ("ipop", params.include_unavailable, params.ready)
+    return (await find_list(call)).show(how, lambda offers: _list(usable(offers, *how[1:])))
+
+
+def _list(offers: list[Offer]) -> dict[str, Any]:
     return {"object": "list", "data": [_render(offer) for offer in offers], "groups": _groups(offers)}
 
 
@@ -51,7 +56,7 @@ async def model_recommendations_create(body: ModelRecommendationsCreateBody, cal
     return {"object": "model.recommendations", "recommendations": [_render_recommendation(one) for one in found]}
 
 
-def usable(offers: list[Offer], include_unavailable: bool, ready: bool) -> list[Offer]:
+def usable(offers: Sequence[Offer], include_unavailable: bool, ready: bool) -> list[Offer]:
     """A model is ready when a provider of it is configured, so `ready` overrules `include_unavailable`."""
     return [offer for offer in offers if offer.available or (include_unavailable and not ready)]
 

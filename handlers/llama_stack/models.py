@@ -4,14 +4,14 @@ from typing import Any
 
 from codegen.generated.llama_stack.routes import ModelsGetParams, ModelsRegisterBody, ModelsUnregisterParams
 from handlers.core.call import Call
-from handlers.core.models import Wish, find_model, list_models, may_use, register_model, unregister_model
+from handlers.core.models import Wish, find_list, find_model, may_use, register_model, unregister_model
 from handlers.wire import llama_model
 
 _KINDS = {"llm": "chat", "embedding": "embedding"}
 
 
 async def models_list(call: Call) -> dict[str, Any]:
-    return llama_model.render_list(await list_models(call))
+    return (await find_list(call)).show("llama", llama_model.render_list)
 
 
 async def models_get(params: ModelsGetParams, call: Call) -> dict[str, Any] | None:

@@ -1,21 +1,26 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from handlers.core.call import Call
-from handlers.core.models import list_models
+from handlers.core.models import Offer, find_list
 from handlers.wire import llama_model
 
 
 async def models_list(call: Call) -> dict[str, Any]:
-    data = [
-        {"id": offer.model.id, "object": "model", "created": offer.model.created, "owned_by": offer.model.owned_by}
-        for offer in await list_models(call)
-        if offer.available
-    ]
-    return {"data": data}
+    return (await find_list(call)).show("openai", _list)
 
 
 async def llama_models_list(call: Call) -> dict[str, Any]:
     """The list of January 2025, which the document lacks and its own client asks for."""
-    return llama_model.render_list(await list_models(call))
+    return (await find_list(call)).show("llama", llama_model.render_list)
+
+
+def _list(offers: Sequence[Offer]) -> dict[str, Any]:
+    data = [
+        {"id": offer.model.id, "object": "model", "created": offer.model.created, "owned_by": offer.model.owned_by}
+        for offer in offers
+        if offer.available
+    ]
+    return {"data": data}

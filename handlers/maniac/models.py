@@ -1,22 +1,30 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from codegen.generated.maniac.routes import ModelsListParams
 from handlers.core.call import Call
 from handlers.core.containers import list_container_models
-from handlers.core.models import Offer, list_models
+from handlers.core.models import Offer, find_list
 from handlers.wire import model_list
 
 
 async def models_list(params: ModelsListParams, call: Call) -> dict[str, Any]:
     """Newest first; `total` counts all that the project can use now. Of a container: the attached models, then the
     one it has by default."""
-    if params.container is not None:
-        offers = [offer for offer in await list_container_models(params.container, call) if offer.available]
-    else:
-        offers = [offer for offer in await list_models(call) if offer.available]
-        offers.sort(key=lambda offer: offer.model.created, reverse=True)
+    if params.container is None:
+        listed = await find_list(call)
+        return listed.show(("maniac", params.limit, params.offset), lambda offers: _list(_newest(offers), params))
+    return _list(await list_container_models(params.container, call), params)
+
+
+def _newest(offers: Sequence[Offer]) -> list[Offer]:
+    return sorted(offers, key=lambda offer: offer.model.created, reverse=True)
+
+
+def _list(found: Sequence[Offer], params: ModelsListParams) -> dict[str, Any]:
+    offers = [offer for offer in found if offer.available]
     page = offers[params.offset : params.offset + params.limit]
     return {"object": "list", "data": [_render(offer) for offer in page], "total": len(offers)}
 

@@ -7,7 +7,7 @@ text; texts are texts; tool calls are functions with arguments as text; log prob
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Any, Literal
 
 import orjson
@@ -20,27 +20,33 @@ Json = dict[str, Any]
 Part = Literal["message", "delta", "text"]
 """Where a choice has what it says."""
 
-_PARTS = frozenset({"message", "delta", "text"})
+_OTHERS: dict[Part, tuple[str, str]] = {
+    "message": ("delta", "text"),
+    "delta": ("message", "text"),
+    "text": ("message", "delta"),
+}
 _TEXTS = ("content", "reasoning_content", "refusal")
 
 
 def mend(body: Json, part: Part, api: VendorApi) -> bool:
     """Whether anything had to be put right. Raises `BrokenAnswer`."""
     choices = body.setdefault("choices", [])
-    if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
+    if not isinstance(choices, list):
         raise api.broken("choices that are none")
     changed = False
     for number, choice in enumerate(choices):
+        if not isinstance(choice, dict):
+            raise api.broken("choices that are none")
         changed = _mend_choice(choice, number, part, api) or changed
     return changed
 
 
-def head(body: Json, new_id: str, created: int) -> bool:
+def head(body: Json, new_id: Callable[[], str], clock: Callable[[], float]) -> bool:
     """Fills in `id` and `created`, and says whether there were none that can be kept."""
     whole = is_id(body.get("id")) and type(body.get("created")) is int
     if not whole:
-        body["id"] = body["id"] if is_id(body.get("id")) else new_id
-        body["created"] = body["created"] if isinstance(body.get("created"), int) else created
+        body["id"] = body["id"] if is_id(body.get("id")) else new_id()
+        body["created"] = body["created"] if isinstance(body.get("created"), int) else int(clock())
     return not whole
 
 
@@ -52,9 +58,10 @@ def _mend_choice(choice: Json, number: int, part: Part, api: VendorApi) -> bool:
         raise api.broken("a finish_reason that is none")
     if choice.get("logprobs") is not None:
         _check_logprobs(choice["logprobs"], api)
-    for other in _PARTS - {part} & choice.keys():
-        del choice[other]
-        changed = True
+    for other in _OTHERS[part]:
+        if other in choice:
+            del choice[other]
+            changed = True
     said = choice.get(part)
     if said is None and part != "message":
         choice[part], changed = ("" if part == "text" else {}), True
@@ -70,8 +77,10 @@ def _mend_speech(said: Json, api: VendorApi) -> bool:
     if isinstance(said.get("content"), list):
         _join_parts(said, api)
         changed = True
-    if not all(isinstance(said.get(name), str | None) for name in _TEXTS):
-        raise api.broken("a text that is none")
+    for name in _TEXTS:
+        text = said.get(name)
+        if text is not None and not isinstance(text, str):
+            raise api.broken("a text that is none")
     calls = said.get("tool_calls")
     if not calls:
         return changed
@@ -158,9 +167,9 @@ def usage_of(usage: Any) -> Usage | None:
     unnamed = max(0, count(usage, "total_tokens") - prompt - completion)
     told = Usage(
         prompt_tokens=prompt,
-        completion_tokens=completion,
+        completion_tokens=completion + unnamed,
         cached_tokens=count(prompt_details, "cached_tokens") or count(usage, "prompt_cache_hit_tokens"),
         cache_write_tokens=count(prompt_details, "cache_write_tokens"),
         reasoning_tokens=reasoning or unnamed,
     )
-    return believed(replace(told, completion_tokens=completion + unnamed))
+    return believed(told)

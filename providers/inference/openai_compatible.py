@@ -13,6 +13,7 @@ from providers.errors import Refused
 from providers.http import HttpClient
 from providers.inference.interface import ChatRequest, Chunk, Completion, TextRequest
 from providers.inference.openai_answer import Part, head, mend, usage_of
+from providers.inference.openai_stream import Reading
 from providers.vendor import Vendor
 from providers.vendor_api import VendorApi
 
@@ -87,27 +88,16 @@ class OpenAICompatible:
         mend(body, part, api)
         if not body["choices"]:
             raise api.broken("no choices")
-        head(body, self.new_id(), int(self.clock()))
+        head(body, self.new_id, self.clock)
         return Completion(body, usage_of(body.get("usage")))
 
     async def _relay(self, path: str, body: Json, part: Part) -> AsyncGenerator[Chunk, None]:
-        api, finished = self._api(), False
-        new_id, created = self.new_id(), int(self.clock())
+        api = self._api()
+        reading = Reading(api, part, self.new_id, self.clock)
         asked = {**body, "stream": True, "stream_options": {"include_usage": True}}
-        async with aclosing(api.stream(path, asked)) as events:
-            async for raw, parsed in events:
-                changed = "choices" not in parsed
-                changed = mend(parsed, part, api) or changed
-                changed = head(parsed, new_id, created) or changed
-                finished = finished or any(choice.get("finish_reason") for choice in parsed["choices"])
-                yield _chunk(raw, parsed, changed)
-        if not finished:
+        async with aclosing(api.stream(path, asked)) as portions:
+            async for events in portions:
+                for event in events:
+                    yield reading.chunk(event)
+        if not reading.finished:
             raise api.cut()
-
-
-def _chunk(raw: bytes, parsed: Json, changed: bool) -> Chunk:
-    """Written anew only where the vendor's words are not OpenAI's, or its JSON would not fit on one line."""
-    choices = parsed["choices"]
-    final = not choices or any(choice.get("finish_reason") for choice in choices)
-    usage = usage_of(parsed.get("usage")) if final else None
-    return Chunk(raw=None if changed or b"\n" in raw else raw, body=parsed, usage=usage)

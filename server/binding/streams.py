@@ -15,7 +15,7 @@ from storage.ledger_record import Record, State
 
 KEEP_ALIVE = b": keep-alive\n\n"
 NOTED_US = 1_000_000
-"""How often a stream's record says how far it has come."""
+"""How often a stream's record says how far it has come, if that is known any better than before."""
 CLIENT_CLOSED = 499
 """The status in the record of a request whose client hung up before an answer."""
 
@@ -65,12 +65,16 @@ class StreamSender:
     async def _relay(self, first: bytes, events: Any, request: Request, watch: Watch, send: Any) -> None:
         record: Record = request.record  # type: ignore[assignment]
         closed = await self._forward(first, request, send)
-        noted_at = request.elapsed_us()
+        noted_at, noted_tokens = request.elapsed_us(), record.completion_tokens
         async for frame in events:
             watch.touch()
-            closed = await self._forward(frame, request, send) or closed
-            if request.record_is_ours and not closed and request.elapsed_us() - noted_at >= NOTED_US:
-                noted_at = request.elapsed_us()
+            if type(frame) is Last:
+                closed = await self._forward(frame, request, send)
+                continue
+            await send({"type": "http.response.body", "body": frame, "more_body": True})
+            news = record.completion_tokens != noted_tokens and request.record_is_ours and not closed
+            if news and request.elapsed_us() - noted_at >= NOTED_US:
+                noted_at, noted_tokens = request.elapsed_us(), record.completion_tokens
                 self._recorder.note(record)
         if not closed:
             await self._recorder.close(record, request, "completed", 200)

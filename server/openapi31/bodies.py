@@ -72,8 +72,21 @@ async def drain(receive: Any) -> None:
 
 
 async def read_all(receive: Any, limit_bytes: int, idle_seconds: float = IDLE_SECONDS) -> bytes:
-    chunks = [chunk async for chunk in read_chunks(receive, limit_bytes, idle_seconds)]
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    message = await _receive(receive, idle_seconds)
+    if message["type"] == "http.request" and not message.get("more_body") and len(message["body"]) <= limit_bytes:
+        whole: bytes = message["body"]  # as nearly all come
+        return whole
+    return b"".join([chunk async for chunk in read_chunks(_again(message, receive), limit_bytes, idle_seconds)])
+
+
+def _again(message: Any, receive: Any) -> Any:
+    """`receive` with what was read given out once more."""
+    read = [message]
+
+    async def give() -> Any:
+        return read.pop() if read else await receive()
+
+    return give
 
 
 def parse_json(text: bytes) -> Any:

@@ -43,10 +43,11 @@ class Anthropic:
         api = self._api()
         body: dict[str, Any] = {**body_of(request, self.max_tokens), "stream": True}
         translation = StreamTranslation(int(self.clock()), request.model)
-        async with aclosing(api.stream(self._path(), body)) as events:
-            async for _, event in events:
-                for chunk in translation.feed(event, api):
-                    yield chunk
+        async with aclosing(api.stream(self._path(), body)) as portions:
+            async for events in portions:
+                for event in events:
+                    for chunk in translation.feed(api.checked(event), api):
+                        yield chunk
         if not translation.finished:
             raise api.cut()
         if last := translation.last():

@@ -44,7 +44,7 @@ async def post(http: HttpClient, url: str) -> bytes:
 
 async def read(http: HttpClient, url: str) -> list[bytes]:
     async with http.stream(url, {"x-own": "1"}, b'{"a":1}') as answer, aclosing(answer.events()) as events:
-        return [event async for event in events]
+        return [event async for portion in events for event in portion]
 
 
 Call = Callable[[HttpClient, str], Awaitable[Any]]
@@ -129,7 +129,7 @@ async def test_closing_a_stream_closes_the_connection(vendor: FakeVendor) -> Non
     http = HttpClient()
     vendor.reply = sse_reply([b"data: a\n\n"], after="stall")
     async with http.stream(vendor.url, {}, b"{}") as answer, aclosing(answer.events()) as events:
-        assert await anext(events) == b"a"
+        assert await anext(events) == [b"a"]
     await asyncio.wait_for(vendor.gone.wait(), 30)
     await http.close()
 

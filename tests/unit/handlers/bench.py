@@ -22,6 +22,7 @@ from handlers.core.call import Call, Caller
 from handlers.core.catalog import Catalog, CatalogHolder, Deployment, Model, Price
 from handlers.core.credentials import Book
 from handlers.core.latencies import Latencies
+from handlers.core.open_streams import Streams
 from handlers.core.patience import Patience
 from handlers.core.regions import Regions, Signer
 from handlers.core.sealing import Seal
@@ -135,7 +136,6 @@ STORES = (
     "feedback",
     "jobs",
     "parquet",
-    "streams",
     "telemetry",
     "app_telemetry",
 )
@@ -174,6 +174,7 @@ def make_services(*vendors: Inference, **changes: Any) -> Services:
         "fetcher": Addressed(),
         "traits": TRAITS.__getitem__,
         "capture": NoCapture(),
+        "streams": Streams(None, "process", 10, lambda: NOW),  # type: ignore[arg-type]
         "regions": Regions("here", REGIONS.get, signer(), Shelf()),
         "credentials": Book(Drawer(), Seal(lambda: "s" * 32), KeyedBy(), lambda: NOW),
         "ledger": Pile(),
