@@ -22,6 +22,7 @@ from handlers.core.latencies import Latencies
 from handlers.core.open_streams import Streams
 from handlers.core.patience import Patience
 from handlers.core.regions import Regions
+from handlers.core.retrieval.desk import Retrieval
 from providers.embeddings.interface import Embedder
 from providers.inference.interface import Inference
 from providers.sandbox.interface import Sandbox
@@ -158,6 +159,7 @@ class Services:
     traces: Traces
     responses: Responses
     files: FileStore
+    retrieval: Retrieval
     kv: KvStore
     history: History
     feedback: Feedback

@@ -22,8 +22,10 @@ from handlers.core.open_streams import Streams
 from handlers.core.patience import Patience
 from handlers.core.regions import Regions, Signer
 from handlers.core.registrations import Registrations
+from handlers.core.retrieval.desk import Retrieval
 from handlers.core.sealing import Seal
 from handlers.core.services import Route, Services
+from providers.extraction.isolated import Isolated
 from providers.outbound import Outbound
 from server.app import PREFIXES
 from server.config import ConfigError, Settings
@@ -53,6 +55,7 @@ from storage.repositories.requests import Requests
 from storage.repositories.responses import Responses
 from storage.repositories.telemetry import Telemetry
 from storage.repositories.traces import Traces
+from storage.search import SearchIndex
 
 ROOT_PREFIXES = {"ipop": "/v1"}
 """The server path of a document's own `servers`, where it has one: what `--root` mounts it under."""
@@ -86,6 +89,7 @@ def build_services(settings: Settings, stores: Stores, documents: Mapping[str, D
         history=History(stores.database),
         feedback=Feedback(stores.database),
         files=FileStore(stores.database, blobs, time.time, new_id),
+        retrieval=Retrieval(SearchIndex(stores.database), Isolated(), settings.data_dir / "reading"),
         kv=KvStore(KvItems(stores.database), stores.kv_reads, stores.meters, time.time),
         quota=stores.quota,
         ledger=stores.ledger,

@@ -7,6 +7,7 @@ from storage.tables.history import RequestFeedbackRow, RequestHourRow
 from storage.tables.jobs import JobEventRow, JobRow, JobScheduleRow
 from storage.tables.kv import KvItemRow, KvTableRow, MeterRow
 from storage.tables.responses import ResponseRow
+from storage.tables.search import SearchChunkRow, SearchCollectionRow, SearchDocumentRow, SearchVectorRow
 from storage.tables.secrets import ProviderCredentialRow, RegionKeyRow
 from storage.tables.spending import CreditAccountRow, CreditEntryRow, LimitRow, LimitWindowRow
 from storage.tables.telemetry import (
@@ -19,6 +20,7 @@ from storage.tables.telemetry import (
 from storage.tables.tenancy import AdminTokenRow, AuditRow, ChangeRow, KeyRow, OrganisationRow, ProjectRow
 from storage.tables.traffic import IdempotencyRow, ProcessRow, RegisteredModelRow, RequestRow
 from storage.tables.types import Row
+from storage.tables.vector_stores import VectorStoreBatchRow, VectorStoreFileRow, VectorStoreRow
 
 METADATA = Row.metadata
 
@@ -56,6 +58,10 @@ __all__ = [
     "RequestHourRow",
     "RequestRow",
     "ResponseRow",
+    "SearchChunkRow",
+    "SearchCollectionRow",
+    "SearchDocumentRow",
+    "SearchVectorRow",
     "SubmodelRow",
     "TelemetryAttributeRow",
     "TelemetryMessageRow",
@@ -63,4 +69,7 @@ __all__ = [
     "TelemetrySpanRow",
     "TelemetryTraceRow",
     "TraceEntryRow",
+    "VectorStoreBatchRow",
+    "VectorStoreFileRow",
+    "VectorStoreRow",
 ]

@@ -287,6 +287,9 @@ class Pile:
     def post(self, record: Record) -> None:
         self.records.append(record)
 
+    async def finish(self, record: Record) -> None:
+        self.records.append(record)
+
 
 @dataclass
 class Pages:
@@ -321,6 +324,7 @@ def make_services(*vendors: Inference, **changes: Any) -> Services:
         "traces": None,
         "responses": None,
         "files": None,
+        "retrieval": None,
         "kv": None,
         "history": None,
         "feedback": None,
