@@ -13,7 +13,7 @@ from handlers.core.jobs import Definition, Definitions
 from handlers.core.keys import Tenancy, bootstrap
 from handlers.core.kv_cleaning import KvCleaning
 from handlers.core.maintenance import Maintenance
-from handlers.core.retrieval import clearing, indexing
+from handlers.core.retrieval import clearing, indexing, inserting
 from handlers.core.services import Services
 from server import first_start
 from server.app import load_document
@@ -26,7 +26,7 @@ from server.wiring.stores import Background, open_stores
 from server.wiring.watching import watch_requests
 from server.worker import Worker
 
-PRODUCT = (responses.DEFINITION, rlm.DEFINITION, indexing.DEFINITION, *clearing.DEFINITIONS)
+PRODUCT = (responses.DEFINITION, rlm.DEFINITION, indexing.DEFINITION, inserting.DEFINITION, *clearing.DEFINITIONS)
 """Jobs that handlers ask for."""
 
 

@@ -8,9 +8,10 @@ from typing import Any
 from sqlalchemy import BigInteger, Index, text
 from sqlmodel import Field
 
-from storage.tables.types import Document, Instant, Row
+from storage.tables.types import Document, Instant, Row, Serial
 
 EXPIRING = text("deleted_at IS NULL AND expires_at IS NOT NULL")
+ENDING = text("expires_at IS NOT NULL")
 UNFINISHED = text("status = 'in_progress'")
 
 
@@ -85,3 +86,23 @@ class VectorStoreBatchRow(Row, table=True):
     store_id: str
     created_at: datetime = Field(sa_type=Instant)
     is_cancelled: bool
+
+
+class VectorStoreDocumentRow(Row, table=True):
+    """What was put into a store as it is, without a file; `name` is the caller's for it. One that is not live is being
+    written. At `expires_at` its time is over, and whoever was writing it has died."""
+
+    __tablename__ = "vector_store_documents"
+    __table_args__ = (
+        Index("ix_vector_store_documents_name", "project_id", "store_id", "name"),
+        Index("ix_vector_store_documents_expires_at", "expires_at", sqlite_where=ENDING, postgresql_where=ENDING),
+    )
+
+    document_no: int = Field(primary_key=True, sa_type=Serial, sa_column_kwargs={"autoincrement": False})
+    project_id: str
+    store_id: str
+    created_at: datetime = Field(sa_type=Instant)
+    is_live: bool
+    usage_bytes: int = Field(sa_type=BigInteger)
+    name: str | None = None
+    expires_at: datetime | None = Field(default=None, sa_type=Instant)

@@ -201,7 +201,27 @@ def test_llama_stack(client: httpx.Client) -> None:
     assert len(vectors["embeddings"][0]) == 384
     tour.ask("models_unregister", "DELETE", "/v1/models/tour/alias")
     assert tour.ask("models_get", "GET", "/v1/models/tour/alias") is None
+    tour_of_vector_dbs(tour)
     tour.finish()
+
+
+def tour_of_vector_dbs(tour: Tour) -> None:
+    made = {"vector_db_id": "tour/guides", "embedding_model": EMBEDDER}
+    shown = tour.ask("vector_dbs_register", "POST", "/v1/vector-dbs", made)
+    assert tour.ask("vector_dbs_get", "GET", "/v1/vector-dbs/tour/guides") == shown
+    assert shown in tour.ask("vector_dbs_list", "GET", "/v1/vector-dbs")["data"]
+    chunk = {"content": "The museum opens at nine.", "metadata": {"document_id": "hours"}}
+    inserted = {"vector_db_id": "tour/guides", "chunks": [chunk]}
+    tour.ask("vector_chunks_insert", "POST", "/v1/vector-io/insert", inserted)
+    asked = {"vector_db_id": "tour/guides", "query": "When does it open?"}
+    assert tour.ask("vector_chunks_query", "POST", "/v1/vector-io/query", asked)["chunks"] == [chunk]
+    document = {"document_id": "fees", "content": "Entry is free on Sundays.", "metadata": {}}
+    inserted = {"vector_db_id": "tour/guides", "documents": [document], "chunk_size_in_tokens": 128}
+    tour.ask("rag_documents_insert", "POST", "/v1/tool-runtime/rag-tool/insert", inserted)
+    asked = {"vector_db_ids": ["tour/guides"], "content": "What does entry cost?"}
+    context = tour.ask("rag_context_query", "POST", "/v1/tool-runtime/rag-tool/query", asked)["content"]
+    assert any("free on Sundays" in item["text"] for item in context)
+    tour.ask("vector_dbs_unregister", "DELETE", "/v1/vector-dbs/tour/guides")
 
 
 def test_llama_stack_deprecated(client: httpx.Client) -> None:
