@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from benchmarks import recording, startup, throughput
+from benchmarks import recording, retrieval, startup, throughput
 
 startup.main()
 print()
 throughput.main()
 print()
 recording.main()
+print()
+retrieval.main()

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from sqlalchemy import bindparam, text
@@ -25,10 +25,20 @@ FREQUENCIES = text("SELECT term, doc FROM search_words_terms WHERE term IN :term
 PLACES = "SELECT group_concat(doc) AS places FROM search_words_places WHERE term = :term{place}"
 
 
+COMMON_CHUNKS = 1_000
+"""A word in so many chunks is counted anew only when its collection has grown or shrunk by `DRIFT`: that takes time,
+and for what the number decides, which words of a query are read, it need not be exact."""
+DRIFT = 0.1
+REMEMBERED = 20_000
+
+
 @dataclass(frozen=True, slots=True)
 class SqliteEngine:
+    """`common` are the numbers of common words, each with how many chunks the collection then had."""
+
     database: Database
     images: Images
+    common: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     async def insert(self, tx: Transaction, collection: Collection, chunks: Sequence[Indexed]) -> None:
         await NumpyVectors(self.images).insert(tx, collection, chunks)
@@ -46,9 +56,25 @@ class SqliteEngine:
 
     async def frequencies(self, collection: Collection, words: Sequence[str]) -> Mapping[str, int]:
         terms = {_term(collection, word): word for word in words}
-        async with self.database.reading() as connection:
-            rows = await connection.execute(FREQUENCIES, {"terms": list(terms)})
-            return {terms[row.term]: row.doc for row in rows}
+        known = {term: self.common[term][0] for term in terms if self._is_current(term, collection)}
+        unknown = [term for term in terms if term not in known]
+        if unknown:
+            async with self.database.reading() as connection:
+                counted = {row.term: row.doc for row in await connection.execute(FREQUENCIES, {"terms": unknown})}
+            self._remember(counted, collection)
+            known |= counted
+        return {terms[term]: count for term, count in known.items()}
+
+    def _is_current(self, term: str, collection: Collection) -> bool:
+        _, chunks = self.common.get(term, (0, 0))
+        return bool(chunks) and abs(collection.chunks - chunks) <= DRIFT * chunks
+
+    def _remember(self, counted: Mapping[str, int], collection: Collection) -> None:
+        if len(self.common) > REMEMBERED:
+            self.common.clear()
+        self.common.update(
+            {term: (count, collection.chunks) for term, count in counted.items() if count >= COMMON_CHUNKS}
+        )
 
     async def postings(
         self, collection: Collection, words: Sequence[str]

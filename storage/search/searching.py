@@ -18,6 +18,9 @@ from storage.search.words import Numbers, Scores, Statistics, query_words, rank
 DEPTH = 4
 LEAST_DEPTH = 100
 """How many chunks each of the two lists has that are merged: so many times what is asked for, and these at least."""
+LEAST_SHARE = 0.5
+"""Of what the words of a query weigh: chunks that hold less of them say nothing against the vectors' order, however
+high they rank among those that hold any."""
 RANK_DAMPENING = 60
 """Of reciprocal rank fusion (Cormack, Clarke and Büttcher, 2009)."""
 DIGITS = 6
@@ -63,11 +66,12 @@ async def _by_words(engine: Engine, collection: Collection, query: Query, bounds
     postings, chunk_nos, document_nos = await engine.postings(collection, affordable(known))
 
     def ranked() -> Ranked:
-        found, scores = rank(postings, Statistics(collection.chunks, collection.words))
+        ranking = rank(postings, len(words) - len(known), Statistics(collection.chunks, collection.words))
+        kept = ranking.shares >= (LEAST_SHARE if query.vector is not None else 0.0)
         if admitted is not None:
-            kept = is_among(document_nos[np.searchsorted(chunk_nos, found)], admitted)
-            found, scores = found[kept], scores[kept]
-        return _best(found, scores / (1 + scores), depth)
+            kept &= is_among(document_nos[np.searchsorted(chunk_nos, ranking.chunk_nos)], admitted)
+        scores = ranking.scores[kept]
+        return _best(ranking.chunk_nos[kept], scores / (1 + scores), depth)
 
     return await asyncio.to_thread(ranked)
 

@@ -71,19 +71,35 @@ def counted(words: Sequence[str]) -> Mapping[str, int]:
     return {word: min(count, MOST_ALIKE) for word, count in Counter(words).items()}
 
 
-def rank(found: Iterable[Postings], statistics: Statistics) -> tuple[Numbers, Scores]:
-    """The chunks that hold any of the words, in ascending order, and their scores, which are above 0."""
-    chunk_nos, scores = [np.zeros(0, np.int64)], [np.zeros(0, np.float64)]
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Chunks in ascending order, their scores, which are above 0, and their shares: how much of what all words of the
+    query weigh is in the chunk's words, from 0 to 1."""
+
+    chunk_nos: Numbers
+    scores: Scores
+    shares: Scores
+
+
+def rank(found: Sequence[Postings], absent: int, statistics: Statistics) -> Ranking:
+    """The chunks that hold any of the words; `absent` is how many words of the query no chunk holds."""
     average = max(1.0, statistics.words / max(1, statistics.chunks))
+    total = absent * _rarity(0, statistics)
+    chunk_nos, scores, weights = [np.zeros(0, np.int64)], [np.zeros(0, np.float64)], [np.zeros(0, np.float64)]
     for postings in found:
-        holding = len(postings.chunk_nos)
-        rarity = np.log1p((max(statistics.chunks, holding) - holding + 0.5) / (holding + 0.5))
+        rarity = _rarity(len(postings.chunk_nos), statistics)
         dampening = SATURATION * (1 - LENGTH_WEIGHT + LENGTH_WEIGHT * postings.lengths / average)
+        total += rarity
         chunk_nos.append(postings.chunk_nos)
         scores.append(rarity * postings.counts * (SATURATION + 1) / (postings.counts + dampening))
+        weights.append(np.full(len(postings.chunk_nos), rarity))
     unique, places = np.unique(np.concatenate(chunk_nos), return_inverse=True)
-    sums: Scores = np.bincount(places, weights=np.concatenate(scores), minlength=len(unique)).astype(np.float64)
-    return unique, sums
+    sums, held = (np.bincount(places, np.concatenate(parts), len(unique)) for parts in (scores, weights))
+    return Ranking(unique, sums.astype(np.float64), held.astype(np.float64) / max(total, 1e-9))
+
+
+def _rarity(holding: int, statistics: Statistics) -> float:
+    return float(np.log1p((max(statistics.chunks, holding) - holding + 0.5) / (holding + 0.5)))
 
 
 def _split(text: str) -> Iterator[str]:

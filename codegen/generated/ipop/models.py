@@ -2207,7 +2207,7 @@ class VectorStoreSearchRequest(View):
         extra='allow',
     )
     max_num_results: int = 10
-    query: str
+    query: str | list[Any]
 
 
 class ContentItem(View):

@@ -10,6 +10,8 @@ from handlers.core.retrieval.files import NewStoreFile, attach_files, cancel_fil
 from storage.repositories.vector_stores import Page, StoreBatch, VectorStore
 from storage.tables.types import instant
 
+__all__ = ["StoreBatch", "cancel_batch", "count_batch", "create_batch", "get_batch"]
+
 
 async def create_batch(store: VectorStore, news: Sequence[NewStoreFile], call: Call) -> StoreBatch:
     batch_id = call.services.new_id("vsfb")

@@ -17,6 +17,23 @@ from storage.repositories.vector_stores import Page, StoreFile, VectorStore
 from storage.search import Chunk
 from storage.tables.types import instant
 
+__all__ = [
+    "NewStoreFile",
+    "StoreFile",
+    "attach_files",
+    "cancel_file",
+    "describe_file",
+    "detach_file",
+    "discard",
+    "get_file",
+    "list_files",
+    "pack_strategy",
+    "read_chunks",
+    "reindex_store",
+    "store_and_file",
+    "unpack_strategy",
+]
+
 INDEXING = "vector_store_file"
 MOST_FILES = 2000
 """Put in at once."""

@@ -14,9 +14,23 @@ from handlers.core.retrieval.rewriting import rewrite
 from handlers.core.retrieval.stores import get_store, touch_store
 from providers.embeddings.interface import Vector
 from storage.repositories.vector_stores import StoreFile, VectorStore
-from storage.search import Chunk, Filter, Query
+from storage.search import Attribute, Chunk, Every, Filter, Query, Some
+
+__all__ = [
+    "MODES",
+    "Attribute",
+    "Every",
+    "Filter",
+    "Hit",
+    "Hits",
+    "SearchAsk",
+    "Some",
+    "search_store",
+    "search_stores",
+]
 
 Mode: TypeAlias = Literal["vector", "keyword", "hybrid"]
+MODES: Mapping[str, Mode] = {"vector": "vector", "keyword": "keyword", "hybrid": "hybrid"}
 MOST_RESULTS = 200
 MOST_TEXTS = 16
 LONGEST_TEXT = 32_768

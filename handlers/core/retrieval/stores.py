@@ -15,6 +15,22 @@ from storage.errors import StorageConflict
 from storage.repositories.vector_stores import Page, VectorStore
 from storage.tables.types import instant
 
+__all__ = [
+    "UNCHANGED",
+    "Changes",
+    "NewStore",
+    "Page",
+    "VectorStore",
+    "change_store",
+    "count_files",
+    "create_store",
+    "delete_store",
+    "get_store",
+    "list_stores",
+    "missing",
+    "touch_store",
+]
+
 DEFAULT_MODEL = "local/all-minilm-l6-v2"
 """The embedded one, which is there without any key."""
 MAX_NAME_LENGTH = 512
