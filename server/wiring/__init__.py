@@ -17,6 +17,7 @@ from handlers.core.retrieval import clearing, indexing, inserting
 from handlers.core.services import Services
 from server import first_start
 from server.app import load_document
+from server.attendance import Attendance
 from server.binding.watch import OpenStreams
 from server.config import Settings
 from server.wiring.application import build_application
@@ -25,6 +26,7 @@ from server.wiring.services import build_services, prefixes_of
 from server.wiring.stores import Background, open_stores
 from server.wiring.watching import watch_requests
 from server.worker import Worker
+from storage.repositories.workers import Workers
 
 PRODUCT = (responses.DEFINITION, rlm.DEFINITION, indexing.DEFINITION, inserting.DEFINITION, *clearing.DEFINITIONS)
 """Jobs that handlers ask for."""
@@ -59,7 +61,7 @@ async def build(settings: Settings) -> AsyncIterator[Wired]:
             stack.push_async_callback(watching.exporter.close)
             background.append(watching.exporter.run)
         if settings.worker:
-            background.append(_worker(settings, services, (), stack).run)
+            background += _working(_worker(settings, services, (), stack), services, stack)
         yield Wired(app, services, streams, tuple(background), first_start.greeting(first) if first else None)
 
 
@@ -72,7 +74,8 @@ async def build_worker(settings: Settings, definitions: Iterable[Definition] = (
         models = await open_models(settings, stack)
         services = build_services(settings, stores, {}, models)
         stack.callback(services.capture.close)
-        yield [*stores.background, models.watcher.run, _worker(settings, services, definitions, stack).run]
+        worker = _worker(settings, services, definitions, stack)
+        yield [*stores.background, models.watcher.run, *_working(worker, services, stack)]
 
 
 def _worker(settings: Settings, services: Services, definitions: Iterable[Definition], stack: AsyncExitStack) -> Worker:
@@ -82,3 +85,10 @@ def _worker(settings: Settings, services: Services, definitions: Iterable[Defini
     worker = Worker(services, Definitions([*own, *PRODUCT, *definitions]), settings.max_jobs)
     stack.push_async_callback(worker.close)
     return worker
+
+
+def _working(worker: Worker, services: Services, stack: AsyncExitStack) -> list[Background]:
+    """It works, and shows that it is there."""
+    attendance = Attendance(Workers(services.jobs.database), worker.process_id, services.clock)
+    stack.push_async_callback(attendance.leave)
+    return [worker.run, attendance.run]

@@ -58,6 +58,7 @@ class StoreFile:
     error_code: str | None = None
     error_message: str | None = None
     chunks: int = 0
+    tokens: int = 0
     usage_bytes: int = 0
     indexed_at: datetime | None = None
     document_no: int | None = None

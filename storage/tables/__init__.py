@@ -1,5 +1,6 @@
 """Every table of the schema; importing this fills `METADATA`."""
 
+from storage.tables.box import BoxQueryRow, BoxTotalsRow, JobWorkerRow
 from storage.tables.captured import CapturedMessageRow, CapturePolicyRow, OpenStreamsRow
 from storage.tables.chats import ChatCompletionRow, ContainerRow, SubmodelRow, TraceEntryRow
 from storage.tables.files import BlobRow, FileRow
@@ -20,7 +21,7 @@ from storage.tables.telemetry import (
 from storage.tables.tenancy import AdminTokenRow, AuditRow, ChangeRow, KeyRow, OrganisationRow, ProjectRow
 from storage.tables.traffic import IdempotencyRow, ProcessRow, RegisteredModelRow, RequestRow
 from storage.tables.types import Row
-from storage.tables.vector_stores import VectorStoreBatchRow, VectorStoreFileRow, VectorStoreRow
+from storage.tables.vector_stores import VectorStoreBatchRow, VectorStoreDocumentRow, VectorStoreFileRow, VectorStoreRow
 
 METADATA = Row.metadata
 
@@ -29,6 +30,8 @@ __all__ = [
     "AdminTokenRow",
     "AuditRow",
     "BlobRow",
+    "BoxQueryRow",
+    "BoxTotalsRow",
     "CapturePolicyRow",
     "CapturedMessageRow",
     "ChangeRow",
@@ -41,6 +44,7 @@ __all__ = [
     "JobEventRow",
     "JobRow",
     "JobScheduleRow",
+    "JobWorkerRow",
     "KeyRow",
     "KvItemRow",
     "KvTableRow",
@@ -70,6 +74,7 @@ __all__ = [
     "TelemetryTraceRow",
     "TraceEntryRow",
     "VectorStoreBatchRow",
+    "VectorStoreDocumentRow",
     "VectorStoreFileRow",
     "VectorStoreRow",
 ]

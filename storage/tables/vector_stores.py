@@ -12,6 +12,9 @@ from storage.tables.types import Document, Instant, Row, Serial
 
 EXPIRING = text("deleted_at IS NULL AND expires_at IS NOT NULL")
 ENDING = text("expires_at IS NOT NULL")
+BOX = "project-box"
+"""The id of the store that is a project's Box."""
+BOXED = text(f"store_id = '{BOX}'")
 UNFINISHED = text("status = 'in_progress'")
 
 
@@ -52,6 +55,7 @@ class VectorStoreFileRow(Row, table=True):
         Index("ix_vector_store_files_batch_id", "project_id", "batch_id", "status"),
         Index("ix_vector_store_files_document_no", "document_no"),
         Index("ix_vector_store_files_unfinished", "job_id", sqlite_where=UNFINISHED, postgresql_where=UNFINISHED),
+        Index("ix_vector_store_files_box", "status", "error_code", sqlite_where=BOXED, postgresql_where=BOXED),
     )
 
     id: str = Field(primary_key=True)
@@ -73,6 +77,7 @@ class VectorStoreFileRow(Row, table=True):
     document_no: int | None = Field(default=None, sa_type=BigInteger)
     next_document_no: int | None = Field(default=None, sa_type=BigInteger)
     job_id: str | None = None
+    tokens: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": text("0")})
 
 
 class VectorStoreBatchRow(Row, table=True):

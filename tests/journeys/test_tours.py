@@ -6,6 +6,7 @@ fails, and so does one that believes to ask for an operation and asks for anothe
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,7 +19,8 @@ from server.openapi31.routing import Router
 from tests.contract.providers.fake_vendor import json_reply
 from tests.journeys.dialects import DEPRECATED, IPOP, LLAMA, MANIAC, USER, Dialect, payloads
 from tests.journeys.loopback_vendors import vendors
-from tests.live import LiveServer, running
+from tests.journeys.waiting import eventually
+from tests.live import ADMIN_TOKEN, LiveServer, running
 
 MODEL, EMBEDDER = "simulator/chat", "local/all-minilm-l6-v2"
 
@@ -109,6 +111,7 @@ def test_ipop(client: httpx.Client) -> None:
     tour_of_responses(tour)
     tour_of_credentials(tour)
     tour_of_configurations(tour)
+    tour_of_boxes(tour)
     tour.finish()
 
 
@@ -170,6 +173,33 @@ def tour_of_configurations(tour: Tour) -> None:
         mark = config["validation"]["fingerprint"]
         path = f"/client-config/{name}/freshness"
         assert tour.ask(f"{name}_config_freshness_get", "GET", path, fingerprint=mark)["fresh"] is True
+
+
+def tour_of_boxes(tour: Tour) -> None:
+    path = "/projects/default/box"
+    body = {"filename": "hours.txt", "content_base64": b64encode(b"The museum opens at nine.").decode()}
+    made = tour.ask("box_documents_create", "POST", f"{path}/documents", body)["document"]
+    one = f"{path}/documents/{made['id']}"
+
+    def look() -> bool:
+        return bool(tour.ask("box_documents_get", "GET", one)["document"]["status"] == "indexed")
+
+    eventually(look)
+    assert made["id"] in [document["id"] for document in tour.ask("box_get", "GET", path)["documents"]]
+    answer = tour.ask("box_query", "POST", f"{path}/query", {"question": "When does it open?"})
+    chunk = answer["retrieved_chunks"][0]
+    shown = tour.ask("box_documents_chunks_get", "GET", f"{one}/chunks/{chunk['id']}")
+    assert shown["chunk"]["text"] == chunk["text"]
+    source = tour.client.get(f"{IPOP.prefix}{one}/source")
+    assert source.content == b"The museum opens at nine."
+    tour.seen.add("box_documents_source_get")
+    tour.ask("box_documents_reindex", "POST", f"{one}/reindex")
+    eventually(look)
+    assert tour.ask("box_documents_delete", "DELETE", one)["status"] == "deleted"
+    tour.client.headers["X-Admin-Token"] = ADMIN_TOKEN
+    assert tour.ask("admin_box_health_get", "GET", "/admin/box/health")["fresh_worker_count"] == 1
+    assert tour.ask("admin_box_readiness_get", "GET", "/admin/box/readiness")["ready"] is True
+    del tour.client.headers["X-Admin-Token"]
 
 
 def test_llama_stack(client: httpx.Client) -> None:
