@@ -10,7 +10,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 READY_TO_SERVE := $(VENV)/ready-to-serve
 READY_TO_TEST := $(VENV)/ready-to-test
-CLIENTS := openai maniac llama-stack-client-0.1.1 llama-stack-client-0.2.23
+CLIENTS := openai maniac llama-stack-client-0.1.1 llama-stack-client-0.2.23 boto3
 CLIENTS_READY := $(CLIENTS:%=.clients/%/ready)
 ROOMS := codegen handlers providers server storage
 TIERS := $(wildcard tests/unit tests/contract tests/journeys tests/conformance tests/house)

@@ -16,6 +16,7 @@ from server.commands import (
     regions,
     serve,
     status,
+    storage,
     tables,
     worker,
 )
@@ -40,6 +41,7 @@ app.add_typer(limits.app, name="limits")
 app.add_typer(credits.app, name="credits")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(regions.app, name="regions")
+app.add_typer(storage.app, name="storage")
 app.add_typer(database.app, name="db")
 
 

@@ -26,6 +26,20 @@ class Metrics:
 def operational_app(ready: Callable[[], Awaitable[bool]], docs: Any, metrics: Metrics) -> Router:
     """`/-/healthz`, `/-/readyz`, `/-/metrics`, `/-/docs`, and their short names where no API has taken them."""
 
+    async def to_docs(_: Request) -> Response:
+        return RedirectResponse(DOCS)
+
+    routes = _about_the_process(ready, metrics)
+    routes += [Mount("/-/docs", docs), Route("/docs", to_docs), Route("/-/docs", to_docs), Route("/", to_docs)]
+    return Router(routes, redirect_slashes=False, default=_nobody)
+
+
+def worker_app(ready: Callable[[], Awaitable[bool]], metrics: Metrics) -> Router:
+    """The same of a process that serves nobody, without the docs page."""
+    return Router(_about_the_process(ready, metrics), redirect_slashes=False)
+
+
+def _about_the_process(ready: Callable[[], Awaitable[bool]], metrics: Metrics) -> list[BaseRoute]:
     async def healthz(_: Request) -> Response:
         return JSONResponse({"status": "ok"})
 
@@ -39,17 +53,12 @@ def operational_app(ready: Callable[[], Awaitable[bool]], docs: Any, metrics: Me
             return JSONResponse({"error": error}, 401, {"www-authenticate": "Bearer"})
         return Response(await metrics.page(), media_type=METRICS_TYPE)
 
-    async def to_docs(_: Request) -> Response:
-        return RedirectResponse(DOCS)
-
     endpoints = {"healthz": healthz, "readyz": readyz, "metrics": show_metrics}
-    routes: list[BaseRoute] = [
+    return [
         Route(prefix + name, endpoint, methods=["GET"])
         for name, endpoint in endpoints.items()
         for prefix in ("/-/", "/")
     ]
-    routes += [Mount("/-/docs", docs), Route("/docs", to_docs), Route("/-/docs", to_docs), Route("/", to_docs)]
-    return Router(routes, redirect_slashes=False, default=_nobody)
 
 
 async def _nobody(scope: Any, receive: Any, send: Any) -> None:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from time import perf_counter, time
 from typing import Any
+from urllib.parse import quote
 
 from codegen.operation import Operation
 from handlers.core.call import Caller
@@ -19,12 +20,13 @@ KEY = "concordat"
 
 class Request:
     """Made by the mount, filled in by routing (`operation`, `path_values`), security (`who`) and validation
-    (`params`, `body`). `path` is the decoded path below the mount; `headers` are lower-cased, the last of a name wins.
-    `streaming` says that the headers of an answer are out whose end is not made yet, `sends_events` that it is an event
-    stream, `record_is_ours` that its answer completes its record; `trace` is where its client says it belongs."""
+    (`params`, `body`). `path` is the decoded path below the mount, `raw_path` the whole one as it was sent; `headers`
+    are lower-cased, the last of a name wins. `streaming` says that the headers of an answer are out whose end is not
+    made yet, `sends_events` that it is an event stream, `record_is_ours` that its answer completes its record; `trace`
+    is where its client says it belongs."""
 
     __slots__ = (
-        "body", "headers", "method", "operation", "params", "path", "path_values", "query", "record",
+        "body", "headers", "method", "operation", "params", "path", "path_values", "query", "raw_path", "record",
         "record_is_ours", "request_id", "scheme", "sends_events", "started", "started_at", "streaming", "trace",
         "uploads", "who",
     )  # fmt: skip
@@ -32,6 +34,7 @@ class Request:
     def __init__(self, scope: Scope, path: str) -> None:
         self.method: str = scope["method"]
         self.path = path
+        self.raw_path: bytes = scope.get("raw_path") or quote(path).encode()
         self.scheme: str = scope.get("scheme", "http")
         self.query: bytes = scope["query_string"]
         self.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}

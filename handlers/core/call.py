@@ -35,7 +35,8 @@ class Call:
     """`headers` are lower-cased. `record` is the request's row of the ledger: core fills in model, tokens and cost.
     `outlive_client()` lets the request go on to its end also when its client hangs up; after `hand_over_record()` the
     row is somebody else's to complete, when the request has been answered. `gauge` counts what is streamed. `scheme` is
-    that of the address which the caller used, as far as the connection or a trusted proxy tells."""
+    that of the address which the caller used, as far as the connection or a trusted proxy tells. `query` is the query
+    as it was sent. What follows a body joins `headers` when the body is read. `batch` marks a row of a batch."""
 
     services: Services
     api: str
@@ -45,9 +46,11 @@ class Call:
     record: Record
     who: Caller | None = None
     scheme: str = "http"
+    query: str = ""
     outlive_client: Callable[[], None] = _nothing
     hand_over_record: Callable[[], None] = _nothing
     gauge: Gauge = field(default_factory=Gauge)
+    batch: bool = False
 
     @property
     def caller(self) -> Caller:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_UP, Decimal
 
 from handlers.core.catalog import Model, Price
 from providers.inference.interface import Usage
 
 _CARDS = ("priority", "flex", "batch")
+_BATCH_SHARE = Decimal("0.5")
+"""Of the standard rates, where a vendor names none for batches (ipop.json: POST /batches)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,8 @@ class Cost:
 
 
 def pick_price(model: Model, vendor: str, prompt_tokens: int, service_tier: object = None) -> Price | None:
-    """The card for this vendor, tier and prompt; where there is none for the vendor or the tier, the nearest one."""
+    """The card for this vendor, tier and prompt; where there is none for the vendor or the tier, the nearest one, of
+    which a batch costs half."""
     cards = [card for card in model.prices if card.vendor == vendor] or list(model.prices)
     for tier in (service_tier if service_tier in _CARDS else "standard", "standard"):
         of_tier = [card for card in cards if card.service_tier == tier]
@@ -42,7 +45,14 @@ def pick_price(model: Model, vendor: str, prompt_tokens: int, service_tier: obje
             break
     long = [card for card in cards if card.threshold_tokens is not None and prompt_tokens >= card.threshold_tokens]
     short = [card for card in cards if card.context_band == "short"]
-    return next(iter(sorted(long, key=_threshold, reverse=True) or short or cards), None)
+    card = next(iter(sorted(long, key=_threshold, reverse=True) or short or cards), None)
+    return _halved(card) if card is not None and service_tier == "batch" and card.service_tier != "batch" else card
+
+
+def _halved(card: Price) -> Price:
+    names = ("input_usd", "output_usd", "cached_input_usd", "cache_write_usd", "reasoning_usd")
+    rates = {name: getattr(card, name) for name in names}
+    return replace(card, **{name: rate * _BATCH_SHARE for name, rate in rates.items() if rate is not None})
 
 
 def cost_micros(price: Price | None, usage: Usage) -> int:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from handlers.core.answer_cache import AnswerCache
+from handlers.core.app_telemetry import AppTelemetry
 from handlers.core.breakers import Breakers
 from handlers.core.call import Caller
 from handlers.core.capture import Capture
@@ -23,8 +24,10 @@ from handlers.core.open_streams import Streams
 from handlers.core.patience import Patience
 from handlers.core.regions import Regions
 from handlers.core.retrieval.desk import Retrieval
+from handlers.core.s3 import AccessKeys, ObjectStore
 from providers.embeddings.interface import Embedder
 from providers.inference.interface import Inference
+from providers.parquet.interface import ParquetReader
 from providers.sandbox.interface import Sandbox
 from providers.tools.interface import Tools
 from storage.ledger_record import Record
@@ -161,6 +164,8 @@ class Services:
     files: FileStore
     retrieval: Retrieval
     kv: KvStore
+    objects: ObjectStore
+    access_keys: AccessKeys
     history: History
     feedback: Feedback
     quota: Quota
@@ -175,6 +180,7 @@ class Services:
     base_paths: Mapping[str, str]
     addresses: Addresses
     fetcher: Fetcher
+    parquet: ParquetReader
     credentials: Book
     regions: Regions
     traits: Callable[[str], Traits]
@@ -182,4 +188,5 @@ class Services:
     tools: Tools
     telemetry: Telemetry
     capture: Capture
+    app_telemetry: AppTelemetry
     streams: Streams

@@ -31,6 +31,7 @@ from typing import Any
 
 from handlers.core.errors import CoreError, RateLimited
 from handlers.wire import fault, sse
+from handlers.wire.s3 import errors as s3_errors
 
 _CODES = {
     401: "unauthorized",
@@ -52,6 +53,9 @@ _PRECISE = frozenset(
         "rate_limit_exceeded",
     }
 )
+
+SHAPES = {"/storage/s3": s3_errors.render}
+"""S3's clients read errors as XML."""
 
 
 def render(error: CoreError, request_id: str) -> tuple[int, dict[str, str], dict[str, Any]]:

@@ -86,6 +86,7 @@ def steer(metadata: Mapping[str, Any], call: Call) -> Steering:
         profile=_profile(metadata),
         affinity=f"{affinity}={metadata[affinity]}" if affinity else None,
         cache=_cache_mode(metadata),
+        batch=call.batch,
     )
 
 

@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from codegen.generated.llama_stack.routes import (
+    SpansExportBody,
     SpansGetParams,
     SpansQueryParams,
     SpansTreeGetParams,
@@ -11,7 +12,7 @@ from codegen.generated.llama_stack.routes import (
     TracesGetParams,
     TracesQueryParams,
 )
-from handlers.core import telemetry
+from handlers.core import datasets, telemetry
 from handlers.core.call import Call
 from handlers.wire.llama import telemetry as wire
 
@@ -34,6 +35,11 @@ async def spans_get(params: SpansGetParams, call: Call) -> dict[str, Any]:
 
 async def spans_tree_get(params: SpansTreeGetParams, call: Call) -> dict[str, Any]:
     return wire.render_tree(await telemetry.span_tree(params.span_id, wire.read_query(asdict(params)), call))
+
+
+async def spans_export(body: SpansExportBody, call: Call) -> None:
+    data: dict[str, Any] = body.data
+    await datasets.save_spans(wire.read_export(data), data["dataset_id"], call)
 
 
 async def spans_query(params: SpansQueryParams, call: Call) -> dict[str, Any]:

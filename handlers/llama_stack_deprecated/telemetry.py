@@ -5,6 +5,7 @@ from typing import Any
 from codegen.generated.llama_stack_deprecated.routes import (
     MetricsQueryBody,
     MetricsQueryParams,
+    SpansExportBody,
     SpansGetParams,
     SpansQueryBody,
     SpansTreeGetBody,
@@ -12,7 +13,7 @@ from codegen.generated.llama_stack_deprecated.routes import (
     TracesGetParams,
     TracesQueryBody,
 )
-from handlers.core import telemetry
+from handlers.core import datasets, telemetry
 from handlers.core.call import Call
 from handlers.core.telemetry import Matcher, MetricQuery, Series
 from handlers.wire.llama import telemetry as wire
@@ -32,6 +33,11 @@ async def spans_get(params: SpansGetParams, call: Call) -> dict[str, Any]:
 
 async def spans_tree_get(params: SpansTreeGetParams, body: SpansTreeGetBody, call: Call) -> dict[str, Any]:
     return wire.render_tree(await telemetry.span_tree(params.span_id, wire.read_query(body.data), call))
+
+
+async def spans_export(body: SpansExportBody, call: Call) -> None:
+    data: dict[str, Any] = body.data
+    await datasets.save_spans(wire.read_export(data), data["dataset_id"], call)
 
 
 async def spans_query(body: SpansQueryBody, call: Call) -> dict[str, Any]:

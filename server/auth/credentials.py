@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from handlers.core.call import Caller
+from server.auth.signed_requests import SignedRequests
 from server.config import is_loopback
 
 Headers = Mapping[str, str]
@@ -40,6 +41,7 @@ class Authenticator:
     keys: Keys
     everybody: Caller | None = None
     origins: frozenset[str] = frozenset()
+    signed: SignedRequests | None = None
 
     def check_for(self, scheme: Mapping[str, Any]) -> Check | None:
         """The check of a security scheme object, or None for a kind that is not known here (AWS signatures)."""
@@ -84,6 +86,11 @@ class Authenticator:
         if "authorization" in headers or KEY_HEADER in headers or ADMIN_HEADER in headers:
             return "the credential is not valid for this operation"
         return "no credential: send an API key as 'Authorization: Bearer KEY'"
+
+
+def is_signature(scheme: Mapping[str, Any]) -> bool:
+    """Whether it is AWS's, for which OpenAPI has no word but the header that it goes by."""
+    return scheme.get("type") == "apiKey" and str(scheme.get("name", "")).lower() == "authorization"
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,7 @@ class Endpoint:
             record=record,
             who=request.who,
             scheme=request.scheme,
+            query=request.query.decode("latin-1"),
             outlive_client=watch.outlive_client,
             hand_over_record=request.hand_over_record,
         )
@@ -131,7 +132,7 @@ class Endpoint:
 
     def _encode(self, reply: Reply) -> tuple[bytes, str | None]:
         if isinstance(reply.content, bytes):
-            return reply.content, reply.media_type or JSON
+            return reply.content, JSON if reply.media_type is None else reply.media_type
         if reply.content is None and not self._has_content:
             return b"", None
         return orjson.dumps(reply.content), reply.media_type or JSON

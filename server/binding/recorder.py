@@ -75,7 +75,9 @@ class Recorder:
         record.state = state
         record.http_status = status
         record.duration_us = request.elapsed_us()
-        if record.project_id is None or not request.record_is_ours:
+        if not request.record_is_ours:
+            return  # who completes it tells of it
+        if record.project_id is None:
             self._tell(record, request)
             return
         try:

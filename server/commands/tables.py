@@ -121,6 +121,12 @@ def request_spans() -> str:
     return markdown(("attribute", "kind"), [(f"`{name}`", words[kind]) for name, kind in KINDS.items()])
 
 
+def retention() -> str:
+    from server.commands.retention import rules
+
+    return markdown(("what", "how long it is kept"), [(rule.what, rule.how_long) for rule in rules()])
+
+
 TABLES: Mapping[str, Callable[[], str]] = {
     "operations": operations,
     "operations-by-tag": operations_by_tag,
@@ -128,6 +134,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "settings": settings,
     "metrics": metrics,
     "request-spans": request_spans,
+    "retention": retention,
 }
 
 

@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -78,6 +79,10 @@ class Settings(BaseSettings):
     max_json_bytes: int = Field(32 * 2**20, gt=0, description="Largest JSON body.")
     max_upload_bytes: int = Field(2 * 2**30, gt=0, description="Largest file or multipart body.")
     body_idle_seconds: Seconds = Field(60.0, description="Silence in a request's body until it is given up, with 408.")
+    storage_free_bytes: int = Field(10**12, ge=0, description="Object storage that a project has without buying any.")
+    storage_block_usd: Decimal = Field(
+        Decimal(0), ge=0, le=10**6, description="Price of a block of object storage: a terabyte for a month."
+    )
     validate_responses: bool = Field(False, description="Hold every answer against its document. For tests.")
     connect_timeout_seconds: Seconds = Field(10.0, description="Vendors: to connect.")
     first_byte_timeout_seconds: Seconds = Field(300.0, description="Vendors: from the request to the first byte.")
@@ -104,6 +109,25 @@ class Settings(BaseSettings):
     capture_days: int = Field(30, gt=0, description="Days that it is kept.")
     capture_redact: bool = Field(True, description="Take secrets and personal data out before it is kept.")
     capture_max_chars: int = Field(32_000, gt=0, description="Characters that are kept of each message.")
+    app_telemetry_units: int = Field(
+        1_000_000, ge=0, description="App Telemetry: units that a project has free each month."
+    )
+    app_telemetry_unit_usd: float | None = Field(
+        None, ge=0, description="App Telemetry: price of a unit beyond them; empty refuses what is beyond."
+    )
+    app_telemetry_map_megabytes: int = Field(
+        1_000, ge=0, description="App Telemetry: megabytes of source maps a month that count for no units."
+    )
+    app_telemetry_rate: float = Field(
+        1.0, ge=0, le=1, description="App Telemetry: share of traces and sessions that is kept; errors all are."
+    )
+    app_telemetry_days: int = Field(30, gt=0, le=3650, description="App Telemetry: days that events are kept.")
+    app_telemetry_map_days: int = Field(
+        90, gt=0, le=3650, description="App Telemetry: days that a source map is kept which is not used."
+    )
+    app_telemetry_cache_bytes: int = Field(
+        64 * 2**20, ge=0, description="App Telemetry: memory for source maps that were read."
+    )
     worker: bool = Field(True, description="Do background jobs in the server. Without, `concordat worker` does them.")
     max_jobs: int = Field(32, gt=0, description="Background jobs at the same time in one process.")
     keep_alive_seconds: Seconds = Field(15.0, description="Silence on an event stream until a comment is sent.")
@@ -112,6 +136,11 @@ class Settings(BaseSettings):
         None,
         min_length=16,
         description="Opens `/-/metrics` and nothing else, for Prometheus; the admin token does, too.",
+    )
+    worker_metrics: str | None = Field(
+        None,
+        pattern=r"^([^\s/:]+|\[[0-9a-fA-F:.]+\]):\d{1,5}$",
+        description="Where `concordat worker` shows its own `/-/metrics`, as `127.0.0.1:9464`; empty is nowhere.",
     )
     otlp_endpoint: str | None = Field(
         None,

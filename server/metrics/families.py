@@ -62,6 +62,9 @@ JOBS = Family(
     "Background jobs of all processes: queued, running, and those that ended in the last hour",
     ("state",),
 )
+JOB_AGE = Family(
+    "concordat_oldest_queued_job_seconds", "gauge", "How long the job has waited that has waited longest; 0 for none"
+)
 OTLP_SENT = Family("concordat_otlp_spans_sent", "counter", "Spans that the OTLP collector took")
 OTLP_DROPPED = Family(
     "concordat_otlp_spans_dropped", "counter", "Spans that were lost: a full queue, or a collector away"
@@ -81,6 +84,7 @@ FAMILIES = (
     LEDGER_BACKLOG,
     LOOP_LAG,
     JOBS,
+    JOB_AGE,
     OTLP_SENT,
     OTLP_DROPPED,
 )

@@ -90,12 +90,15 @@ class Page:
         }
 
     async def _jobs(self) -> dict[f.Family, Mapping[Labels, float]]:
+        now = instant(self.sources.clock())
         try:
-            found = await self.sources.jobs.count_by_state(instant(self.sources.clock()) - RECENT)
+            found = await self.sources.jobs.count_by_state(now - RECENT)
+            oldest = await self.sources.jobs.oldest_queued()
         except StorageError as error:
             log.warning("jobs_not_counted", reason=str(error))
             return {}
-        return {f.JOBS: {(state,): count for state, count in found.items()}}
+        age_seconds = max(0.0, (now - oldest).total_seconds()) if oldest else 0.0
+        return {f.JOBS: {(state,): count for state, count in found.items()}, f.JOB_AGE: {(): age_seconds}}
 
 
 def _write(

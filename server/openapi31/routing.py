@@ -38,11 +38,18 @@ class Node:
 
 
 class Router:
-    """`aliases` are pairs of path prefixes: a path without a route is tried again with the second for the first."""
+    """`aliases` are pairs of path prefixes: a path without a route is tried again with the second for the first. Below
+    the prefixes `slashed` it is tried again without the slash at its end."""
 
-    def __init__(self, operations: Iterable[Operation], aliases: Iterable[tuple[str, str]] = ()) -> None:
+    def __init__(
+        self,
+        operations: Iterable[Operation],
+        aliases: Iterable[tuple[str, str]] = (),
+        slashed: Iterable[str] = (),
+    ) -> None:
         self._root = Node()
         self._aliases = tuple(aliases)
+        self._slashed = tuple(slashed)
         for operation in operations:
             self._add(operation)
 
@@ -89,6 +96,8 @@ class Router:
         for alias, original in self._aliases:
             if path.startswith(alias):
                 yield original + path[len(alias) :]
+        if path.endswith("/") and path.startswith(self._slashed):
+            yield path[:-1]
 
 
 def _walk(node: Node, segments: list[str], position: int, spans: Spans) -> Iterator[tuple[Node, Spans]]:
@@ -119,7 +128,8 @@ class Routing(SpecMiddleware):  # type: ignore[misc]
 
     def add_api(self, specification: Document, **_: Any) -> None:
         aliases = specification.get("x-path-aliases", [])
-        self.router = Router(specification.operations, [(alias["from"], alias["to"]) for alias in aliases])
+        slashed = specification.get("x-slashed-paths", [])
+        self.router = Router(specification.operations, [(alias["from"], alias["to"]) for alias in aliases], slashed)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         request: Request = scope[KEY]

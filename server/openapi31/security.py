@@ -14,7 +14,8 @@ from connexion.middleware.abstract import SpecMiddleware
 from codegen.operation import Operation
 from handlers.core.call import Caller
 from handlers.core.errors import Forbidden, NotImplementedYet, Unauthenticated
-from server.auth.credentials import Authenticator
+from server.auth.credentials import Authenticator, is_signature
+from server.auth.signed_requests import unsigned
 from server.openapi31.specification import Document
 from server.request import KEY, Request
 
@@ -28,10 +29,15 @@ class Security:
         self._api = api
         self._authenticator = authenticator
         self._checks: dict[str, Check] = {}
+        self._signatures = frozenset(name for name, scheme in schemes.items() if is_signature(scheme))
         for name, scheme in schemes.items():
             check = authenticator.check_for(scheme)
             if check is not None:
                 self._checks[name] = check
+
+    def takes_signatures(self, operation: Operation) -> bool:
+        """Whether requests of this operation may be signed with an access key."""
+        return any(self._signatures.issuperset(alternative) for alternative in operation.security if alternative)
 
     async def identify(self, operation: Operation, headers: Mapping[str, str]) -> Caller | None:
         """The caller, or None on an open operation without a valid key.
@@ -85,5 +91,13 @@ class SecurityMiddleware(SpecMiddleware):  # type: ignore[misc]
         request: Request = scope[KEY]
         if self._security is None:
             raise RuntimeError("security has no document")
-        request.who = await self._security.identify(request.routed, request.headers)
+        signed = self._authenticator.signed
+        if signed is not None and self._security.takes_signatures(request.routed):
+            if signed.is_signed(request) and self._authenticator.everybody is None:
+                request.who, receive = await signed.admit(request, scope, receive)
+            else:
+                request.who = await self._security.identify(request.routed, request.headers)
+                receive = unsigned(request, receive)
+        else:
+            request.who = await self._security.identify(request.routed, request.headers)
         await self.app(scope, receive, send)

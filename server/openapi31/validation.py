@@ -84,7 +84,8 @@ class RequestValidator:
     def _payload(self, media_type: str) -> Payload | None:
         if not media_type or _is_json(media_type):
             json = next((payload for name, payload in self._payloads.items() if _is_json(name)), None)
-            return json or (None if media_type else next(iter(self._payloads.values())))
+            anything = self._payloads.get("*/*")
+            return json or (anything if media_type else next(iter(self._payloads.values())))
         return self._payloads.get(media_type) or self._payloads.get("*/*")
 
     def _absent(self) -> Body[Any]:

@@ -16,7 +16,7 @@ from providers.errors import ProviderError
 from providers.http import HttpClient, Timeouts
 from providers.trace_context import TraceContext
 from server.otlp.meters import Meters
-from server.otlp.spans import Ended, span
+from server.otlp.spans import Ended, spans
 from storage.ledger_record import Record
 
 log = structlog.get_logger(__name__)
@@ -37,7 +37,8 @@ class Collector:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """`queued` spans at most wait; `close_seconds` is how long closing waits for the collector."""
+    """`queued` requests at most wait, and `batch` go at once; `close_seconds` is how long closing waits for the
+    collector."""
 
     queued: int = 8192
     batch: int = 512
@@ -80,10 +81,11 @@ class Exporter:
         self._measured_at = clock()
 
     def ended(self, record: Record, trace: TraceContext | None) -> None:
+        ended = Ended(record, trace)
         if len(self._queue) < self._pace.queued:
-            self._queue.append(Ended(record, trace))
+            self._queue.append(ended)
         else:
-            self.dropped += 1
+            self.dropped += ended.span_count
 
     def refused(self, api: str, status: int) -> None:
         """Nobody's requests are no spans."""
@@ -121,9 +123,10 @@ class Exporter:
     def _pack(self, batch: list[Ended]) -> Parcel:
         for ended in batch:
             self._meters.add(ended.record)
-        spans = {"scope": _SCOPE, "spans": [span(ended) for ended in batch]}
-        body = orjson.dumps({"resourceSpans": [{"resource": self._resource(), "scopeSpans": [spans]}]})
-        return Parcel(body, len(batch))
+        made = [span for ended in batch for span in spans(ended)]
+        scoped = {"scope": _SCOPE, "spans": made}
+        body = orjson.dumps({"resourceSpans": [{"resource": self._resource(), "scopeSpans": [scoped]}]})
+        return Parcel(body, len(made))
 
     async def _send_metrics(self, tries: int) -> None:
         now = self._measured_at = self._clock()

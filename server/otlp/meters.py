@@ -17,6 +17,7 @@ CUMULATIVE = 2
 DURATIONS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 TOKENS = tuple(float(4**power) for power in range(14))
 FIRST_TOKEN = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+LATER_TOKENS = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5)
 TOKEN_TYPE = "gen_ai.token.type"  # noqa: S105  no secret
 
 
@@ -36,11 +37,13 @@ class Meters:
         self._durations = Histograms(DURATIONS)
         self._server_durations = Histograms(DURATIONS)
         self._first_tokens = Histograms(FIRST_TOKEN)
+        self._later_tokens = Histograms(LATER_TOKENS)
         self._tokens = Histograms(TOKENS)
         self._all = (
             Meter("gen_ai.client.operation.duration", "s", self._durations),
             Meter("gen_ai.server.request.duration", "s", self._server_durations),
             Meter("gen_ai.server.time_to_first_token", "s", self._first_tokens),
+            Meter("gen_ai.server.time_per_output_token", "s", self._later_tokens),
             Meter("gen_ai.client.token.usage", "{token}", self._tokens),
         )
 
@@ -57,6 +60,9 @@ class Meters:
         self._server_durations.add(labels, seconds)
         if record.streamed and record.first_byte_us is not None:
             self._first_tokens.add(labels, record.first_byte_us / 1e6)
+            if record.state == "completed" and record.completion_tokens > 1:
+                later_seconds = max(0.0, seconds - record.first_byte_us / 1e6)
+                self._later_tokens.add(labels, later_seconds / (record.completion_tokens - 1))
         self._tokens.add((*labels, f"{TOKEN_TYPE}=input"), record.prompt_tokens)
         self._tokens.add((*labels, f"{TOKEN_TYPE}=output"), record.completion_tokens)
 

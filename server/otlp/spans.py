@@ -1,11 +1,12 @@
-"""A request as a span in OTLP's JSON.
+"""A request as a span in OTLP's JSON, and each call of a vendor for it as a span below.
 
 Source: https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from providers.trace_context import TraceContext
@@ -14,8 +15,9 @@ from storage.repositories.telemetry.requests import span_id_of, trace_id_of
 
 Value: TypeAlias = str | int | float | bool | Sequence[str]
 
-SERVER = 2
-OK, ERROR = 1, 2
+SERVER, CLIENT = 2, 3
+UNSET, OK, ERROR = 0, 1, 2
+FATES = {"answered": OK, "failed": ERROR, "abandoned": UNSET}
 PROVIDERS = {
     "azure": "azure.ai.openai",
     "bedrock": "aws.bedrock",
@@ -35,6 +37,16 @@ class Ended(NamedTuple):
     record: Record
     trace: TraceContext | None
 
+    @property
+    def span_count(self) -> int:
+        return 1 + len(self.record.tries or ())
+
+
+def spans(ended: Ended) -> Iterator[dict[str, Any]]:
+    yield span(ended)
+    for number, one in enumerate(ended.record.tries or ()):
+        yield _of_try(ended, number, one)
+
 
 def span(ended: Ended) -> dict[str, Any]:
     record, trace = ended
@@ -51,6 +63,31 @@ def span(ended: Ended) -> dict[str, Any]:
         "status": {"code": ERROR if failed else OK},
     }
     return made | ({"parentSpanId": trace.span_id} if trace else {})
+
+
+def _of_try(ended: Ended, number: int, one: Mapping[str, Any]) -> dict[str, Any]:
+    record, trace = ended
+    began_us = int(record.started_at * 1_000_000) + one["at_us"]
+    called = hashlib.sha256(f"{record.request_id} {number}".encode()).hexdigest()[:16]
+    told: dict[str, Value | None] = {
+        "gen_ai.operation.name": operation(record),
+        "gen_ai.provider.name": PROVIDERS.get(one["vendor"], one["vendor"]),
+        "gen_ai.request.model": one["model"],
+        "error.type": one.get("error"),
+        "concordat.request_id": record.request_id,
+        "concordat.fate": one["fate"],
+    }
+    return {
+        "traceId": trace.trace_id if trace else trace_id_of(record.request_id),
+        "spanId": called,
+        "parentSpanId": span_id_of(record.request_id),
+        "name": f"{operation(record)} {one['model']}",
+        "kind": CLIENT,
+        "startTimeUnixNano": str(began_us * 1000),
+        "endTimeUnixNano": str((began_us + one["took_us"]) * 1000),
+        "attributes": attributes(told),
+        "status": {"code": FATES[one["fate"]]},
+    }
 
 
 def of_model(record: Record) -> dict[str, Value | None]:

@@ -8,6 +8,7 @@ from typing import Any
 from handlers.core.services import Services
 from server.app import DialectApp, Gate, Mounts, load_wording
 from server.auth.credentials import Authenticator
+from server.auth.signed_requests import SignedRequests
 from server.binding.endpoint import Serving
 from server.binding.recorder import Recorder
 from server.config import Settings
@@ -29,7 +30,12 @@ async def build_application(
 ) -> Any:
     everybody = None if settings.auth else await stores.keys.member("default")
     gate = Gate(
-        Authenticator(stores.keys, everybody, frozenset(settings.cors_origins)),
+        Authenticator(
+            stores.keys,
+            everybody,
+            frozenset(settings.cors_origins),
+            SignedRequests(services.access_keys, services.clock),
+        ),
         Limits(settings.max_json_bytes, settings.max_upload_bytes, settings.body_idle_seconds),
         stores.idempotency,
     )

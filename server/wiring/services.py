@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from handlers.core.answer_cache import AnswerCache, AnswersInMemory
+from handlers.core.app_telemetry import AppTelemetry, Keeping, MapsAtHand, Tariff
 from handlers.core.breakers import Breakers, Rule
 from handlers.core.capture import Capture, Policies, Policy
 from handlers.core.credentials import Book
@@ -25,11 +26,13 @@ from handlers.core.patience import Patience
 from handlers.core.regions import Regions, Signer
 from handlers.core.registrations import Registrations
 from handlers.core.retrieval.desk import Retrieval
+from handlers.core.s3 import AccessKeys, Allowance, ObjectStore, StorageTariff
 from handlers.core.sealing import Seal
 from handlers.core.services import Route, Services
 from providers.extraction.isolated import Isolated
 from providers.extraction.tools import LIBREOFFICE
 from providers.outbound import Outbound
+from providers.parquet.arro3_reader import Arro3Reader
 from server.app import PREFIXES
 from server.config import ConfigError, Settings
 from server.inspect import find_handler, operations
@@ -56,6 +59,7 @@ from storage.repositories.provider_credentials import ProviderCredentials
 from storage.repositories.region_keys import RegionKeys
 from storage.repositories.requests import Requests
 from storage.repositories.responses import Responses
+from storage.repositories.s3_keys import S3Keys
 from storage.repositories.telemetry import Telemetry
 from storage.repositories.traces import Traces
 from storage.search import SearchIndex
@@ -94,6 +98,8 @@ def build_services(settings: Settings, stores: Stores, documents: Mapping[str, D
         files=FileStore(stores.database, blobs, time.time, new_id),
         retrieval=_retrieval(settings, stores.database),
         kv=KvStore(KvItems(stores.database), stores.kv_reads, stores.meters, time.time),
+        objects=_objects(settings, stores, blobs),
+        access_keys=AccessKeys(S3Keys(stores.database), seal, time.time),
         quota=stores.quota,
         ledger=stores.ledger,
         jobs=Jobs(stores.database, time.time, new_id),
@@ -106,6 +112,7 @@ def build_services(settings: Settings, stores: Stores, documents: Mapping[str, D
         base_paths=prefixes_of(settings),
         addresses=Outbound(settings.allow_private_outbound),
         fetcher=models.vendors.fetcher,
+        parquet=Arro3Reader(),
         credentials=Book(ProviderCredentials(stores.database), seal, models.vendors, time.time),
         regions=_regions(settings, stores, seal, models.vendors),
         traits=models.vendors.traits_of,
@@ -113,8 +120,15 @@ def build_services(settings: Settings, stores: Stores, documents: Mapping[str, D
         tools=models.toolshed.tools,
         telemetry=Telemetry.on(stores.database),
         capture=_capture(settings, stores.database),
+        app_telemetry=_app_telemetry(settings, stores.database, blobs),
         streams=Streams(OpenStreams(stores.database), stores.process_id, settings.max_streams, time.time),
     )
+
+
+def _objects(settings: Settings, stores: Stores, blobs: Blobs) -> ObjectStore:
+    tariff = StorageTariff(settings.storage_block_usd, settings.storage_free_bytes)
+    allowance = Allowance(stores.database, tariff, time.time, new_id)
+    return ObjectStore(stores.database, blobs, allowance, stores.meters, time.time, new_id)
 
 
 def _blobs(settings: Settings) -> Blobs:
@@ -142,6 +156,14 @@ def _capture(settings: Settings, database: Database) -> Capture:
     )
     policies = Policies(CapturePolicies(database), Projects(database), default, time.monotonic)
     return Capture(policies, CapturedMessages(database), Requests(database), random.random)
+
+
+def _app_telemetry(settings: Settings, database: Database, blobs: Blobs) -> AppTelemetry:
+    megabytes = settings.app_telemetry_map_megabytes
+    tariff = Tariff(settings.app_telemetry_units, settings.app_telemetry_unit_usd, megabytes)
+    keeping = Keeping(settings.app_telemetry_days, settings.app_telemetry_map_days, settings.app_telemetry_rate)
+    at_hand = MapsAtHand(settings.app_telemetry_cache_bytes)
+    return AppTelemetry(database, blobs, at_hand, time.time, new_id, tariff, keeping)
 
 
 def _answer_cache(settings: Settings) -> AnswerCache:

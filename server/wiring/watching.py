@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from handlers.core.services import Services
+from handlers.core.services import Ledger, Services
 from server.auth.credentials import Overseer
 from server.binding.recorder import Observer
 from server.binding.watch import OpenStreams
@@ -20,6 +20,7 @@ from server.operational import Metrics
 from server.wiring.models import Models
 from server.wiring.services import app_version
 from server.wiring.stores import Stores
+from storage.ledger_record import Record
 from storage.repositories.jobs import Jobs as JobRows
 
 if TYPE_CHECKING:
@@ -59,6 +60,26 @@ def watch_requests(
     token = settings.metrics_token.get_secret_value() if settings.metrics_token else None
     metrics = Metrics(Page(sources).render, Overseer(stores.keys, token).admits)
     return Watching(streams, counters, lag, metrics, exporter)
+
+
+@dataclass(frozen=True, slots=True)
+class ToldLedger:
+    """The ledger of those who complete records when their requests have been answered: observers are told of them,
+    too."""
+
+    ledger: Ledger
+    observers: tuple[Observer, ...]
+
+    async def start(self, record: Record) -> None:
+        await self.ledger.start(record)
+
+    async def finish(self, record: Record) -> None:
+        await self.ledger.finish(record)
+        for observer in self.observers:
+            observer.ended(record, None)
+
+    def post(self, record: Record) -> None:
+        self.ledger.post(record)
 
 
 def _exporter(settings: Settings, models: Models) -> Exporter | None:

@@ -6,10 +6,11 @@ the one that ends that row. What nobody holds is doomed after a while, removed f
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import case, delete, literal, select, update
+from sqlalchemy import Select, case, delete, func, literal, select, update
 
 from storage.database import Database, Transaction
 from storage.errors import StorageConflict
@@ -17,6 +18,7 @@ from storage.tables.files import BlobRow
 from storage.tables.types import core
 
 BLOBS = core(BlobRow)
+AT_ONCE = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,25 @@ class BlobRows:
         mine = (BLOBS.c.project_id == project_id) & (BLOBS.c.key == key)
         then = case((BLOBS.c.holders == 1, literal(removable_at, BLOBS.c.removable_at.type)), else_=None)
         await tx.execute(update(BLOBS).where(mine).values(holders=BLOBS.c.holders - 1, removable_at=then))
+
+    async def hold_all(self, tx: Transaction, project_id: str, keys: Sequence[str]) -> None:
+        """Different keys. Raises `StorageConflict` when the project has one of them not, or it is being removed."""
+        for start in range(0, len(keys), AT_ONCE):
+            some = keys[start : start + AT_ONCE]
+            mine = (BLOBS.c.project_id == project_id) & BLOBS.c.key.in_(some) & BLOBS.c.is_doomed.is_(False)
+            held = update(BLOBS).where(mine).values(holders=BLOBS.c.holders + 1, removable_at=None)
+            if (await tx.execute(held)).rowcount != len(some):
+                raise StorageConflict("there is no such blob to hold")
+
+    async def release_all(
+        self, tx: Transaction, project_id: str, keys: Select[tuple[str]], removable_at: datetime
+    ) -> None:
+        """`keys` selects each blob once for each time that it is held."""
+        counted = select(keys.subquery().c[0].label("key"), func.count().label("times")).group_by("key").subquery()
+        times = select(counted.c.times).where(counted.c.key == BLOBS.c.key).scalar_subquery()
+        then = case((BLOBS.c.holders == times, literal(removable_at, BLOBS.c.removable_at.type)), else_=None)
+        mine = (BLOBS.c.project_id == project_id) & BLOBS.c.key.in_(select(counted.c.key))
+        await tx.execute(update(BLOBS).where(mine).values(holders=BLOBS.c.holders - times, removable_at=then))
 
     async def doom(self, now: datetime, limit: int) -> list[str]:
         """The keys of blobs that nobody holds and that may go; from now on nobody can hold them."""

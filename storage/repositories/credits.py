@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 
 from storage.database import Database, Transaction
 from storage.tables.spending import CreditAccountRow, CreditEntryRow
@@ -26,7 +26,7 @@ class CreditEntry:
     id: int
     project_id: str
     at: datetime
-    kind: Literal["set", "closed", "request"]
+    kind: Literal["set", "closed", "request", "purchase"]
     amount_micros: int
     request_id: str | None
     note: str | None
@@ -61,6 +61,19 @@ class Credits:
             await tx.execute(opened.on_conflict_do_update(index_elements=["project_id"], set_=fields))
             entry["kind"] = "set"
         await tx.execute(ENTRIES.insert().values(entry))
+
+    async def spend(self, tx: Transaction, project_id: str, micros: int, at: datetime, note: str) -> bool:
+        """Takes the amount off, whole or not at all; False when there is not so much. Who is unlimited pays nothing."""
+        mine = ACCOUNTS.c.project_id == project_id
+        balance: int | None = await tx.scalar(select(ACCOUNTS.c.balance_micros).where(mine).with_for_update())
+        if balance is None:
+            return True
+        if balance < micros:
+            return False
+        await tx.execute(update(ACCOUNTS).where(mine).values(balance_micros=balance - micros))
+        entry = {"project_id": project_id, "at": at, "kind": "purchase", "amount_micros": -micros, "note": note}
+        await tx.execute(ENTRIES.insert().values(entry))
+        return True
 
     async def entries(self, project_id: str, limit: int = 100) -> list[CreditEntry]:
         """Newest first."""

@@ -199,6 +199,13 @@ class Jobs:
             rows = await connection.execute(query)
         return {row[0]: row[1] for row in rows}
 
+    async def oldest_queued(self) -> datetime | None:
+        """When the job was made that has waited longest, of everybody's."""
+        query = select(func.min(JOBS.c.created_at)).where(JOBS.c.state == "queued", JOBS.c.finished_at.is_(None))
+        async with self.database.reading() as connection:
+            found: datetime | None = (await connection.execute(query)).scalar_one()
+        return found
+
     async def purge(self, before: datetime, limit: int) -> int:
         """Forgets jobs that ended before then, with their events; answers how many."""
         old = select(JOBS.c.id).where(JOBS.c.finished_at < before).limit(limit)

@@ -217,13 +217,13 @@ async def _note(tx: Transaction, sums: KvSums) -> None:
 
 def _meter(sums: KvSums, until: int, days: dict[str, int]) -> KvSums:
     """Adds the byte-seconds up to `until` to their days; what was metered already, by a clock that is ahead, stays."""
-    for start, stop in _split(sums.metered_at, until):
+    for start, stop in by_day(sums.metered_at, until):
         day = instant(start).date().isoformat()
         days[day] = days.get(day, 0) + sums.storage_bytes * (stop - start)
     return replace(sums, metered_at=max(until, sums.metered_at))
 
 
-def _split(start: int, stop: int) -> Iterable[tuple[int, int]]:
+def by_day(start: int, stop: int) -> Iterable[tuple[int, int]]:
     """At each midnight in UTC."""
     while start < stop:
         midnight = datetime.fromtimestamp(start, UTC).replace(hour=0, minute=0, second=0) + timedelta(days=1)

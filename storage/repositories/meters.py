@@ -36,13 +36,13 @@ class Meters:
             keys = ["project_id", "kind", "day"]
             await tx.execute(statement.on_conflict_do_update(index_elements=keys, set_={"amount": added}))
 
-    async def of_month(self, project_id: str, month: str) -> dict[str, int]:
+    async def of_month(self, project_id: str, month: str, tx: Transaction | None = None) -> dict[str, int]:
         """By kind; `month` is `2026-03`."""
         query = (
             select(METERS.c.kind, func.sum(METERS.c.amount))
             .where(METERS.c.project_id == project_id, METERS.c.day.between(f"{month}-01", f"{month}-31"))
             .group_by(METERS.c.kind)
         )
-        async with self.database.reading() as connection:
+        async with self.database.reading(tx) as connection:
             rows = await connection.execute(query)
         return {kind: int(amount) for kind, amount in rows}

@@ -9,6 +9,7 @@ from sqlalchemy import Select, delete, select, update
 
 from storage.database import Database, Transaction
 from storage.repositories.jobs import Jobs
+from storage.tables.app_telemetry import AppEventRow
 from storage.tables.captured import CapturedMessageRow, CapturePolicyRow
 from storage.tables.chats import ChatCompletionRow, ContainerRow, SubmodelRow, TraceEntryRow
 from storage.tables.history import RequestFeedbackRow
@@ -40,6 +41,7 @@ BELONGINGS = tuple(
         JobScheduleRow,
         CapturedMessageRow,
         CapturePolicyRow,
+        AppEventRow,
     )
 )
 """What goes with a deleted project. Its requests and credit entries stay, for its bills, and jobs until they end."""

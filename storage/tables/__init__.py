@@ -1,13 +1,26 @@
 """Every table of the schema; importing this fills `METADATA`."""
 
+from storage.tables.app_telemetry import AppEventRow, SourceMapRow
+from storage.tables.batches import BatchItemRow, BatchRow
 from storage.tables.box import BoxQueryRow, BoxTotalsRow, JobWorkerRow
 from storage.tables.captured import CapturedMessageRow, CapturePolicyRow, OpenStreamsRow
 from storage.tables.chats import ChatCompletionRow, ContainerRow, SubmodelRow, TraceEntryRow
+from storage.tables.datasets import DatasetChunkRow, DatasetRow
 from storage.tables.files import BlobRow, FileRow
 from storage.tables.history import RequestFeedbackRow, RequestHourRow
 from storage.tables.jobs import JobEventRow, JobRow, JobScheduleRow
 from storage.tables.kv import KvItemRow, KvTableRow, MeterRow
 from storage.tables.responses import ResponseRow
+from storage.tables.s3 import (
+    S3AccountRow,
+    S3BucketRow,
+    S3KeyRow,
+    S3ObjectRow,
+    S3PartRow,
+    S3UploadRow,
+    StorageAllocationRow,
+    StoragePurchaseRow,
+)
 from storage.tables.search import SearchChunkRow, SearchCollectionRow, SearchDocumentRow, SearchVectorRow
 from storage.tables.secrets import ProviderCredentialRow, RegionKeyRow
 from storage.tables.spending import CreditAccountRow, CreditEntryRow, LimitRow, LimitWindowRow
@@ -28,7 +41,10 @@ METADATA = Row.metadata
 __all__ = [
     "METADATA",
     "AdminTokenRow",
+    "AppEventRow",
     "AuditRow",
+    "BatchItemRow",
+    "BatchRow",
     "BlobRow",
     "BoxQueryRow",
     "BoxTotalsRow",
@@ -39,6 +55,8 @@ __all__ = [
     "ContainerRow",
     "CreditAccountRow",
     "CreditEntryRow",
+    "DatasetChunkRow",
+    "DatasetRow",
     "FileRow",
     "IdempotencyRow",
     "JobEventRow",
@@ -62,10 +80,19 @@ __all__ = [
     "RequestHourRow",
     "RequestRow",
     "ResponseRow",
+    "S3AccountRow",
+    "S3BucketRow",
+    "S3KeyRow",
+    "S3ObjectRow",
+    "S3PartRow",
+    "S3UploadRow",
     "SearchChunkRow",
     "SearchCollectionRow",
     "SearchDocumentRow",
     "SearchVectorRow",
+    "SourceMapRow",
+    "StorageAllocationRow",
+    "StoragePurchaseRow",
     "SubmodelRow",
     "TelemetryAttributeRow",
     "TelemetryMessageRow",

@@ -25,6 +25,7 @@ SEED = os.environ.get("CONCORDAT_FUZZ_SEED", "1")
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 HOOKS = Path(__file__).with_name("hooks.py")
 PROMPTED = {
+    "app_telemetry_source_maps_update",
     "chat_completions_create",
     "completions_create",
     "files_create",
@@ -33,7 +34,7 @@ PROMPTED = {
     "rlm_responses_create",
 }
 """Their bodies hold a prompt, of which a schema cannot say all that makes it one; and most may stream. How long a file
-lasts, and what it may be for, is said in prose."""
+lasts, and what it may be for, is said in prose, and what a source map is, elsewhere."""
 
 
 def bound(api: str) -> list[str]:

@@ -6,7 +6,7 @@ fails, and so does one that believes to ask for an operation and asks for anothe
 
 from __future__ import annotations
 
-from base64 import b64encode
+import base64
 from collections.abc import Iterator
 from typing import Any
 
@@ -112,6 +112,7 @@ def test_ipop(client: httpx.Client) -> None:
     tour_of_credentials(tour)
     tour_of_configurations(tour)
     tour_of_boxes(tour)
+    tour_of_app_telemetry(tour)
     tour.finish()
 
 
@@ -177,7 +178,7 @@ def tour_of_configurations(tour: Tour) -> None:
 
 def tour_of_boxes(tour: Tour) -> None:
     path = "/projects/default/box"
-    body = {"filename": "hours.txt", "content_base64": b64encode(b"The museum opens at nine.").decode()}
+    body = {"filename": "hours.txt", "content_base64": base64.b64encode(b"The museum opens at nine.").decode()}
     made = tour.ask("box_documents_create", "POST", f"{path}/documents", body)["document"]
     one = f"{path}/documents/{made['id']}"
 
@@ -200,6 +201,19 @@ def tour_of_boxes(tour: Tour) -> None:
     assert tour.ask("admin_box_health_get", "GET", "/admin/box/health")["fresh_worker_count"] == 1
     assert tour.ask("admin_box_readiness_get", "GET", "/admin/box/readiness")["ready"] is True
     del tour.client.headers["X-Admin-Token"]
+
+
+def tour_of_app_telemetry(tour: Tour) -> None:
+    path, content = "/app-telemetry", b'{"version": 3, "sources": ["a.ts"], "names": [], "mappings": "AAAA"}'
+    (plan,) = tour.ask("app_telemetry_plans_list", "GET", f"{path}/plans")["plans"]
+    names = {"release": "1.0", "artifact_name": "~/a.js", "file_name": "a.js.map"}
+    upload = {**names, "content_base64": base64.b64encode(content).decode()}
+    stored = tour.ask("app_telemetry_source_maps_update", "PUT", f"{path}/source-maps", upload)
+    assert stored["original_bytes"] == len(content)
+    envelope = {"object": "app_telemetry.envelope", "events": [{"type": "log", "message": "Hello"}]}
+    assert tour.ask("app_telemetry_envelopes_create", "POST", f"{path}/envelopes", envelope)["free_units"] == 1
+    usage = tour.ask("app_telemetry_usage_get", "GET", f"{path}/usage")
+    assert (usage["total_units"], usage["free_limit_units"]) == (1, plan["included_units"])
 
 
 def test_llama_stack(client: httpx.Client) -> None:

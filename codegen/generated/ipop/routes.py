@@ -793,6 +793,14 @@ class S3ObjectsPutParams:
 S3ObjectsPutBody: TypeAlias = Body[Any]
 
 @dataclass(slots=True)
+class S3ObjectsPostParams:
+    bucket: str
+    key: str
+
+
+S3ObjectsPostBody: TypeAlias = Body[Any]
+
+@dataclass(slots=True)
 class S3ObjectsDeleteParams:
     bucket: str
     key: str
@@ -890,6 +898,35 @@ VideosCreateBody: TypeAlias = Body["models.VideoGenerationRequest"]
 @dataclass(slots=True)
 class VideosGetParams:
     job_id: str
+
+
+@dataclass(slots=True)
+class S3BucketsGetParams:
+    bucket: str
+
+
+@dataclass(slots=True)
+class S3BucketsCreateParams:
+    bucket: str
+
+
+S3BucketsCreateBody: TypeAlias = Body[Any]
+
+@dataclass(slots=True)
+class S3BucketsPostParams:
+    bucket: str
+
+
+S3BucketsPostBody: TypeAlias = Body[Any]
+
+@dataclass(slots=True)
+class S3BucketsDeleteParams:
+    bucket: str
+
+
+@dataclass(slots=True)
+class S3BucketsHeadParams:
+    bucket: str
 
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -5541,7 +5578,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='503', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/paths/~1storage~1s3~1{bucket}~1{key}/get/responses/503/content/application~1xml/schema'),)),
             Response(status='5XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
         ),
-        security=(('AwsSigV4',),),
+        security=(('AwsSigV4',), ('ApiKey',), ('BearerApiKey',)),
         derived=False,
     ),
     Operation(
@@ -5576,7 +5613,38 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='503', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/paths/~1storage~1s3~1{bucket}~1{key}/put/responses/503/content/application~1xml/schema'),)),
             Response(status='5XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
         ),
-        security=(('AwsSigV4',),),
+        security=(('AwsSigV4',), ('ApiKey',), ('BearerApiKey',)),
+        derived=False,
+    ),
+    Operation(
+        operation_id='s3_objects_post',
+        method='POST',
+        path='/storage/s3/{bucket}/{key}',
+        module='handlers.ipop.s3',
+        tag='s3',
+        parameters=(
+            Parameter(name='bucket', field='bucket', location='path', required=True, schema='#/paths/~1storage~1s3~1{bucket}~1{key}/post/parameters/0/schema', style='simple', explode=False),
+            Parameter(name='key', field='key', location='path', required=True, schema='#/paths/~1storage~1s3~1{bucket}~1{key}/post/parameters/1/schema', style='simple', explode=False, crosses_slashes=True),
+        ),
+        params=S3ObjectsPostParams,
+        body=(
+            Payload(media_type='*/*', schema='#/paths/~1storage~1s3~1{bucket}~1{key}/post/requestBody/content/*~1*/schema'),
+        ),
+        body_required=False,
+        responses=(
+            Response(status='200', payloads=(Payload(media_type='application/xml', schema='#/paths/~1storage~1s3~1{bucket}~1{key}/post/responses/200/content/application~1xml/schema'),)),
+            Response(status='204'),
+            Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='503', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='5XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+        ),
+        security=(('AwsSigV4',), ('ApiKey',), ('BearerApiKey',)),
         derived=False,
     ),
     Operation(
@@ -5609,7 +5677,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='503', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/paths/~1storage~1s3~1{bucket}~1{key}/delete/responses/503/content/application~1xml/schema'),)),
             Response(status='5XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
         ),
-        security=(('AwsSigV4',),),
+        security=(('AwsSigV4',), ('ApiKey',), ('BearerApiKey',)),
         derived=False,
     ),
     Operation(
@@ -5642,7 +5710,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='503', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/paths/~1storage~1s3~1{bucket}~1{key}/head/responses/503/content/application~1xml/schema'),)),
             Response(status='5XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
         ),
-        security=(('AwsSigV4',),),
+        security=(('AwsSigV4',), ('ApiKey',), ('BearerApiKey',)),
         derived=False,
     ),
     Operation(
@@ -6095,6 +6163,176 @@ OPERATIONS: tuple[Operation, ...] = (
             Response(status='5XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'),)),
         ),
         security=(('ApiKey',), ('BearerApiKey',)),
+        derived=False,
+    ),
+    Operation(
+        operation_id='s3_buckets_list',
+        method='GET',
+        path='/storage/s3',
+        module='handlers.ipop.s3_buckets',
+        tag='s3',
+        parameters=(),
+        params=None,
+        body=(),
+        body_required=False,
+        responses=(
+            Response(status='200', payloads=(Payload(media_type='application/xml', schema='#/paths/~1storage~1s3/get/responses/200/content/application~1xml/schema'),)),
+            Response(status='204'),
+            Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='503', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='5XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+        ),
+        security=(('AwsSigV4',), ('ApiKey',), ('BearerApiKey',)),
+        derived=False,
+    ),
+    Operation(
+        operation_id='s3_buckets_get',
+        method='GET',
+        path='/storage/s3/{bucket}',
+        module='handlers.ipop.s3_buckets',
+        tag='s3',
+        parameters=(
+            Parameter(name='bucket', field='bucket', location='path', required=True, schema='#/paths/~1storage~1s3~1{bucket}/get/parameters/0/schema', style='simple', explode=False),
+        ),
+        params=S3BucketsGetParams,
+        body=(),
+        body_required=False,
+        responses=(
+            Response(status='200', payloads=(Payload(media_type='application/xml', schema='#/paths/~1storage~1s3~1{bucket}/get/responses/200/content/application~1xml/schema'),)),
+            Response(status='204'),
+            Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='503', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='5XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+        ),
+        security=(('AwsSigV4',), ('ApiKey',), ('BearerApiKey',)),
+        derived=False,
+    ),
+    Operation(
+        operation_id='s3_buckets_create',
+        method='PUT',
+        path='/storage/s3/{bucket}',
+        module='handlers.ipop.s3_buckets',
+        tag='s3',
+        parameters=(
+            Parameter(name='bucket', field='bucket', location='path', required=True, schema='#/paths/~1storage~1s3~1{bucket}/put/parameters/0/schema', style='simple', explode=False),
+        ),
+        params=S3BucketsCreateParams,
+        body=(
+            Payload(media_type='*/*', schema='#/paths/~1storage~1s3~1{bucket}/put/requestBody/content/*~1*/schema'),
+        ),
+        body_required=False,
+        responses=(
+            Response(status='200', payloads=(Payload(media_type='application/xml', schema='#/paths/~1storage~1s3~1{bucket}/put/responses/200/content/application~1xml/schema'),)),
+            Response(status='204'),
+            Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='503', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='5XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+        ),
+        security=(('AwsSigV4',), ('ApiKey',), ('BearerApiKey',)),
+        derived=False,
+    ),
+    Operation(
+        operation_id='s3_buckets_post',
+        method='POST',
+        path='/storage/s3/{bucket}',
+        module='handlers.ipop.s3_buckets',
+        tag='s3',
+        parameters=(
+            Parameter(name='bucket', field='bucket', location='path', required=True, schema='#/paths/~1storage~1s3~1{bucket}/post/parameters/0/schema', style='simple', explode=False),
+        ),
+        params=S3BucketsPostParams,
+        body=(
+            Payload(media_type='*/*', schema='#/paths/~1storage~1s3~1{bucket}/post/requestBody/content/*~1*/schema'),
+        ),
+        body_required=False,
+        responses=(
+            Response(status='200', payloads=(Payload(media_type='application/xml', schema='#/paths/~1storage~1s3~1{bucket}/post/responses/200/content/application~1xml/schema'),)),
+            Response(status='204'),
+            Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='503', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='5XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+        ),
+        security=(('AwsSigV4',), ('ApiKey',), ('BearerApiKey',)),
+        derived=False,
+    ),
+    Operation(
+        operation_id='s3_buckets_delete',
+        method='DELETE',
+        path='/storage/s3/{bucket}',
+        module='handlers.ipop.s3_buckets',
+        tag='s3',
+        parameters=(
+            Parameter(name='bucket', field='bucket', location='path', required=True, schema='#/paths/~1storage~1s3~1{bucket}/delete/parameters/0/schema', style='simple', explode=False),
+        ),
+        params=S3BucketsDeleteParams,
+        body=(),
+        body_required=False,
+        responses=(
+            Response(status='200', payloads=(Payload(media_type='application/xml', schema='#/paths/~1storage~1s3~1{bucket}/delete/responses/200/content/application~1xml/schema'),)),
+            Response(status='204'),
+            Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='503', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='5XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+        ),
+        security=(('AwsSigV4',), ('ApiKey',), ('BearerApiKey',)),
+        derived=False,
+    ),
+    Operation(
+        operation_id='s3_buckets_head',
+        method='HEAD',
+        path='/storage/s3/{bucket}',
+        module='handlers.ipop.s3_buckets',
+        tag='s3',
+        parameters=(
+            Parameter(name='bucket', field='bucket', location='path', required=True, schema='#/paths/~1storage~1s3~1{bucket}/head/parameters/0/schema', style='simple', explode=False),
+        ),
+        params=S3BucketsHeadParams,
+        body=(),
+        body_required=False,
+        responses=(
+            Response(status='200', payloads=(Payload(media_type='application/xml', schema='#/paths/~1storage~1s3~1{bucket}/head/responses/200/content/application~1xml/schema'),)),
+            Response(status='204'),
+            Response(status='400', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='401', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='403', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='404', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='429', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='4XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='501', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='503', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+            Response(status='5XX', payloads=(Payload(media_type='application/json', schema='#/components/schemas/Error'), Payload(media_type='application/xml', schema='#/components/responses/S3Error/content/application~1xml/schema'),)),
+        ),
+        security=(('AwsSigV4',), ('ApiKey',), ('BearerApiKey',)),
         derived=False,
     ),
 )

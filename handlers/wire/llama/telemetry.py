@@ -51,6 +51,11 @@ def read_query(given: Mapping[str, Any]) -> Query:
     return Query(conditions, given.get("attributes_to_return"), given.get("max_depth"))
 
 
+def read_export(data: Mapping[str, Any]) -> Query:
+    """A body of `POST /v1/telemetry/spans/export`."""
+    return Query(read_conditions(data["attribute_filters"]), data["attributes_to_save"], data.get("max_depth"))
+
+
 def render_traces(traces: Sequence[LoggedTrace]) -> dict[str, Any]:
     return {"data": [render_trace(trace) for trace in traces]}
 

@@ -5,6 +5,7 @@ attributes.py   conditions on attributes, as SQL
 requests.py     requests as spans
 spans.py        spans by id, by trace
 traces.py       lists of traces
+whole.py        spans told all at once
 points.py       metrics, added up
 """
 
@@ -18,6 +19,7 @@ from storage.repositories.telemetry.log import Message, Place, Point, SpanEnd, S
 from storage.repositories.telemetry.points import TOKENS, Points, Series, TooManyPoints, Window
 from storage.repositories.telemetry.spans import Span, Spans
 from storage.repositories.telemetry.traces import LoggedTrace, LoggedTraces, TracePage
+from storage.repositories.telemetry.whole import WholeSpan, put_spans
 
 __all__ = [
     "TOKENS",
@@ -37,7 +39,9 @@ __all__ = [
     "TelemetryLog",
     "TooManyPoints",
     "TracePage",
+    "WholeSpan",
     "Window",
+    "put_spans",
 ]
 
 

@@ -43,6 +43,10 @@ PREFIX = "req_"
 TRACE_ID = re.compile(r"0{8}([0-9a-f]{24})\Z")
 SPAN_ID = re.compile(r"[0-9a-f]{16}\Z")
 ABOUT_TELEMETRY = (
+    "app_telemetry_envelopes_create",
+    "app_telemetry_plans_list",
+    "app_telemetry_source_maps_update",
+    "app_telemetry_usage_get",
     "telemetry_events_log",
     "spans_get",
     "spans_tree_get",

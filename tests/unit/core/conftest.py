@@ -20,10 +20,11 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
 def lose(database: Database) -> None:
     """From now on whoever asks this database anything gets an error."""
     connection = sqlite3.connect(database.path)
-    for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-        # those behind an index of words go with it
-        if not table.startswith(("sqlite_", "captured_messages_text_")):
-            connection.execute(f"DROP TABLE {table}")
+    # an index of words first, for the tables behind it go with it
+    tables = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY sql NOT LIKE 'CREATE VIRTUAL%'"
+    for (table,) in connection.execute(tables).fetchall():
+        if not table.startswith("sqlite_"):
+            connection.execute(f"DROP TABLE IF EXISTS {table}")
     connection.close()
 
 

@@ -13,7 +13,8 @@ from handlers.core.rlm import Bounds, RlmAsk
 from providers.inference.interface import ChatRequest, Completion, Usage
 from storage.ledger_record import Record
 from tests.unit.core.vendors import Vendor, spoken
-from tests.unit.handlers.bench import FULL, PLAIN, Pile, make_call, make_services
+from tests.unit.handlers.bench import FULL, PLAIN, make_call, make_services
+from tests.unit.handlers.doubles import Pile
 
 LARGE = replace(FULL, context_tokens=100_000, max_output_tokens=16_000)
 USAGE = Usage(100, 10)

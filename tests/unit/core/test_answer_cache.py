@@ -18,7 +18,8 @@ from providers import errors as vendor_errors
 from providers.inference.interface import ChatRequest, Chunk, Completion, Usage
 from tests.unit.core.conftest import Clock
 from tests.unit.core.vendors import STOP, Vendor, chunk, piece
-from tests.unit.handlers.bench import Purse, make_call, make_services, said
+from tests.unit.handlers.bench import make_call, make_services, said
+from tests.unit.handlers.doubles import Purse
 
 ASK = ChatAsk(models=("openai/gpt-5.5",), messages=said("hi"), steering=Steering(cache="use"))
 CHUNKS = [chunk(piece("hel")), chunk(piece("lo")), chunk(STOP), chunk("", Usage(10, 20))]

@@ -23,7 +23,8 @@ from handlers.wire.openai_chat import Style, frames
 from providers import errors as vendor_errors
 from providers.inference.interface import Usage
 from tests.unit.core.vendors import STOP, Vendor, chunk, piece, spoken
-from tests.unit.handlers.bench import Purse, make_call, make_services, said
+from tests.unit.handlers.bench import make_call, make_services, said
+from tests.unit.handlers.doubles import Purse
 
 ASK = ChatAsk(models=("openai/gpt-5.5",), messages=said("hi"))
 CHUNKS = [chunk(piece("hel")), chunk(piece("lo")), chunk(STOP)]

@@ -23,7 +23,8 @@ from handlers.core.models import find_model, list_models
 from handlers.core.sealing import Seal
 from providers.errors import ProviderError, Throttled, Unauthorized
 from tests.unit.core.vendors import Vendor
-from tests.unit.handlers.bench import NOW, Drawer, KeyedBy, Purse, make_call, make_services, said
+from tests.unit.handlers.bench import NOW, make_call, make_services, said
+from tests.unit.handlers.doubles import Drawer, KeyedBy, Purse
 
 KEY = "sk-own-0123456789abcdef"
 

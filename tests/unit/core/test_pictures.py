@@ -15,7 +15,8 @@ from handlers.core.services import Traits
 from providers.fetch import Fetched
 from providers.inference.interface import ChatRequest
 from tests.unit.core.vendors import STOP, Vendor, chunk
-from tests.unit.handlers.bench import Addressed, make_call, make_services
+from tests.unit.handlers.bench import make_call, make_services
+from tests.unit.handlers.doubles import Addressed
 
 URL = "https://pictures.example/cat.png"
 TWIN = "https://pictures.example/dog.png"

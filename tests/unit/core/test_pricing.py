@@ -35,6 +35,11 @@ def test_the_card_fits_vendor_band_and_tier(vendor: str, prompt_tokens: int, tie
     assert pick_price(MODEL, vendor, prompt_tokens, tier) is card
 
 
+def test_a_batch_costs_half_where_no_card_says_otherwise() -> None:
+    halved = pick_price(MODEL, "openrouter", 10, "batch")
+    assert halved == Price("openrouter", Decimal("3.5"), Decimal(4))
+
+
 @pytest.mark.parametrize(
     ("usage", "micros"),
     [

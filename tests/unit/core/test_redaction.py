@@ -110,9 +110,13 @@ def test_time_goes_with_the_length(piece: str) -> None:
     """Of processor time, which a busy machine does not stretch."""
 
     def spent(size: int) -> float:
-        began = time.thread_time()
-        redact([piece * (size // len(piece))], "default")
-        return time.thread_time() - began
+        """The least of three: the machine's other work spoils its caches."""
+        times = []
+        for _ in range(3):
+            began = time.thread_time()
+            redact([piece * (size // len(piece))], "default")
+            times.append(time.thread_time() - began)
+        return min(times)
 
     spent(1000)
     assert spent(160_000) < 12 * spent(40_000) + 0.1

@@ -21,7 +21,8 @@ from handlers.core.sealing import Seal
 from storage.ledger_record import Record
 from tests.unit.core.conftest import Clock
 from tests.unit.core.vendors import Vendor
-from tests.unit.handlers.bench import KeyRack, Shelf, make_call, make_services, said
+from tests.unit.handlers.bench import make_call, make_services, said
+from tests.unit.handlers.doubles import KeyRack, Shelf
 
 WHERE = {"openai": "there", "openrouter": "here", "simulator": "here"}
 

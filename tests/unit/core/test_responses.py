@@ -22,7 +22,8 @@ from storage.errors import StorageUnavailable
 from storage.repositories.responses import Page, Responses
 from tests.unit.core.conftest import Clock, lose
 from tests.unit.core.vendors import STOP, USAGE, Vendor, chunk, piece, spoken
-from tests.unit.handlers.bench import FULL, Purse, make_call, make_services
+from tests.unit.handlers.bench import FULL, make_call, make_services
+from tests.unit.handlers.doubles import Purse
 
 MODEL = replace(FULL, deployments=(Deployment("vendor", "theirs"),), context_tokens=100)
 Calling = Callable[[Vendor], Call]

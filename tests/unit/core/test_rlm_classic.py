@@ -24,7 +24,8 @@ from tests.unit.core.scripted import (
     records_of,
     root_and_leaves,
 )
-from tests.unit.handlers.bench import Pages, Purse, make_call, make_services
+from tests.unit.handlers.bench import make_call, make_services
+from tests.unit.handlers.doubles import Pages, Purse
 
 TEXT = "alpha beta gamma"
 

@@ -18,7 +18,7 @@ from providers.errors import Refused
 from providers.inference.interface import ChatRequest, Usage
 from providers.tools.interface import Page, Tools
 from tests.unit.core.scripted import COST, LARGE, Script, ask_for, bounds, call_of, in_turn, records_of
-from tests.unit.handlers.bench import Pages
+from tests.unit.handlers.doubles import Pages
 
 LINES = "".join(f"line {number} holds {number * 7}\n" for number in range(40_000))
 

@@ -11,7 +11,8 @@ from handlers.core.asks import ChatAsk
 from handlers.core.errors import Invalid, UpstreamFailed
 from providers.inference.interface import ChatRequest, Chunk, Completion, TextRequest
 from tests.unit.core.vendors import STOP, USAGE, Vendor, chunk, piece, spoken
-from tests.unit.handlers.bench import Purse, make_call, make_services, said
+from tests.unit.handlers.bench import make_call, make_services, said
+from tests.unit.handlers.doubles import Purse
 
 SCHEMA = {"type": "object", "properties": {"age": {"type": "integer"}}, "required": ["age"]}
 GOOD, BAD, PROSE = '{"age":36}', '{"age":"old"}', "I am 36."

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import replace
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -22,7 +21,6 @@ from handlers.core.breakers import Breakers
 from handlers.core.call import Call, Caller
 from handlers.core.catalog import Catalog, CatalogHolder, Deployment, Model, Price
 from handlers.core.credentials import Book
-from handlers.core.errors import PaymentRequired
 from handlers.core.latencies import Latencies
 from handlers.core.patience import Patience
 from handlers.core.regions import Regions, Signer
@@ -30,18 +28,25 @@ from handlers.core.sealing import Seal
 from handlers.core.services import Route, Services, Traits
 from handlers.wire.reply import EventStream, Last, Reply
 from providers.embeddings.local import Local
-from providers.errors import BrokenAnswer, Refused, Unavailable
-from providers.fetch import Fetched
 from providers.inference.interface import Inference
 from providers.inference.simulator import Simulator
 from providers.outbound import Outbound
 from providers.sandbox.monty import Limits, Monty
-from providers.tools.interface import Page, Tools
+from providers.tools.interface import Tools
 from storage.ledger_record import Record
-from storage.repositories.containers import Container
-from storage.repositories.models import RegisteredModel
-from storage.repositories.provider_credentials import ProviderCredential
-from storage.repositories.region_keys import RegionKey
+from tests.unit.handlers.doubles import (
+    Addressed,
+    Drawer,
+    KeyedBy,
+    KeyRack,
+    NoCapture,
+    NoContainers,
+    Pages,
+    Pile,
+    Purse,
+    Registry,
+    Shelf,
+)
 
 NOW = 1_790_000_000.0
 
@@ -101,54 +106,6 @@ EMBEDDER = Model(
 )
 
 
-class Registry:
-    """Registered models in memory."""
-
-    def __init__(self) -> None:
-        self.rows: dict[tuple[str, str], RegisteredModel] = {}
-
-    async def put(self, model: RegisteredModel) -> None:
-        self.rows[model.project_id, model.identifier] = model
-
-    async def get(self, project_id: str, identifier: str) -> RegisteredModel | None:
-        return self.rows.get((project_id, identifier))
-
-    async def list(self, project_id: str) -> Sequence[RegisteredModel]:
-        return [row for (owner, _), row in self.rows.items() if owner == project_id]
-
-    async def delete(self, project_id: str, identifier: str) -> bool:
-        return self.rows.pop((project_id, identifier), None) is not None
-
-
-class Shelf:
-    """Requests in memory."""
-
-    def __init__(self, *records: Record) -> None:
-        self.records = records
-
-    async def get(self, project_id: str, request_id: str) -> Record | None:
-        found = [r for r in self.records if (r.project_id, r.request_id) == (project_id, request_id)]
-        return found[0] if found else None
-
-
-class KeyRack:
-    """Region keys in memory, newest first."""
-
-    def __init__(self) -> None:
-        self.keys: list[RegionKey] = []
-
-    async def list(self) -> Sequence[RegionKey]:
-        return list(self.keys)
-
-    async def current(self, region: str) -> RegionKey | None:
-        return next((key for key in self.keys if key.region == region and key.rotated_at is None), None)
-
-    async def replace(self, old_kid: str | None, fresh: RegionKey) -> RegionKey:
-        self.keys = [replace(key, rotated_at=fresh.created_at) if key.kid == old_kid else key for key in self.keys]
-        self.keys.insert(0, fresh)
-        return fresh
-
-
 class _Traits(dict[str, Traits]):
     """Of vendors that nobody knows there is nothing to say."""
 
@@ -165,142 +122,24 @@ def signer(clock: Callable[[], float] = lambda: NOW) -> Signer:
     return Signer(KeyRack(), Seal(lambda: "s" * 32), clock)
 
 
-class NoContainers:
-    """Of a project that has none."""
-
-    async def find(self, project_id: str, label: str) -> None:
-        return None
-
-    async def get(self, project_id: str, container_id: str) -> None:
-        return None
-
-    async def list(self, project_id: str) -> Sequence[Container]:
-        return []
-
-
-class NoCapture:
-    """Keeps nothing of what is said."""
-
-    async def take(self, ask: Any, call: Call) -> None:
-        return None
-
-
-class Drawer:
-    """Provider credentials in memory."""
-
-    def __init__(self) -> None:
-        self.rows: dict[tuple[str, str], ProviderCredential] = {}
-
-    async def insert(self, credential: ProviderCredential) -> None:
-        self.rows[credential.project_id, credential.id] = credential
-
-    async def get(self, project_id: str, credential_id: str) -> ProviderCredential | None:
-        return self.rows.get((project_id, credential_id))
-
-    async def list(self, project_id: str) -> Sequence[ProviderCredential]:
-        return [row for (owner, _), row in reversed(self.rows.items()) if owner == project_id]
-
-    async def change(self, credential: ProviderCredential) -> bool:
-        here = (credential.project_id, credential.id) in self.rows
-        if here:
-            self.rows[credential.project_id, credential.id] = credential
-        return here
-
-    async def touch(self, project_id: str, credential_id: str, at: datetime) -> None:
-        row = self.rows[project_id, credential_id]
-        self.rows[project_id, credential_id] = replace(row, last_used_at=at)
-
-    async def delete(self, project_id: str, credential_id: str) -> bool:
-        return self.rows.pop((project_id, credential_id), None) is not None
-
-
-@dataclass
-class KeyedBy:
-    """Vendors for callers' keys: `make` answers one for `(vendor, key, base_url)`, `embed` what makes its embeddings;
-    `made` remembers what was asked."""
-
-    make: Callable[[str, str, str | None], Any] = lambda vendor, key, base_url: None
-    make_embedder: Callable[[str, str, str | None], Any] = lambda vendor, key, base_url: None
-    made: list[tuple[str, str, str | None]] = field(default_factory=list)
-
-    def with_key(self, vendor: str, key: str, base_url: str | None = None) -> Any:
-        self.made.append((vendor, key, base_url))
-        return self.make(vendor, key, base_url)
-
-    def embedder_with_key(self, vendor: str, key: str, base_url: str | None = None) -> Any:
-        self.made.append((vendor, key, base_url))
-        return self.make_embedder(vendor, key, base_url)
-
-
-@dataclass
-class Purse:
-    """A quota that admits everything and remembers; `refuse` is raised instead."""
-
-    refuse: Exception | None = None
-    solvent: bool = True
-    admitted: list[int] = field(default_factory=list)
-    settled: list[tuple[int, int]] = field(default_factory=list)
-
-    async def admit(self, caller: Caller, tokens_estimate: int, *, free: bool = False) -> int:
-        if self.refuse:
-            raise self.refuse
-        if not (free or self.solvent):
-            raise PaymentRequired("the project's prepaid credits are used up")
-        self.admitted.append(tokens_estimate)
-        return tokens_estimate
-
-    async def is_solvent(self, caller: Caller) -> bool:
-        return self.solvent
-
-    async def settle(self, admission: int, *, tokens: int, cost_micros: int) -> None:
-        self.settled.append((tokens, cost_micros))
-
-    def pack(self, admission: int) -> int:
-        return admission
-
-    def unpack(self, packed: int) -> int:
-        return packed
-
-
-@dataclass
-class Addressed:
-    """What stands at addresses; elsewhere there is nothing. `asked` are the addresses and how much of each is read."""
-
-    known: Mapping[str, Fetched] = field(default_factory=dict)
-    asked: list[tuple[str, int]] = field(default_factory=list)
-
-    async def get(self, url: str, largest_bytes: int) -> Fetched:
-        self.asked.append((url, largest_bytes))
-        if url not in self.known:
-            raise Unavailable("the host cannot be found")
-        if len(self.known[url].body) > largest_bytes:
-            raise BrokenAnswer("the provider's answer is too large")
-        return self.known[url]
-
-
-@dataclass
-class Pile:
-    """A ledger in memory."""
-
-    records: list[Record] = field(default_factory=list)
-
-    def post(self, record: Record) -> None:
-        self.records.append(record)
-
-    async def finish(self, record: Record) -> None:
-        self.records.append(record)
-
-
-@dataclass
-class Pages:
-    """The web, by address."""
-
-    pages: Mapping[str, Page] = field(default_factory=dict)
-
-    async def read(self, url: str) -> Page:
-        if url not in self.pages:
-            raise Refused("there is no such page", status=404)
-        return self.pages[url]
+STORES = (
+    "completions",
+    "traces",
+    "responses",
+    "files",
+    "retrieval",
+    "kv",
+    "objects",
+    "access_keys",
+    "history",
+    "feedback",
+    "jobs",
+    "parquet",
+    "streams",
+    "telemetry",
+    "app_telemetry",
+)
+"""What needs a database: a test hands it in."""
 
 
 def make_services(*vendors: Inference, **changes: Any) -> Services:
@@ -308,6 +147,7 @@ def make_services(*vendors: Inference, **changes: Any) -> Services:
     counter = itertools.count()
     simulator = Simulator(clock=lambda: NOW, new_id=lambda: f"{next(counter):08}")
     values: dict[str, Any] = {
+        **dict.fromkeys(STORES),
         "profile": "local",
         "version": "0.1.0",
         "catalog": CatalogHolder(Catalog([FULL, PLAIN, SIMULATED, EMBEDDER])),
@@ -320,16 +160,7 @@ def make_services(*vendors: Inference, **changes: Any) -> Services:
         "answer_cache": AnswerCache(AnswersInMemory(2**20, 60, lambda: NOW)),
         "registered_models": Registry(),
         "containers": NoContainers(),
-        "completions": None,
-        "traces": None,
-        "responses": None,
-        "files": None,
-        "retrieval": None,
-        "kv": None,
-        "history": None,
-        "feedback": None,
         "quota": Purse(),
-        "jobs": None,
         "clock": lambda: NOW,
         "random": lambda: 0.5,
         "new_id": lambda prefix: f"{prefix}-{next(counter):08}",
@@ -343,9 +174,7 @@ def make_services(*vendors: Inference, **changes: Any) -> Services:
         "fetcher": Addressed(),
         "traits": TRAITS.__getitem__,
         "capture": NoCapture(),
-        "streams": None,
         "regions": Regions("here", REGIONS.get, signer(), Shelf()),
-        "telemetry": None,
         "credentials": Book(Drawer(), Seal(lambda: "s" * 32), KeyedBy(), lambda: NOW),
         "ledger": Pile(),
         "sandbox": Monty(Limits(seconds=1)),

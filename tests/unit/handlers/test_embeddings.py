@@ -26,18 +26,8 @@ from providers.embeddings.interface import Embedder, Embeddings, EmbeddingsReque
 from providers.embeddings.limited import LimitedByModel
 from providers.errors import BrokenAnswer, ProviderError, Refused, Throttled
 from providers.errors import Unavailable as VendorUnavailable
-from tests.unit.handlers.bench import (
-    EMBEDDER,
-    FULL,
-    NOW,
-    Drawer,
-    KeyedBy,
-    Purse,
-    body_of,
-    check_answer,
-    make_call,
-    make_services,
-)
+from tests.unit.handlers.bench import EMBEDDER, FULL, NOW, body_of, check_answer, make_call, make_services
+from tests.unit.handlers.doubles import Drawer, KeyedBy, Purse
 
 MODEL = replace(
     EMBEDDER,

@@ -24,7 +24,8 @@ from providers.embeddings.interface import Embeddings, EmbeddingsRequest
 from providers.errors import ProviderError, Unauthorized
 from providers.inference.interface import ChatRequest, Completion
 from tests.unit.core.vendors import Vendor
-from tests.unit.handlers.bench import EMBEDDER, NOW, Drawer, KeyedBy, body_of, check_answer, make_call, make_services
+from tests.unit.handlers.bench import EMBEDDER, NOW, body_of, check_answer, make_call, make_services
+from tests.unit.handlers.doubles import Drawer, KeyedBy
 
 KEY = "sk-for-one-request-only"
 CHATS, TEXTS = "POST /v1/batch-inference/chat-completion", "POST /v1/batch-inference/completion"

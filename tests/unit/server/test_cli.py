@@ -229,7 +229,7 @@ def test_a_made_table_is_refreshed_between_its_marks() -> None:
     text = "before\n<!-- made: operations -->\nstale\n<!-- end -->\nafter\n"
     fresh = tables.refresh(text)
     assert "stale" not in fresh
-    assert "| IPOP | `/ipop/v1` | 175 |" in fresh
+    assert "| IPOP | `/ipop/v1` | 182 |" in fresh
     assert fresh.startswith("before\n<!-- made: operations -->\n| API |")
     assert fresh.endswith("|\n<!-- end -->\nafter\n")
     with pytest.raises(KeyError):

@@ -109,7 +109,7 @@ async def test_states_are_looked_up_when_asked_for(sources: Sources, database: D
     sources.breakers.fail(Deployment("openai", "b"))
     sources.counters.refused("ipop", 401)
     async with database.writing() as tx:
-        await Jobs(database).insert(tx, Job("job-1", None, "maintenance", None, instant(NOW)))
+        await Jobs(database).insert(tx, Job("job-1", None, "maintenance", None, instant(NOW - 90)))
         for name, ended in (("job-2", NOW - 60), ("job-3", NOW - 7200)):
             job = Job(name, None, "maintenance", None, instant(NOW), "failed", finished_at=instant(ended))
             await Jobs(database).insert(tx, job)
@@ -125,6 +125,7 @@ async def test_states_are_looked_up_when_asked_for(sources: Sources, database: D
     assert samples["concordat_requests_refused_total", ("ipop", "401")] == 1
     assert samples["concordat_jobs", ("queued",)] == 1
     assert samples["concordat_jobs", ("failed",)] == 1
+    assert samples["concordat_oldest_queued_job_seconds", ()] == 90
     assert samples["concordat_otlp_spans_sent_total", ()] == 7
     assert samples["concordat_otlp_spans_dropped_total", ()] == 2
     assert samples["process_resident_memory_bytes", ()] > 2**20

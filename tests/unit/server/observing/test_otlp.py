@@ -157,6 +157,7 @@ async def test_metrics_are_histograms_since_the_start(collector: FakeVendor, mak
         "gen_ai.client.operation.duration",
         "gen_ai.server.request.duration",
         "gen_ai.server.time_to_first_token",
+        "gen_ai.server.time_per_output_token",
         "gen_ai.client.token.usage",
     }
     durations = by_name["gen_ai.client.operation.duration"].histogram
@@ -168,12 +169,55 @@ async def test_metrics_are_histograms_since_the_start(collector: FakeVendor, mak
     assert len(point.bucket_counts) == len(point.explicit_bounds) + 1
     assert sum(point.bucket_counts) == 2
     assert point.start_time_unix_nano <= point.time_unix_nano
+    (later,) = [
+        point
+        for point in by_name["gen_ai.server.time_per_output_token"].histogram.data_points
+        if told(point.attributes)["gen_ai.request.model"] == "openai/gpt-5.5"
+    ]
+    assert (later.count, later.sum) == (2, pytest.approx(2 * 0.28 / 3))
     tokens = {
         told(point.attributes)["gen_ai.token.type"]: point.sum
         for point in by_name["gen_ai.client.token.usage"].histogram.data_points
         if told(point.attributes)["gen_ai.request.model"] == "openai/gpt-5.5"
     }
     assert tokens == {"input": 20, "output": 8}
+
+
+TRIES = [
+    {"vendor": "azure", "model": "gpt-55", "at_us": 1_000, "took_us": 9_000, "fate": "failed", "error": "Unavailable"},
+    {"vendor": "groq", "model": "gpt-55", "at_us": 1_500, "took_us": 9_500, "fate": "abandoned"},
+    {"vendor": "openai", "model": "gpt-5.5", "at_us": 11_000, "took_us": 200_000, "fate": "answered"},
+]
+
+
+async def test_each_call_of_a_vendor_is_a_span_below(collector: FakeVendor, make: Make) -> None:
+    exporter = make()
+    exporter.ended(record(tries=TRIES), TRACE)
+    exporter.ended(record(tries=TRIES[2:], request_id="req_ffffffffffffffffffffffff"), None)
+    await exporter.send(tries=1)
+    request, *calls = spans_in(collector)[:4]
+    assert {one.trace_id.hex() for one in calls} == {TRACE.trace_id}
+    assert {one.parent_span_id for one in calls} == {request.span_id}
+    assert [one.status.code for one in calls] == [2, 0, 1]
+    assert [one.start_time_unix_nano - request.start_time_unix_nano for one in calls] == [10**6, 15 * 10**5, 11 * 10**6]
+    assert [one.end_time_unix_nano - one.start_time_unix_nano for one in calls] == [9 * 10**6, 95 * 10**5, 2 * 10**8]
+    assert [told(one.attributes)["gen_ai.provider.name"] for one in calls] == ["azure.ai.openai", "groq", "openai"]
+    assert told(calls[0].attributes)["error.type"] == "Unavailable"
+    assert {one.kind for one in calls} == {3}
+    assert len({one.span_id for one in spans_in(collector)}) == exporter.sent == 6
+
+
+@pytest.mark.parametrize("fields", [{"streamed": False}, {"completion_tokens": 1}, {"state": "interrupted"}])
+async def test_time_for_each_token_is_of_streams_that_came_to_their_end(
+    collector: FakeVendor, make: Make, fields: dict[str, Any]
+) -> None:
+    exporter = make(metrics_seconds=0)
+    exporter.ended(record(**fields), None)
+    await exporter.send(tries=1)
+    sent = as_protobuf(collector.last.body, ExportMetricsServiceRequest)
+    names = [metric.name for part in sent.resource_metrics for scope in part.scope_metrics for metric in scope.metrics]
+    assert "gen_ai.client.operation.duration" in names
+    assert "gen_ai.server.time_per_output_token" not in names
 
 
 async def test_spans_go_out_in_batches(collector: FakeVendor, make: Make) -> None:

@@ -28,6 +28,7 @@ ROUTER = Router(
         operation("POST", "/v1/eval/tasks/{task_id}/jobs", crossing=("task_id",)),
     ],
     aliases=[("/v1alpha/", "/v1/")],
+    slashed=["/v1/eval"],
 )
 
 
@@ -90,6 +91,13 @@ def test_wrong_method_names_the_allowed_ones() -> None:
 
 def test_alias_leads_to_the_original() -> None:
     assert found("GET", "/v1alpha/models") == ("GET /v1/models", {})
+
+
+def test_a_slash_at_the_end_is_left_aside_where_it_may_be() -> None:
+    path = "/v1/eval/tasks/a/jobs/"
+    assert found("POST", path) == ("POST /v1/eval/tasks/{task_id}/jobs", {"task_id": "a"})
+    with pytest.raises(NotFound):
+        ROUTER.find("GET", "/v1/things/a/")
 
 
 def test_two_operations_on_one_route_are_refused() -> None:
