@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import ExitStack, aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any, cast
 
 from handlers.core import chat, transcript
@@ -32,7 +33,7 @@ async def complete(ask: ChatAsk, search: FileSearch | None, call: Call) -> Answe
         answer = await chat.complete(rounds.next(), part())
         first, message = answer, _message(answer.body)
         while await rounds.search(message, first.meter):
-            answer = await chat.complete(rounds.next(), part())
+            answer = await chat.complete(rounds.next(first.meter), part())
             first.meter.include(answer.meter)
             message = _message(answer.body)
     call.record.finish_reason = (answer.body["choices"][0]).get("finish_reason")
@@ -78,7 +79,7 @@ async def _relay(rounds: _Rounds, opened: Stream, ending: tuple[Call, ExitStack]
                 yield _chunk(head, delta)
             if not is_searching:
                 break
-            opened = await chat.stream(rounds.next(), rounds.part())
+            opened = await chat.stream(rounds.next(first.meter), rounds.part())
     call.record.finish_reason = reason
     yield _chunk(head, {}, reason)
 
@@ -95,9 +96,13 @@ class _Rounds:
     _said: list[Message] = field(default_factory=list)
     _number: int = 0
 
-    def next(self) -> ChatAsk:
+    def next(self, spent: Meter | None = None) -> ChatAsk:
+        """What is left of the money is for this round and those after it."""
         self._number += 1
-        return with_tool(self.what, self.ask, self._said, self._number - 1, self._number >= MOST_ROUNDS)
+        ask = self.ask
+        if ask.max_cost_usd is not None and spent is not None:
+            ask = replace(ask, max_cost_usd=ask.max_cost_usd - Decimal(spent.cost_micros) / 1_000_000)
+        return with_tool(self.what, ask, self._said, self._number - 1, self._number >= MOST_ROUNDS)
 
     async def search(self, message: Mapping[str, Any], meter: Meter) -> bool:
         """Does what the model calls for; False when that is nothing. It waits where the model also calls functions of
