@@ -70,6 +70,11 @@ class Worker:
         self._last: dict[str, float] = {}
         self._is_stopping = False
 
+    @property
+    def process_id(self) -> str:
+        """Under which it holds its jobs."""
+        return self._me
+
     async def run(self) -> None:
         """Until it is cancelled. Nothing is heard of a database that is away but a warning."""
         while True:

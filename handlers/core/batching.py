@@ -61,7 +61,7 @@ async def complete_all(asks: Sequence[AnyAsk], param: str, call: Call) -> list[A
     except* CoreError as failed:
         raise _first(failed) from failed
     finally:
-        _sum_up(records, call.record)
+        sum_up(records, call.record)
     return [answers[number] for number in range(len(asks))]
 
 
@@ -87,7 +87,7 @@ def _first(failed: ExceptionGroup[CoreError]) -> CoreError:
     return _first(error) if isinstance(error, ExceptionGroup) else error
 
 
-def _sum_up(records: Sequence[Record], whole: Record) -> None:
+def sum_up(records: Sequence[Record], whole: Record) -> None:
     for name in _SUMMED:
         setattr(whole, name, sum(getattr(record, name) for record in records))
     told = [message for record in records for message in record.messages]

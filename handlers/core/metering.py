@@ -109,6 +109,14 @@ class Meter:
         self._enter(usage, Cost())
         self.call.record.finish_reason = finish_reason
 
+    def include(self, other: Meter) -> None:
+        """What another request to a vendor took, for the same answer. Each is settled by itself."""
+        self.usage, self._cost = sum_usage(self.usage, other.usage), self._cost + other._cost
+
+    def include_cost(self, micros: int) -> None:
+        """Of what was used beside the model."""
+        self._cost = self._cost + Cost(prompt_micros=micros)
+
     def note_tier(self, answered: object) -> None:
         """The tier that the vendor says it answered in, which need not be the one that was asked for."""
         if self._service_tier != "batch" and answered in _TIERS:
@@ -117,9 +125,9 @@ class Meter:
     def _with(self, attempt: Served, usage: Usage) -> tuple[Usage, Cost]:
         """What a vendor bills to a key that is not ours costs nothing here."""
         if attempt.own is not None:
-            return _sum(self.usage, usage), self._cost
+            return sum_usage(self.usage, usage), self._cost
         price = pick_price(attempt.model, attempt.deployment.vendor, usage.prompt_tokens, self._service_tier)
-        return _sum(self.usage, usage), self._cost + split_cost(price, usage)
+        return sum_usage(self.usage, usage), self._cost + split_cost(price, usage)
 
     def _enter(self, usage: Usage, cost: Cost) -> None:
         record = self.call.record
@@ -289,7 +297,7 @@ def _texts(bodies: Sequence[Mapping[str, Any]], key: str) -> Iterable[str]:
                 yield (function.get("name") or "") + (function.get("arguments") or "")
 
 
-def _sum(one: Usage, other: Usage) -> Usage:
+def sum_usage(one: Usage, other: Usage) -> Usage:
     return Usage(
         one.prompt_tokens + other.prompt_tokens,
         one.completion_tokens + other.completion_tokens,

@@ -46,7 +46,7 @@ async def responses_create(body: ResponsesCreateBody, call: Call) -> Reply | Eve
         raise Invalid("max_infer_iters must be at least 1", param="max_infer_iters")
     ask = replace(wire.read_ask(data, call), wishes=Wishes(keys=key_wish(call)))
     if data.get("stream"):
-        style = wire.Style(_render, opening=("response.created",), with_id=_WITH_ID, named=False)
+        style = wire.Style(_render, opening=("response.created",), with_id=_WITH_ID, named=False, searching=())
         return wire.event_stream(await responses.stream(ask, call), style)
     created = await responses.create(ask, call)
     return Reply(_render(created.response), headers=openai_chat.marks(created.attempt))

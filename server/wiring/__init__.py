@@ -16,11 +16,12 @@ from handlers.core.jobs import Definition, Definitions
 from handlers.core.keys import Tenancy, bootstrap
 from handlers.core.kv_cleaning import KvCleaning
 from handlers.core.maintenance import Maintenance
-from handlers.core.retrieval import clearing, indexing
+from handlers.core.retrieval import clearing, indexing, inserting
 from handlers.core.s3.metering import StorageMetering
 from handlers.core.services import Services
 from server import first_start
 from server.app import PREFIXES, load_document, load_wording
+from server.attendance import Attendance
 from server.binding.desk import Desk
 from server.binding.watch import OpenStreams
 from server.config import Settings
@@ -32,12 +33,14 @@ from server.wiring.services import build_services, prefixes_of
 from server.wiring.stores import Background, open_stores
 from server.wiring.watching import ToldLedger, watch_requests
 from server.worker import Worker
+from storage.repositories.workers import Workers
 
 PRODUCT = (
     responses.DEFINITION,
     rlm.DEFINITION,
     datasets.DEFINITION,
     indexing.DEFINITION,
+    inserting.DEFINITION,
     *clearing.DEFINITIONS,
 )
 """Jobs that handlers ask for."""
@@ -84,7 +87,7 @@ async def build(settings: Settings) -> AsyncIterator[Wired]:
             stack.push_async_callback(watching.exporter.close)
             background.append(watching.exporter.run)
         if settings.worker:
-            background.append(_worker(settings, services, (), stack).run)
+            background += _working(_worker(settings, services, (), stack), services, stack)
         yield Wired(app, services, streams, tuple(background), first_start.greeting(first) if first else None)
 
 
@@ -106,7 +109,8 @@ async def build_worker(settings: Settings, definitions: Iterable[Definition] = (
         if settings.worker_metrics is not None:
             bound = stack.enter_context(listen(settings.worker_metrics))
             background.append(Listener(bound, worker_app(services.ready, watching.metrics)).run)
-        yield [*background, _worker(settings, services, definitions, stack).run]
+        worker = _worker(settings, services, definitions, stack)
+        yield [*background, *_working(worker, services, stack)]
 
 
 def _worker(settings: Settings, services: Services, definitions: Iterable[Definition], stack: AsyncExitStack) -> Worker:
@@ -117,6 +121,13 @@ def _worker(settings: Settings, services: Services, definitions: Iterable[Defini
     worker = Worker(services, Definitions([*own, *_batches(services), *PRODUCT, *definitions]), settings.max_jobs)
     stack.push_async_callback(worker.close)
     return worker
+
+
+def _working(worker: Worker, services: Services, stack: AsyncExitStack) -> list[Background]:
+    """It works, and shows that it is there."""
+    attendance = Attendance(Workers(services.jobs.database), worker.process_id, services.clock)
+    stack.push_async_callback(attendance.leave)
+    return [worker.run, attendance.run]
 
 
 def _batches(services: Services) -> list[Definition]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import time
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from handlers.core.answer_cache import AnswerCache, AnswersInMemory
 from handlers.core.app_telemetry import AppTelemetry, Keeping, MapsAtHand, Tariff
@@ -28,6 +30,7 @@ from handlers.core.s3 import AccessKeys, Allowance, ObjectStore, StorageTariff
 from handlers.core.sealing import Seal
 from handlers.core.services import Route, Services
 from providers.extraction.isolated import Isolated
+from providers.extraction.tools import LIBREOFFICE
 from providers.outbound import Outbound
 from providers.parquet.arro3_reader import Arro3Reader
 from server.app import PREFIXES
@@ -93,7 +96,7 @@ def build_services(settings: Settings, stores: Stores, documents: Mapping[str, D
         history=History(stores.database),
         feedback=Feedback(stores.database),
         files=FileStore(stores.database, blobs, time.time, new_id),
-        retrieval=Retrieval(SearchIndex(stores.database), Isolated(), settings.data_dir / "reading"),
+        retrieval=_retrieval(settings, stores.database),
         kv=KvStore(KvItems(stores.database), stores.kv_reads, stores.meters, time.time),
         objects=_objects(settings, stores, blobs),
         access_keys=AccessKeys(S3Keys(stores.database), seal, time.time),
@@ -135,6 +138,12 @@ def _blobs(settings: Settings) -> Blobs:
         return open_blobs(url, settings.variables(names))
     except ValueError as error:
         raise ConfigError(f"blob_url: {error}") from None
+
+
+def _retrieval(settings: Settings, database: Database) -> Retrieval:
+    soffice = next((found for command in LIBREOFFICE.commands if (found := shutil.which(command))), None)
+    extractor = Isolated(soffice=Path(soffice) if soffice else None)
+    return Retrieval(SearchIndex(database), extractor, settings.data_dir / "reading")
 
 
 def _capture(settings: Settings, database: Database) -> Capture:

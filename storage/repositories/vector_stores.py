@@ -12,10 +12,10 @@ from sqlalchemy import ColumnElement, Select, Table, and_, delete, func, literal
 from storage.database import Database, Transaction
 from storage.tables.jobs import JobRow
 from storage.tables.types import core, plain
-from storage.tables.vector_stores import VectorStoreBatchRow, VectorStoreFileRow, VectorStoreRow
+from storage.tables.vector_stores import VectorStoreBatchRow, VectorStoreDocumentRow, VectorStoreFileRow, VectorStoreRow
 
 STORES, FILES, BATCHES = core(VectorStoreRow), core(VectorStoreFileRow), core(VectorStoreBatchRow)
-JOBS = core(JobRow)
+DOCUMENTS, JOBS = core(VectorStoreDocumentRow), core(JobRow)
 
 FileStatus: TypeAlias = Literal["in_progress", "completed", "failed", "cancelled"]
 
@@ -58,6 +58,7 @@ class StoreFile:
     error_code: str | None = None
     error_message: str | None = None
     chunks: int = 0
+    tokens: int = 0
     usage_bytes: int = 0
     indexed_at: datetime | None = None
     document_no: int | None = None
@@ -120,11 +121,11 @@ class VectorStores:
         await tx.execute(update(STORES).where(_store(project_id, store_id)).values(usage_bytes=size))
 
     async def end(self, tx: Transaction, project_id: str, store_id: str, now: datetime) -> bool:
-        """Its row stays, unseen; its files and batches go. False when there was none."""
+        """Its row stays, unseen; its files, batches and documents go. False when there was none."""
         live = _store(project_id, store_id) & STORES.c.deleted_at.is_(None)
         if (await tx.execute(update(STORES).where(live).values(deleted_at=now))).rowcount == 0:
             return False
-        for table in (FILES, BATCHES):
+        for table in (FILES, BATCHES, DOCUMENTS):
             await tx.execute(delete(table).where(table.c.project_id == project_id, table.c.store_id == store_id))
         return True
 

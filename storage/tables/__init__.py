@@ -2,6 +2,7 @@
 
 from storage.tables.app_telemetry import AppEventRow, SourceMapRow
 from storage.tables.batches import BatchItemRow, BatchRow
+from storage.tables.box import BoxQueryRow, BoxTotalsRow, JobWorkerRow
 from storage.tables.captured import CapturedMessageRow, CapturePolicyRow, OpenStreamsRow
 from storage.tables.chats import ChatCompletionRow, ContainerRow, SubmodelRow, TraceEntryRow
 from storage.tables.datasets import DatasetChunkRow, DatasetRow
@@ -33,7 +34,7 @@ from storage.tables.telemetry import (
 from storage.tables.tenancy import AdminTokenRow, AuditRow, ChangeRow, KeyRow, OrganisationRow, ProjectRow
 from storage.tables.traffic import IdempotencyRow, ProcessRow, RegisteredModelRow, RequestRow
 from storage.tables.types import Row
-from storage.tables.vector_stores import VectorStoreBatchRow, VectorStoreFileRow, VectorStoreRow
+from storage.tables.vector_stores import VectorStoreBatchRow, VectorStoreDocumentRow, VectorStoreFileRow, VectorStoreRow
 
 METADATA = Row.metadata
 
@@ -45,6 +46,8 @@ __all__ = [
     "BatchItemRow",
     "BatchRow",
     "BlobRow",
+    "BoxQueryRow",
+    "BoxTotalsRow",
     "CapturePolicyRow",
     "CapturedMessageRow",
     "ChangeRow",
@@ -59,6 +62,7 @@ __all__ = [
     "JobEventRow",
     "JobRow",
     "JobScheduleRow",
+    "JobWorkerRow",
     "KeyRow",
     "KvItemRow",
     "KvTableRow",
@@ -97,6 +101,7 @@ __all__ = [
     "TelemetryTraceRow",
     "TraceEntryRow",
     "VectorStoreBatchRow",
+    "VectorStoreDocumentRow",
     "VectorStoreFileRow",
     "VectorStoreRow",
 ]

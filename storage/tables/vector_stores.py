@@ -8,9 +8,13 @@ from typing import Any
 from sqlalchemy import BigInteger, Index, text
 from sqlmodel import Field
 
-from storage.tables.types import Document, Instant, Row
+from storage.tables.types import Document, Instant, Row, Serial
 
 EXPIRING = text("deleted_at IS NULL AND expires_at IS NOT NULL")
+ENDING = text("expires_at IS NOT NULL")
+BOX = "project-box"
+"""The id of the store that is a project's Box."""
+BOXED = text(f"store_id = '{BOX}'")
 UNFINISHED = text("status = 'in_progress'")
 
 
@@ -51,6 +55,7 @@ class VectorStoreFileRow(Row, table=True):
         Index("ix_vector_store_files_batch_id", "project_id", "batch_id", "status"),
         Index("ix_vector_store_files_document_no", "document_no"),
         Index("ix_vector_store_files_unfinished", "job_id", sqlite_where=UNFINISHED, postgresql_where=UNFINISHED),
+        Index("ix_vector_store_files_box", "status", "error_code", sqlite_where=BOXED, postgresql_where=BOXED),
     )
 
     id: str = Field(primary_key=True)
@@ -72,6 +77,7 @@ class VectorStoreFileRow(Row, table=True):
     document_no: int | None = Field(default=None, sa_type=BigInteger)
     next_document_no: int | None = Field(default=None, sa_type=BigInteger)
     job_id: str | None = None
+    tokens: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": text("0")})
 
 
 class VectorStoreBatchRow(Row, table=True):
@@ -85,3 +91,23 @@ class VectorStoreBatchRow(Row, table=True):
     store_id: str
     created_at: datetime = Field(sa_type=Instant)
     is_cancelled: bool
+
+
+class VectorStoreDocumentRow(Row, table=True):
+    """What was put into a store as it is, without a file; `name` is the caller's for it. One that is not live is being
+    written. At `expires_at` its time is over, and whoever was writing it has died."""
+
+    __tablename__ = "vector_store_documents"
+    __table_args__ = (
+        Index("ix_vector_store_documents_name", "project_id", "store_id", "name"),
+        Index("ix_vector_store_documents_expires_at", "expires_at", sqlite_where=ENDING, postgresql_where=ENDING),
+    )
+
+    document_no: int = Field(primary_key=True, sa_type=Serial, sa_column_kwargs={"autoincrement": False})
+    project_id: str
+    store_id: str
+    created_at: datetime = Field(sa_type=Instant)
+    is_live: bool
+    usage_bytes: int = Field(sa_type=BigInteger)
+    name: str | None = None
+    expires_at: datetime | None = Field(default=None, sa_type=Instant)

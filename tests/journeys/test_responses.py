@@ -219,7 +219,7 @@ def test_input_items_are_what_was_asked(client: httpx.Client, api: Api) -> None:
 @pytest.mark.parametrize(
     ("asked", "status", "said"),
     [
-        ({"tools": [{"type": "file_search", "vector_store_ids": ["vs_1"]}]}, 501, "file_search"),
+        ({"tools": [{"type": "file_search", "vector_store_ids": ["vs_1"]}]}, 404, "vs_1"),
         ({"tools": [{"type": "web_search_preview"}]}, 501, "web_search_preview"),
         ({"input": []}, 400, "empty"),
         ({"model": "nobody/nothing"}, 404, "nobody/nothing"),

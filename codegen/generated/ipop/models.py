@@ -1941,7 +1941,9 @@ class ResponseInputItem(View):
     content: str | list[ResponseContentPart] | None = None
     id: str | None = None
     role: Literal['system', 'developer', 'user', 'assistant', 'tool'] | None = None
-    type: Literal['message', 'input_message', 'function_call_output', 'function_call', 'reasoning'] | None = None
+    type: Literal['message', 'input_message', 'function_call_output', 'function_call', 'file_search_call', 'reasoning'] | None = (
+        None
+    )
 
 
 class InputTokensDetails(View):
@@ -1976,7 +1978,9 @@ class ResponseItem(View):
     name: str | None = None
     role: str | None = None
     status: str | None = None
-    type: Literal['message', 'function_call', 'function_call_output', 'reasoning']
+    type: Literal['message', 'function_call', 'function_call_output', 'reasoning', 'file_search_call']
+    queries: list[str] | None = None
+    results: list[dict[str, Any]] | None = None
     output: str | None = None
     summary: list[dict[str, Any]] | None = None
 

@@ -11,7 +11,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import cast
 
-from handlers.core import chat
+from handlers.core import chat, file_search
 from handlers.core.asks import ChatAsk
 from handlers.core.call import Call
 from handlers.core.errors import Invalid, NotFound
@@ -35,6 +35,8 @@ async def enqueue(ask: ResponseAsk, call: Call) -> Created:
     if ask.wishes.keys.given:
         raise Invalid("a response in the background cannot use keys that are not kept", param="background")
     chat_ask = await chat_of(ask, call)
+    if ask.file_search is not None:
+        await file_search.check(ask.file_search, chat_ask, call)
     attempt, meter = await chat.admit(chat_ask, call)
     response = Response(
         id=new_id("resp", call),

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from handlers.core.responses.response import Item
 
-Kind = Literal["text", "refusal", "reasoning", "arguments"]
+Kind = Literal["text", "refusal", "reasoning", "arguments", "search"]
 
 _SPOKEN = (("reasoning_content", "reasoning"), ("content", "text"), ("refusal", "refusal"))
 _ITEM_TYPES: Mapping[Kind, str] = {"text": "message", "refusal": "message", "reasoning": "reasoning"}
@@ -22,10 +22,10 @@ _NEW_PARTS: Mapping[Kind, dict[str, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """How an output grows. `index` is the item's place in the output and `part` the part's in its item; `item` is as
-    far as it has come, of a part that is not done without its text."""
+    """How an output grows; `annotated` adds the last annotation of a part's. `index` is the item's place in the output
+    and `part` the part's in its item; `item` is as far as it has come, of a part that is not done without its text."""
 
-    act: Literal["item_added", "part_added", "delta", "part_done", "item_done"]
+    act: Literal["item_added", "part_added", "delta", "annotated", "searched", "part_done", "item_done"]
     kind: Kind
     index: int
     item: Item
@@ -61,10 +61,14 @@ class Assembler:
 
     def feed(self, delta: Mapping[str, Any]) -> Iterator[Step]:
         """`delta` is OpenAI's: of a chunk, or a whole message."""
+        for search in delta.get("file_search") or []:
+            yield from self._search(search)
         for name, kind in _SPOKEN:
             said = delta.get(name)
             if isinstance(said, str) and said and (kind != "reasoning" or self._show_reasoning):
                 yield from self._say(kind, said)  # type: ignore[arg-type]
+        for annotation in delta.get("annotations") or []:
+            yield from self._annotate(annotation)
         for position, piece in enumerate(delta.get("tool_calls") or []):
             yield from self._call(piece, piece.get("index", position))
 
@@ -76,6 +80,22 @@ class Assembler:
                 yield from self._end_part(opened)
                 yield from self._end_item(opened, "incomplete" if cut and opened.item is last else "completed")
         self._speech, self._calls, self._by_number = None, [], {}
+
+    def _search(self, search: Mapping[str, Any]) -> Iterator[Step]:
+        """One that is done: it is told as one that begins, and ends."""
+        yield from self._end_speech()
+        opened = self._begin("search", {"id": self._new_id("fs"), **search, "status": "in_progress"})
+        yield opened.step("item_added")
+        yield opened.step("searched")
+        yield from self._end_item(opened, search["status"])
+
+    def _annotate(self, annotation: Mapping[str, Any]) -> Iterator[Step]:
+        """Of what is being said."""
+        if self._speech is None or self._speech.kind != "text":
+            yield from self._begin_speech("text")
+        assert self._speech is not None
+        _parts(self._speech.item)[self._speech.part]["annotations"].append(dict(annotation))
+        yield self._speech.step("annotated")
 
     def _say(self, kind: Kind, said: str) -> Iterator[Step]:
         speech = self._speech
@@ -97,7 +117,7 @@ class Assembler:
                 yield from self._end_item(before, "completed")
             self._speech = self._begin(kind, self._new_speech(kind))
             yield self._speech.step("item_added")
-        _parts(self._speech.item).append(dict(_NEW_PARTS[kind]))
+        _parts(self._speech.item).append(deepcopy(_NEW_PARTS[kind]))
         yield self._speech.step("part_added")
 
     def _new_speech(self, kind: Kind) -> Item:

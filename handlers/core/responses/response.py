@@ -8,6 +8,7 @@ from typing import Any
 
 from handlers.core.asks import Usage, Wishes
 from handlers.core.call import Call
+from handlers.core.file_search import FileSearch
 from storage.repositories.responses import RUNNING, StoredResponse
 from storage.tables.types import instant
 
@@ -19,6 +20,7 @@ Item = dict[str, Any]
 - `function_call`: `call_id`, `name`, `arguments` (JSON text)
 - `function_call_output`: `call_id`, `output` (text)
 - `reasoning`: `summary`, a list of parts `summary_text`
+- `file_search_call`: `queries`, and `results` where they were asked for
 """
 
 
@@ -40,6 +42,7 @@ class ResponseAsk:
     show_reasoning: bool = False
     shown: Mapping[str, Any] = field(default_factory=dict)
     wishes: Wishes = field(default_factory=Wishes)
+    file_search: FileSearch | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

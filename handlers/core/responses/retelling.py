@@ -10,11 +10,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
 Delta = Mapping[str, Any]
 """OpenAI's, of a chat's chunk."""
 Channel = str | int
 """Which of the texts of an answer: the delta's field, or the number of a tool call."""
 _TEXTS = ("reasoning_content", "content", "refusal")
+_WHOLES = ("file_search", "annotations")
+"""What is told at one go, or not at all."""
 
 
 @dataclass(slots=True)
@@ -44,7 +48,9 @@ class _Piece:
         """What it says behind that many characters. A call that is known already keeps its id."""
         if known >= len(self.text):
             return
-        if isinstance(self.channel, str):
+        if self.channel in _WHOLES:
+            yield self.delta
+        elif isinstance(self.channel, str):
             yield {self.channel: self.text[known:]}
         elif known:
             (call,) = self.delta["tool_calls"]
@@ -54,15 +60,18 @@ class _Piece:
 
 
 def _pieces(delta: Delta, calls: _Calls) -> Iterator[_Piece]:
-    for name in _TEXTS:
-        if isinstance(delta.get(name), str) and delta[name]:
-            yield _Piece(name, delta[name], {name: delta[name]})
+    for name in (_WHOLES[0], *_TEXTS, _WHOLES[1]):
+        said = delta.get(name)
+        if said and name in _WHOLES:
+            yield _Piece(name, orjson.dumps(said).decode(), {name: said})
+        elif isinstance(said, str) and said:
+            yield _Piece(name, said, {name: said})
     for position, call in enumerate(delta.get("tool_calls") or []):
         function = call.get("function") or {}
         index = call.get("index", position)
-        said = (function.get("name") or "") + (function.get("arguments") or "")
+        called = (function.get("name") or "") + (function.get("arguments") or "")
         number = calls.number(index, call.get("id"))
-        yield _Piece(number, said, {"tool_calls": [{**call, "index": index}]})
+        yield _Piece(number, called, {"tool_calls": [{**call, "index": index}]})
 
 
 class Retelling:

@@ -8,7 +8,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from handlers.core import chat, metering
+from handlers.core import chat, file_search, metering
 from handlers.core.asks import AnyAsk, Chunk
 from handlers.core.call import Call
 from handlers.core.errors import CoreError, Forbidden, NotFound
@@ -62,7 +62,7 @@ class Running:
 
 async def create(ask: ResponseAsk, call: Call) -> Created:
     """Raises what `chat_of` and `chat.complete` say; then nothing is kept."""
-    answer = await chat.complete(await chat_of(ask, call), call)
+    answer = await file_search.complete(await chat_of(ask, call), ask.file_search, call)
     output, reason = read_answer(answer.body, _assembler(ask, call))
     response = replace(
         _draft(ask, answer.attempt, call),
@@ -90,7 +90,7 @@ def read_answer(body: Mapping[str, Any], assembler: Assembler) -> tuple[list[Ite
 async def stream(ask: ResponseAsk, call: Call) -> Running:
     """Raises as `create` does, up to the first event. What happens later is told by the last event and kept: a
     vendor's failure as `failed`, a reader that left as `cancelled`."""
-    opened = await chat.stream(await chat_of(ask, call), call)
+    opened = await file_search.stream(await chat_of(ask, call), ask.file_search, call)
     return Running(opened.attempt, await begin(_Relay(ask, opened, call).events()))
 
 

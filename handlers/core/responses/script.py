@@ -7,8 +7,10 @@ from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
+from handlers.core import file_search
 from handlers.core.asks import ChatAsk, KeyWish, Steering, Wishes
 from handlers.core.call import Call, Caller
+from handlers.core.file_search import FileSearch
 from handlers.core.jobs import JobEvent
 from handlers.core.record_json import pack_record
 from handlers.core.regions import RegionWish
@@ -27,6 +29,7 @@ def pack(ask: ResponseAsk, chat_ask: ChatAsk, call: Call) -> dict[str, Any]:
     return {
         "chat": {"model": ask.model, "messages": list(chat_ask.messages), "options": dict(ask.options)},
         "wishes": _pack_wishes(ask.wishes),
+        "file_search": file_search.pack(ask.file_search),
         "stream": ask.stream,
         "show_reasoning": ask.show_reasoning,
         "caller": asdict(caller) | {name: _listed(getattr(caller, name)) for name in ("models", "apis")},
@@ -59,6 +62,10 @@ def unpack_chat(input: Mapping[str, Any]) -> ChatAsk:
         steering=Steering(**wishes["steering"]),
         region=RegionWish(**wishes["region"]),
     )
+
+
+def unpack_search(input: Mapping[str, Any]) -> FileSearch | None:
+    return file_search.unpack(input.get("file_search"))
 
 
 def unpack_caller(input: Mapping[str, Any]) -> Caller:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, cast
 
-from handlers.core import chat
+from handlers.core import file_search
 from handlers.core.asks import Chunk, Usage
 from handlers.core.call import Call, Caller
 from handlers.core.errors import CoreError, NotFound
@@ -33,6 +33,7 @@ from handlers.core.responses.script import (
     said_last,
     unpack_caller,
     unpack_chat,
+    unpack_search,
 )
 from handlers.core.streams import ticking
 from storage.errors import StorageError
@@ -44,7 +45,7 @@ _STATES: Mapping[str, State] = {"failed": "failed", "cancelled": "interrupted"}
 """What the record says of a response that did not come to an end of its own."""
 _COUNTS = ("prompt_tokens", "completion_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
 _REASONING = "reasoning_content"
-_SAID = (_REASONING, "content", "refusal", "tool_calls")
+_SAID = ("file_search", _REASONING, "content", "annotations", "refusal", "tool_calls")
 
 
 async def work(run: Run) -> str:
@@ -79,7 +80,8 @@ class _Admitted:
         return True
 
     async def settle(self, admission: Any, *, tokens: int, cost_micros: int) -> None:
-        self.tokens, self.cost_micros = tokens, cost_micros
+        """A response may take several requests to vendors."""
+        self.tokens, self.cost_micros = self.tokens + tokens, self.cost_micros + cost_micros
 
     def pack(self, admission: Any) -> Any:
         return admission
@@ -166,14 +168,16 @@ class _Making:
 
     async def _complete(self) -> str | None:
         """Why the answer is not whole, should that be so."""
-        answer = await chat.complete(unpack_chat(self._run.input), self._call)
+        input = self._run.input
+        answer = await file_search.complete(unpack_chat(input), unpack_search(input), self._call)
         (choice, *_) = answer.body["choices"]
         body = {"choices": [{**choice, "message": self._visible(choice["message"])}]}
         _, reason = read_answer(body, self._assembler)
         return reason
 
     async def _stream(self, told: Sequence[JobEvent]) -> str | None:
-        opened = await chat.stream(unpack_chat(self._run.input), self._call)
+        input = self._run.input
+        opened = await file_search.stream(unpack_chat(input), unpack_search(input), self._call)
         telling, finish_reason = _Telling(self._run, self._assembler, told), None
         try:
             async with (

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from providers.extraction.interface import Extractor
+from storage.repositories.store_documents import StoreDocuments
 from storage.repositories.vector_stores import StoreBatches, StoreFiles, VectorStores
 from storage.search import SearchIndex
 
@@ -29,3 +30,7 @@ class Retrieval:
     @property
     def batches(self) -> StoreBatches:
         return StoreBatches(self.index.database)
+
+    @property
+    def documents(self) -> StoreDocuments:
+        return StoreDocuments(self.index.database)

@@ -140,6 +140,19 @@ async def reindex_store(store: VectorStore, call: Call) -> int:
         page = Page(limit=100, newest_first=False, after=files[-1].id)
 
 
+async def reindex_file(store: VectorStore, name: str, call: Call) -> StoreFile:
+    """As `reindex_store`, one file of it; one that is being made stays as it is."""
+    retrieval = call.services.retrieval
+    async with retrieval.index.database.writing() as tx:
+        file = await retrieval.files.get(store.project_id, store.id, name, tx)
+        if file is None:
+            raise _missing(name)
+        if file.status != "in_progress":
+            await _begin(tx, store, file, call)
+    call.services.jobs.wanted.ring()
+    return await get_file(store, name, call)
+
+
 async def read_chunks(file: StoreFile, call: Call) -> Sequence[Chunk]:
     """Those that are found now, in their order; none of a file that was never indexed."""
     if file.document_no is None:

@@ -31,6 +31,7 @@ from storage.tables.types import instant
 AT_ONCE = 64
 """Chunks that are embedded, and written, together."""
 LARGEST_BYTES = 512 * 2**20
+MOST_CHUNKS = 100_000
 BYTES_PER_NUMBER = 4
 
 
@@ -89,7 +90,10 @@ async def _read(making: _Making) -> list[Chunk]:
             sections = await services.retrieval.extractor.extract(Path(copy.name), source.filename, source.media_type)
         except Unreadable as unreadable:
             raise Invalid(unreadable.message, code=unreadable.code) from None
-    return await asyncio.to_thread(_cut, sections, making.file)
+    chunks = await asyncio.to_thread(_cut, sections, making.file)
+    if len(chunks) > MOST_CHUNKS:
+        raise TooLarge(f"the file falls into more than {MOST_CHUNKS} chunks", code="too_large")
+    return chunks
 
 
 def _cut(sections: Sequence[Section], file: StoreFile) -> list[Chunk]:
@@ -158,6 +162,7 @@ async def _finish(making: _Making, chunks: Sequence[Chunk]) -> dict[str, Any]:
     done = {
         "status": "completed",
         "chunks": len(chunks),
+        "tokens": sum(one.tokens for one in chunks),
         "usage_bytes": usage_bytes,
         "indexed_at": instant(run.services.clock()),
         "document_no": making.document_no,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from handlers.core.call import Call
@@ -77,9 +77,10 @@ async def search_store(store_id: str, ask: SearchAsk, call: Call) -> Hits:
 
 
 async def search_stores(store_ids: Sequence[str], ask: SearchAsk, call: Call) -> Hits:
-    """The best of all of them, first."""
+    """The best of all of them, first. Ranks in several stores do not compare, but scores do."""
     _check(ask)
     stores = [await get_store(store_id, call) for store_id in dict.fromkeys(store_ids)]
+    ask = replace(ask, is_by_score=ask.is_by_score or len(stores) > 1)
     texts = [rewrite(text) for text in ask.texts] if ask.is_rewritten else list(ask.texts)
     vectors = await _embed(stores, texts, call) if ask.mode != "keyword" else {}
     hits: list[Hit] = []

@@ -20,12 +20,14 @@ _ENDS = {"completed": "response.completed", "failed": "response.failed"}
 @dataclass(frozen=True, slots=True)
 class Style:
     """How a dialect's stream differs: `response` renders the object, `opening` names the first events, `with_id` those
-    that carry the response's id, `named` says whether events have an `event:` line."""
+    that carry the response's id, `searching` those of a search, without which citations have none either; `named` says
+    whether events have an `event:` line."""
 
     response: Callable[[Response], dict[str, Any]]
     opening: tuple[str, ...] = ("response.created", "response.in_progress")
     with_id: frozenset[str] = frozenset()
     named: bool = True
+    searching: tuple[str, ...] = ("in_progress", "searching", "completed")
 
 
 def event_stream(running: Running, style: Style) -> EventStream:
@@ -74,7 +76,10 @@ def _render(event: Event, style: Style) -> Iterator[dict[str, Any]]:
             yield _of_call(event)
         case Step(kind="reasoning"):
             yield from _of_reasoning(event)
-        case Step():
+        case Step(kind="search"):
+            head = {"output_index": event.index, "item_id": event.item["id"]}
+            yield from ({"type": f"response.file_search_call.{name}", **head} for name in style.searching)
+        case Step() if event.act != "annotated" or style.searching:
             yield from _of_message(event)
 
 
@@ -95,6 +100,10 @@ def _of_message(step: Step) -> Iterator[dict[str, Any]]:
             yield {"type": "response.content_part.added", **head, "part": part}
         case "delta":
             yield {"type": f"{stem}.delta", **head, "delta": step.delta, **more}
+        case "annotated":
+            number = len(part["annotations"]) - 1
+            told = {"annotation_index": number, "annotation": part["annotations"][number]}
+            yield {"type": "response.output_text.annotation.added", **head, **told}
         case "part_done":
             yield {"type": f"{stem}.done", **head, field: part[field], **more}
             yield {"type": "response.content_part.done", **head, "part": part}

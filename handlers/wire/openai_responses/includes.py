@@ -8,8 +8,10 @@ from handlers.core.errors import Invalid
 
 IMAGES = "message.input_image.image_url"
 
-_HELD = frozenset({IMAGES, "file_search_call.results", "computer_call_output.output.image_url"})
-"""Pictures are kept with their messages; of the others there are none, as there are no such calls."""
+RESULTS = "file_search_call.results"
+_HELD = frozenset({IMAGES, RESULTS, "computer_call_output.output.image_url"})
+"""Pictures are kept with their messages, and results of searches where they are asked for; of computers there are no
+calls."""
 
 
 def check_include(include: Iterable[str] | None) -> None:

@@ -8,7 +8,13 @@ from typing import Any
 from handlers.core.errors import Invalid, NotImplementedYet
 from handlers.core.responses import Item
 
-_PREFIXES = {"message": "msg", "function_call": "fc", "function_call_output": "fco", "reasoning": "rs"}
+_PREFIXES = {
+    "file_search_call": "fs",
+    "message": "msg",
+    "function_call": "fc",
+    "function_call_output": "fco",
+    "reasoning": "rs",
+}
 _ROLES = ("system", "developer", "user", "assistant")
 _TEXTS = ("input_text", "output_text", "text")
 _IMAGES = ("input_image", "image_url")
@@ -115,6 +121,15 @@ def _reasoning(entry: Mapping[str, Any], where: str) -> dict[str, Any]:
     return {"summary": parts}
 
 
+def _file_search_call(entry: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Of an answer that a client sends back: it is kept, and nothing to a model."""
+    queries = entry.get("queries")
+    if not isinstance(queries, list) or not all(isinstance(query, str) for query in queries):
+        raise _invalid(f"{where}.queries", "must be a list of texts")
+    results = entry.get("results")
+    return {"queries": queries} | ({"results": results} if isinstance(results, list) else {})
+
+
 def _text(holder: Any, name: str, where: str) -> str:
     value = holder.get(name) if isinstance(holder, Mapping) else None
     if not isinstance(value, str):
@@ -131,4 +146,5 @@ _READERS: Mapping[str, Callable[[Mapping[str, Any], str], dict[str, Any]]] = {
     "function_call": _function_call,
     "function_call_output": _function_call_output,
     "reasoning": _reasoning,
+    "file_search_call": _file_search_call,
 }

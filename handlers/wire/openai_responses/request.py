@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from handlers.core.call import Call
 from handlers.core.errors import Invalid, NotImplementedYet
 from handlers.core.responses import ResponseAsk
 from handlers.core.responses.response import new_id
-from handlers.wire.openai_responses.includes import check_include
+from handlers.wire import file_search
+from handlers.wire.openai_responses.includes import RESULTS, check_include
 from handlers.wire.openai_responses.items import read_items
 
 _PASSED_ON = {
@@ -32,6 +34,9 @@ def read_ask(data: Mapping[str, Any], call: Call) -> ResponseAsk:
         raise NotImplementedYet("conversations are not available on this server", param="conversation")
     check_include(given.get("include"))
     truncation, store = _truncation(given), given.get("store", True)
+    search = file_search.read(given.get("tools"), given.get("tool_choice"))
+    if search is not None and RESULTS in (given.get("include") or []):
+        search = replace(search, shows_results=True)
     shown = {name: given[name] for name in (*_SHOWN, "instructions") if name in given}
     return ResponseAsk(
         model=given.get("model", ""),
@@ -44,6 +49,7 @@ def read_ask(data: Mapping[str, Any], call: Call) -> ResponseAsk:
         background=given.get("background", False),
         stream=given.get("stream", False),
         show_reasoning=_shows_reasoning(given),
+        file_search=search,
         shown=shown | {"truncation": truncation, "store": store},
     )
 
@@ -68,13 +74,15 @@ def _options(given: Mapping[str, Any]) -> dict[str, Any]:
     if options.get("service_tier") == "standard":
         options["service_tier"] = "default"
     options |= _text_options(given.get("text") or {}) | _reasoning_options(given.get("reasoning") or {})
-    tools = [_tool(tool, f"tools[{number}]") for number, tool in enumerate(given.get("tools") or [])]
-    if "tool_choice" in given:
+    functions = [one for one in enumerate(given.get("tools") or []) if one[1]["type"] != "file_search"]
+    tools = [_tool(tool, f"tools[{number}]") for number, tool in functions]
+    has_search = len(functions) < len(given.get("tools") or [])
+    if "tool_choice" in given and not file_search.is_named(given["tool_choice"]):
         options["tool_choice"] = _tool_choice(given["tool_choice"])
     if tools:
         options["tools"] = tools
         options |= {name: given[name] for name in ("parallel_tool_calls",) if name in given}
-    elif options.get("tool_choice") in ("auto", "none"):
+    elif not has_search and options.get("tool_choice") in ("auto", "none"):
         del options["tool_choice"]  # vendors refuse it without tools, where it means nothing
     return options
 

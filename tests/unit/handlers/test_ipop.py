@@ -9,7 +9,7 @@ import pytest
 from codegen.generated.ipop.routes import ModelsGetParams, ModelsListParams, ReadyGetParams, StatusGetParams
 from handlers.core.call import Call
 from handlers.core.catalog import Catalog, CatalogHolder
-from handlers.core.errors import Forbidden, Invalid, NotFound, NotImplementedYet, Unavailable
+from handlers.core.errors import Forbidden, Invalid, NotFound, Unavailable
 from handlers.core.services import Services
 from handlers.ipop.chat import chat_completions_create
 from handlers.ipop.document import openapi_get
@@ -109,7 +109,8 @@ async def test_money_that_no_answer_can_cost_limits_nothing(max_cost_usd: float)
         ({"metadata": {"max_cost_usd": 0.0002}, "max_tokens": 400}, Invalid, "max_cost_exceeded"),
         ({"metadata": {"byok_fallback_policy": "byok_only"}}, Forbidden, "policy_violation"),
         ({"metadata": {"tool_schema_policy": "hash_reference"}}, NotFound, "tool_schema_not_found"),
-        ({"tools": [{"type": "file_search"}]}, NotImplementedYet, "not_implemented"),
+        ({"tools": [{"type": "file_search"}]}, Invalid, "invalid_request"),
+        ({"tool_resources": {"file_search": {"vector_store_ids": ["vs_1"]}}}, Invalid, "invalid_request"),
         ({"response_format": {"type": "json_schema"}}, Invalid, "invalid_request"),
         ({"response_format": {"type": "yaml"}}, Invalid, "invalid_request"),
         (

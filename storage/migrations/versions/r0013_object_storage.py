@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
-revision = "0015"
-down_revision = "0014"
+revision = "0013"
+down_revision = "0012"
 
 TEXT = sa.String()
 BY_BYTES = sa.String().with_variant(sa.String(collation="C"), "postgresql")

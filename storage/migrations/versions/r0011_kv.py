@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0013"
-down_revision = "0012"
+revision = "0011"
+down_revision = "0010"
 
 TEXT = sa.String()
 BY_BYTES = sa.String().with_variant(sa.String(collation="C"), "postgresql")
