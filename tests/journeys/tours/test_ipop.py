@@ -5,8 +5,10 @@ from collections.abc import Callable
 import orjson
 
 from tests.journeys.dialects import IPOP, USER, Dialect, payloads
-from tests.journeys.tours.accounting import tour_of_capture, tour_of_history
+from tests.journeys.tours.accounting import tour_of_app_telemetry, tour_of_capture, tour_of_history
+from tests.journeys.tours.documents import tour_of_boxes
 from tests.journeys.tours.files import tour_of_files
+from tests.journeys.tours.stores import tour_of_batches, tour_of_storage, tour_of_vector_stores
 from tests.journeys.tours.tour import EMBEDDER, MODEL, Tour
 
 
@@ -21,9 +23,14 @@ def test_ipop(begin: Callable[[Dialect], Tour]) -> None:
     tour_of_credentials(tour)
     tour_of_configurations(tour)
     tour_of_files(tour, "/files", get="files_get", content_get="files_content_get")
+    tour_of_vector_stores(tour)
+    tour_of_storage(tour)
+    tour_of_batches(tour)
     tour_of_kv(tour)
     tour_of_history(tour)
     tour_of_capture(tour)
+    tour_of_app_telemetry(tour)
+    tour_of_boxes(tour)
     tour.finish()
 
 

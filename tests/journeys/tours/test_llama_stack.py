@@ -3,7 +3,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.journeys.dialects import DEPRECATED, LLAMA, USER, Dialect
+from tests.journeys.tours.datasets import spans_with, tour_of_january_datasets, tour_of_october_datasets
+from tests.journeys.tours.documents import tour_of_vector_dbs
 from tests.journeys.tours.files import tour_of_files
+from tests.journeys.tours.stores import tour_of_october_stores
 from tests.journeys.tours.tour import EMBEDDER, MODEL, Tour, text_of
 
 TELEMETRY = "/v1/telemetry"
@@ -39,6 +42,8 @@ def test_llama_stack(begin: Callable[[Dialect], Tour]) -> None:
     tour.ask("models_unregister", "DELETE", "/v1/models/tour/alias")
     assert tour.ask("models_get", "GET", "/v1/models/tour/alias") is None
     tour_of_january_telemetry(tour)
+    tour_of_january_datasets(tour, spans_with("guide", "tour"))
+    tour_of_vector_dbs(tour)
     tour.finish()
 
 
@@ -64,7 +69,9 @@ def test_llama_stack_deprecated(begin: Callable[[Dialect], Tour]) -> None:
     assert tour.ask("responses_input_items_list", "GET", f"{path}/input_items")["data"][0]["role"] == "user"
     assert tour.ask("responses_delete", "DELETE", path)["deleted"] is True
     tour_of_files(tour, f"{openai}/files", get="files_get", content_get="files_content_get")
+    tour_of_october_stores(tour)
     tour_of_october_telemetry(tour)
+    tour_of_october_datasets(tour, spans_with("model", MODEL))
     tour.finish()
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.journeys.dialects import MANIAC, USER, Dialect
+from tests.journeys.tours.datasets import tour_of_chats_as_datasets
 from tests.journeys.tours.files import tour_of_files
 from tests.journeys.tours.tour import MODEL, Tour, text_of
 
@@ -35,6 +36,7 @@ def test_maniac(begin: Callable[[Dialect], Tour]) -> None:
     assert [one["id"] for one in page["data"]] == ["elsewhere", chat["id"]]
     assert [trace["id"] for trace in tour.ask("traces_list", "GET", "/v1/traces")["data"]] == ["tour"]
     assert tour.ask("traces_retrieve", "GET", "/v1/traces/tour")["request_count"] == 1
+    tour_of_chats_as_datasets(tour, "guide", chats=2)
     assert tour.ask("containers_delete", "DELETE", f"{containers}/guide")["deleted"] is True
     tour_of_rlm(tour)
     tour_of_files(tour, "/v1/files", get="files_retrieve", content_get="files_content")
