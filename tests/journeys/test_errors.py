@@ -88,7 +88,7 @@ def test_wrong_method(client: httpx.Client, dialect: Dialect) -> None:
 
 def test_operation_without_a_handler_is_501(client: httpx.Client) -> None:
     check(DIALECTS[0], client.get("/maniac/v1/evaluators"), 501)
-    check(DIALECTS[1], client.get("/ipop/v1/batches"), 501)
+    check(DIALECTS[1], client.get("/ipop/v1/orchestrations"), 501)
     check(DIALECTS[2], client.get("/llama-stack/v1/shields"), 501)
     check(DIALECTS[3], client.get("/llama-stack-deprecated/v1/agents"), 501)
 

@@ -129,8 +129,9 @@ def test_tokens_beyond_the_limit_of_a_project_are_refused(server: LiveServer, ad
     admin("projects", "create", slug)
     admin("limits", "set", "--project", slug, "--tokens-per-day", "50")
     with holding(server, admin("keys", "create", "--project", slug)["key"]) as client:
-        check(IPOP, client.post(IPOP.url, json=IPOP.chat(max_tokens=500)), 429)
         assert status(client, IPOP, max_tokens=5) == 200
+        check(IPOP, client.post(IPOP.url, json=IPOP.chat(max_tokens=35)), 429)
+        check(IPOP, client.post(IPOP.url, json=IPOP.chat(max_tokens=500)), 400)
 
 
 def test_credits_that_are_used_up_are_asked_for(server: LiveServer, admin: Admin) -> None:
