@@ -13,7 +13,7 @@ READY_TO_TEST := $(VENV)/ready-to-test
 CLIENTS := openai maniac llama-stack-client-0.1.1 llama-stack-client-0.2.23 boto3
 CLIENTS_READY := $(CLIENTS:%=.clients/%/ready)
 ROOMS := codegen handlers providers server storage
-TIERS := $(wildcard tests/unit tests/contract tests/journeys tests/conformance tests/house)
+TIERS := tests/contract tests/journeys tests/conformance tests/unit tests/house
 BENCHMARKS := $(filter-out __init__,$(patsubst benchmarks/%.py,%,$(wildcard benchmarks/*.py)))
 COMPILE := uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version
 
@@ -36,7 +36,12 @@ serve: $(READY_TO_SERVE) ## start the server
 
 .PHONY: test
 test: $(READY_TO_TEST) ## run the tests that need no service and no network: unit, contract, journeys, conformance, house
-	$(PYTHON) -m pytest $(TIERS)
+	@# beside each other, for most of them wait for a disk or a clock; each tells when it is done
+	@$(MAKE) --jobs=3 --keep-going --output-sync=target $(TIERS:tests/%=test-%)
+
+.PHONY: $(TIERS:tests/%=test-%)
+$(TIERS:tests/%=test-%): test-%: $(READY_TO_TEST)
+	$(PYTHON) -m pytest tests/$*
 
 .PHONY: test-clients
 test-clients: $(READY_TO_TEST) $(CLIENTS_READY) ## run each published client, in an environment of its own, against a server
