@@ -21,6 +21,6 @@ def test_llama_stack_deprecated_finds_its_own_chat(run_client: RunClient) -> Non
     script, prefix = "llama_stack_deprecated_telemetry.py", "/llama-stack-deprecated"
     answers = run_client("llama-stack-client-0.2.23", script, prefix)
     assert (answers["parent"], answers["tree"], answers["traces"]) == (True, ["ok"], True)
-    assert answers["labels"] == [{"model_id": "simulator/chat", "provider_id": "simulator"}]
+    assert {"model_id": "simulator/chat", "provider_id": "simulator"} in answers["labels"]
     (tokens,) = answers["spans"]
     assert answers["total"] >= tokens > 0
