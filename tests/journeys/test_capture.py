@@ -65,7 +65,9 @@ def messages_of(admin: httpx.Client, request_id: str) -> list[dict[str, Any]]:
 
 
 def stored(folder: Path) -> bytes:
-    return b"".join(path.read_bytes() for path in folder.glob("concordat.db*"))
+    files = [path for path in folder.rglob("*") if path.is_file() and "concordat.db" in str(path.relative_to(folder))]
+    assert any("-ledger" in str(path) for path in files)
+    return b"".join(path.read_bytes() for path in files)
 
 
 def test_nothing_is_kept_unless_it_is_asked_for(client: httpx.Client, server: LiveServer) -> None:

@@ -26,7 +26,7 @@ from handlers.core.services import Services
 from providers.inference.interface import ChatRequest, Chunk, Completion, TextRequest
 from server.worker import Worker
 from storage.database import Database
-from storage.ledger import Ledger
+from storage.ledger.writer import Ledger
 from storage.ledger_record import Record
 from storage.presence import Presence
 from storage.repositories.credits import Credits

@@ -12,7 +12,7 @@ from handlers.core.capture.search import read_phrases
 from handlers.core.errors import Invalid
 from storage.captured import CapturedMessage
 from storage.database import Database
-from storage.ledger import Ledger
+from storage.ledger.writer import Ledger
 from storage.ledger_record import State
 from storage.presence import Presence
 from storage.repositories.capture_policies import CapturePolicies, PolicyRow
