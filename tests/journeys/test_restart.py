@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 
 import httpx
@@ -64,7 +64,8 @@ def answer_and_break_off(seen: Before, dialect: Dialect, client: httpx.Client, s
     slow = dialect.chat(SLOW, stream=True, messages=LONG)
     begun = client.stream("POST", dialect.url, json=slow, headers={"Idempotency-Key": f"slow {dialect.api}"})
     answer = stack.enter_context(begun)
-    next(payloads(answer.iter_lines()))
+    texts = stack.enter_context(closing(payloads(answer.iter_lines())))  # to let go of it is to hang up
+    next(texts)
     seen.broken_off[dialect.api] = answer.headers["x-request-id"]
     with client.stream("POST", dialect.url, json=dialect.chat(stream=True)) as streamed:
         assert any(dialect.is_end(text) for text in payloads(streamed.iter_lines()))

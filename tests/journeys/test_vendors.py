@@ -197,7 +197,8 @@ def test_vendor_stops_when_the_client_of_a_stream_hangs_up(
 ) -> None:
     vendor.answers(sse_reply(vendor.wire["text"][1][:4], "stall"))
     with client.stream("POST", dialect.url, json=dialect.chat(vendor.model, stream=True)) as answer:
-        next(payloads(answer.iter_lines()))
+        texts = payloads(answer.iter_lines())  # to let go of it is to hang up
+        next(texts)
         assert not vendor.fake.gone.is_set()
     eventually(vendor.fake.gone.is_set)
 
