@@ -19,7 +19,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 @pytest.fixture
 def client(server: LiveServer) -> Iterator[httpx.Client]:
     """Speaks for the project `default`."""
-    with httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {server.key}"}, timeout=30) as client:
+    with httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {server.key}"}, timeout=60) as client:
         yield client
 
 
@@ -27,12 +27,12 @@ def client(server: LiveServer) -> Iterator[httpx.Client]:
 def other(server: LiveServer) -> Iterator[httpx.Client]:
     """Speaks for the project `other`."""
     headers = {"Authorization": f"Bearer {server.other_key}"}
-    with httpx.Client(base_url=server.url, headers=headers, timeout=30) as client:
+    with httpx.Client(base_url=server.url, headers=headers, timeout=60) as client:
         yield client
 
 
 @pytest.fixture
 def stranger(server: LiveServer) -> Iterator[httpx.Client]:
     """Has no credential."""
-    with httpx.Client(base_url=server.url, timeout=30) as client:
+    with httpx.Client(base_url=server.url, timeout=60) as client:
         yield client

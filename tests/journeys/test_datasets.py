@@ -47,7 +47,7 @@ def fault(client: httpx.Client, uri: str, columns: Any = None) -> int:
 @pytest.fixture
 def other(server: LiveServer) -> Iterator[httpx.Client]:
     headers = {"Authorization": f"Bearer {server.other_key}"}
-    with httpx.Client(base_url=server.url, headers=headers, timeout=30) as client:
+    with httpx.Client(base_url=server.url, headers=headers, timeout=60) as client:
         yield client
 
 

@@ -20,7 +20,9 @@ ITEMS = "/ipop/v1/kv/items"
 
 @pytest.fixture
 def other(server: LiveServer) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {server.other_key}"}) as client:
+    with httpx.Client(
+        base_url=server.url, headers={"Authorization": f"Bearer {server.other_key}"}, timeout=60
+    ) as client:
         yield client
 
 

@@ -68,26 +68,18 @@ def server(served: dict[str, LoopbackVendor], tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture
 def openai(served: dict[str, LoopbackVendor]) -> LoopbackVendor:
-    return ready(served["openai"])
+    return served["openai"].ready()
 
 
 @pytest.fixture
 def anthropic(served: dict[str, LoopbackVendor]) -> LoopbackVendor:
-    return ready(served["anthropic"])
-
-
-def ready(vendor: LoopbackVendor) -> LoopbackVendor:
-    vendor.says()
-    vendor.fake.seen.clear()
-    vendor.fake.first.clear()
-    vendor.fake.released.set()
-    return vendor
+    return served["anthropic"].ready()
 
 
 @pytest.fixture
 def client(server: LiveServer) -> Iterator[httpx.Client]:
     headers = {"Authorization": f"Bearer {server.key}"}
-    with httpx.Client(base_url=server.url, headers=headers, timeout=30) as client:
+    with httpx.Client(base_url=server.url, headers=headers, timeout=60) as client:
         yield client
 
 
@@ -95,7 +87,7 @@ def client(server: LiveServer) -> Iterator[httpx.Client]:
 def other(server: LiveServer) -> Iterator[httpx.Client]:
     """Speaks for the project `other`."""
     headers = {"Authorization": f"Bearer {server.other_key}"}
-    with httpx.Client(base_url=server.url, headers=headers, timeout=30) as client:
+    with httpx.Client(base_url=server.url, headers=headers, timeout=60) as client:
         yield client
 
 

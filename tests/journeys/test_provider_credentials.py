@@ -42,7 +42,7 @@ def live(served: dict[str, LoopbackVendor], tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture
 def client(live: LiveServer) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=live.url, headers={"Authorization": f"Bearer {live.key}"}, timeout=30) as client:
+    with httpx.Client(base_url=live.url, headers={"Authorization": f"Bearer {live.key}"}, timeout=60) as client:
         yield client
 
 
@@ -77,7 +77,7 @@ def test_a_credential_lives_from_creation_to_deletion(client: httpx.Client, live
     shown = {"provider": "openai", "label": "ours", "masked_key": "****9876", "enabled": True, "health": "untested"}
     assert made == {"id": made["id"], **shown}
     assert client.get(PATH).json() == [made]
-    with httpx.Client(base_url=live.url, headers={"x-api-key": live.other_key}) as other:
+    with httpx.Client(base_url=live.url, headers={"x-api-key": live.other_key}, timeout=60) as other:
         assert other.get(PATH).json() == []
         check(IPOP, other.patch(f"{PATH}/{made['id']}", json={"label": "x"}), 404)
         check(IPOP, other.post(f"{PATH}/{made['id']}/test"), 404)
@@ -190,7 +190,7 @@ def test_credentials_outlive_a_restart_and_the_operator_may_allow_private_addres
     }
     with running(tmp_path, **settings) as server:
         for _ in range(2):
-            with httpx.Client(base_url=server.url, headers={"x-api-key": server.key}, timeout=30) as client:
+            with httpx.Client(base_url=server.url, headers={"x-api-key": server.key}, timeout=60) as client:
                 if not client.get(PATH).json():
                     create(client, provider="anthropic", api_key=ANTHROPIC, base_url=anthropic.fake.url)
                 answer = client.post(IPOP.url, json=IPOP.chat(anthropic.model))
@@ -253,4 +253,4 @@ def test_a_key_that_cannot_be_opened_any_more_is_missed_only_where_it_is_needed(
 
 
 def speaking(server: LiveServer) -> httpx.Client:
-    return httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {server.key}"}, timeout=30)
+    return httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {server.key}"}, timeout=60)

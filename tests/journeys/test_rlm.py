@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tests.contract.providers.fake_vendor import FakeVendor, Reply, Seen, json_reply
+from tests.journeys.hanging_up import asking
 from tests.journeys.ledger import LedgerReader
 from tests.journeys.loopback_vendors import LoopbackVendor, settings_for, vendors
 from tests.journeys.waiting import eventually
@@ -57,10 +58,7 @@ def served() -> Iterator[dict[str, LoopbackVendor]]:
 
 @pytest.fixture
 def openai(served: dict[str, LoopbackVendor]) -> FakeVendor:
-    fake = served["openai"].fake
-    fake.seen.clear()
-    fake.gone.clear()
-    return fake
+    return served["openai"].ready().fake
 
 
 @pytest.fixture(scope="module")
@@ -168,10 +166,10 @@ def test_a_limit_that_is_reached_is_told_with_what_was_used(user: httpx.Client, 
     assert retrieve(user, made["id"]) == made
 
 
-def test_a_client_that_hangs_up_ends_the_run(live: LiveServer, user: httpx.Client, openai: FakeVendor) -> None:
+def test_a_client_that_hangs_up_ends_the_run(live: LiveServer, openai: FakeVendor) -> None:
     openai.choose = steps(lambda seen: Reply(before="stall"), block("llm_query('wait')"))
-    with pytest.raises(httpx.ReadTimeout):
-        user.post(URL, json={"model": MODEL, "input": "x", "metadata": {"who": "hasty"}}, timeout=1.5)
+    with asking(live, URL, {"model": MODEL, "input": "x", "metadata": {"who": "hasty"}}):
+        eventually(lambda: "wait" in list(map(prompt_of, openai.seen)))
     eventually(openai.gone.is_set)
     rows = eventually(
         lambda: [row for row in LedgerReader.of(live).all("default") if row.state == "interrupted"],

@@ -25,7 +25,7 @@ TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type
 
 
 def speaking(server: LiveServer, key: str) -> httpx.Client:
-    return httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {key}"}, timeout=30)
+    return httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {key}"}, timeout=60)
 
 
 @pytest.fixture

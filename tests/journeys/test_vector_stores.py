@@ -53,7 +53,9 @@ def search(client: httpx.Client, url: str, query: Any, **fields: Any) -> list[di
 
 @pytest.fixture
 def other(server: LiveServer) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {server.other_key}"}) as client:
+    with httpx.Client(
+        base_url=server.url, headers={"Authorization": f"Bearer {server.other_key}"}, timeout=60
+    ) as client:
         yield client
 
 

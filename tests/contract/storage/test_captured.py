@@ -128,7 +128,9 @@ async def test_what_is_too_old_is_forgotten_and_no_longer_found(
     assert await search(database, "ibex", projects.other.id) == ["ibex of another"]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
 @given(text=st.text(max_size=60) | st.sampled_from(["NEAR(", "a AND", "col:x", "'", '"', "\\", "a:*", "!x & (", "^a"]))
 async def test_no_text_is_a_syntax_error(database: Database, text: str) -> None:
     try:
