@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -122,6 +123,7 @@ def test_a_megabyte_is_worked_on_and_never_sent(
 ) -> None:
     find = "import re\npart = re.search('the secret.*', context)[0]\nparts = llm_query_batched([part, 'other'])"
     openai.choose = steps(lambda seen: said(f"<{prompt_of(seen)}>"), block(find), said("FINAL_VAR(parts)"))
+    before = counted(live)
     made = create(user, instructions="What is the secret?", metadata={"source": "test"})
     assert (made["status"], made["model"], made["store"]) == ("completed", MODEL, False)
     assert made["metadata"] == {"source": "test"}
@@ -134,6 +136,14 @@ def test_a_megabyte_is_worked_on_and_never_sent(
     missing = other.get(f"{URL}/{made['id']}")
     assert (missing.status_code, missing.json()["error"]["code"]) == (404, "RESPONSE_NOT_FOUND")
     check_records(live, made["id"], calls=4)
+    eventually(lambda: counted(live), lambda now: now == before + 5)
+
+
+def counted(live: LiveServer) -> float:
+    """The requests that the metrics tell of: a run's own, and each of its calls."""
+    page = httpx.get(f"{live.url}/-/metrics", headers={"Authorization": f"Bearer {live.admin_token}"}).text
+    lines = re.findall(r'_request_duration_seconds_count\{.*operation="rlm_responses_create".*\} (.*)', page)
+    return sum(float(line) for line in lines)
 
 
 def check_records(live: LiveServer, response_id: str, calls: int) -> None:
