@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.journeys.speaking import speaking
 from tests.journeys.waiting import eventually
 from tests.live import LiveServer, running
 
@@ -50,12 +51,6 @@ def upload(client: httpx.Client, api: Api, content: bytes = b"hello", **fields: 
 
 def ids(client: httpx.Client, api: Api, **params: Any) -> list[str]:
     return [file["id"] for file in client.get(api.url, params=params).raise_for_status().json()["data"]]
-
-
-@pytest.fixture
-def other(server: LiveServer) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {server.other_key}"}) as client:
-        yield client
 
 
 def blobs(server: LiveServer) -> list[Path]:
@@ -202,10 +197,6 @@ def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     settings = {"CONCORDAT_MAX_UPLOAD_BYTES": str(4 * MIB), "CONCORDAT_BODY_IDLE_SECONDS": "0.5"}
     with running(tmp_path_factory.mktemp("narrow"), **settings) as live:
         yield live
-
-
-def speaking(server: LiveServer) -> httpx.Client:
-    return httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {server.key}"}, timeout=30)
 
 
 @each

@@ -14,6 +14,7 @@ import pytest
 from tests.contract.providers.fake_vendor import FakeVendor, Reply, Seen, json_reply
 from tests.journeys.ledger import LedgerReader
 from tests.journeys.loopback_vendors import LoopbackVendor, settings_for, vendors
+from tests.journeys.speaking import speaking
 from tests.journeys.waiting import eventually
 from tests.live import LiveServer, running
 
@@ -86,19 +87,15 @@ def live(
         assert '"level":"error"' not in live.log_text()
 
 
-def speaks_for(server: LiveServer, key: str) -> httpx.Client:
-    return httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {key}"}, timeout=60)
-
-
 @pytest.fixture
 def user(live: LiveServer) -> Iterator[httpx.Client]:
-    with speaks_for(live, live.key) as user:
+    with speaking(live) as user:
         yield user
 
 
 @pytest.fixture
 def other(live: LiveServer) -> Iterator[httpx.Client]:
-    with speaks_for(live, live.other_key) as other:
+    with speaking(live, live.other_key) as other:
         yield other
 
 
@@ -202,7 +199,7 @@ def test_a_run_in_the_background_outlives_a_killed_server(
         return Reply(before="stall") if stalls else said(prompt_of(seen).upper())
 
     openai.choose = steps(leaf, block("parts = llm_query_batched(['a', 'b'])"), second)
-    with running(tmp_path, **settings_for(served)) as server, speaks_for(server, server.key) as client:
+    with running(tmp_path, **settings_for(served)) as server, speaking(server) as client:
         begun = create(client, background=True)
         assert (begun["status"], begun["output"], begun["usage"]) == ("in_progress", None, None)
         eventually(lambda: "c" in list(map(prompt_of, openai.seen)))
@@ -210,7 +207,7 @@ def test_a_run_in_the_background_outlives_a_killed_server(
         server.stop(signal.SIGKILL)
         stalled["c"] = False
         server.start()
-        with speaks_for(server, server.key) as again, speaks_for(server, server.other_key) as stranger:
+        with speaking(server) as again, speaking(server, server.other_key) as stranger:
             assert stranger.get(f"{URL}/{begun['id']}").status_code == 404
             done = ended(again, begun["id"])
         rows = [row for row in LedgerReader.of(server).all("default") if "place" in str(row.metadata)]
