@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.journeys.speaking import speaking
 from tests.journeys.waiting import eventually
 from tests.live import LiveServer, running
 
@@ -49,14 +50,6 @@ def upload(client: httpx.Client, api: Api, content: bytes = b"hello", **fields: 
 
 def ids(client: httpx.Client, api: Api, **params: Any) -> list[str]:
     return [file["id"] for file in client.get(api.url, params=params).raise_for_status().json()["data"]]
-
-
-@pytest.fixture
-def other(server: LiveServer) -> Iterator[httpx.Client]:
-    with httpx.Client(
-        base_url=server.url, headers={"Authorization": f"Bearer {server.other_key}"}, timeout=60
-    ) as client:
-        yield client
 
 
 def blobs(server: LiveServer) -> list[Path]:
@@ -202,10 +195,6 @@ def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     """Takes 4 MiB."""
     with running(tmp_path_factory.mktemp("narrow"), CONCORDAT_MAX_UPLOAD_BYTES=str(4 * MIB)) as live:
         yield live
-
-
-def speaking(server: LiveServer) -> httpx.Client:
-    return httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {server.key}"}, timeout=60)
 
 
 @each

@@ -25,14 +25,6 @@ each = pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.
 
 
 @pytest.fixture
-def other(server: LiveServer) -> Iterator[httpx.Client]:
-    """Speaks for the project `other`."""
-    headers = {"Authorization": f"Bearer {server.other_key}"}
-    with httpx.Client(base_url=server.url, headers=headers, timeout=60) as client:
-        yield client
-
-
-@pytest.fixture
 def admin(server: LiveServer) -> Iterator[httpx.Client]:
     headers = {"X-Admin-Token": server.admin_token}
     with httpx.Client(base_url=server.url, headers=headers, timeout=60) as client:

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from tests.journeys.dialects import DEPRECATED, DIALECTS, IPOP, LLAMA, MANIAC, Dialect
+from tests.journeys.speaking import speaking
 from tests.journeys.test_errors import check
 from tests.live import LiveServer, running
 
@@ -17,10 +18,6 @@ each = pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.
 
 PAGE = "https://app.example"
 """An origin of a browser's page."""
-
-
-def client_of(server: LiveServer) -> httpx.Client:
-    return httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {server.key}"}, timeout=60)
 
 
 # ---- all APIs side by side ----
@@ -104,7 +101,7 @@ def ipop_alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]
 
 @pytest.fixture
 def alone(ipop_alone: LiveServer) -> Iterator[httpx.Client]:
-    with client_of(ipop_alone) as client:
+    with speaking(ipop_alone) as client:
         yield client
 
 
@@ -143,7 +140,7 @@ def test_slow_stream_is_kept_alive_by_comments(alone: httpx.Client) -> None:
 
 
 def test_short_names_stay_beside_an_api_that_takes_all_paths(tmp_path: Path) -> None:
-    with running(tmp_path, "--root", "maniac") as server, client_of(server) as client:
+    with running(tmp_path, "--root", "maniac") as server, speaking(server) as client:
         assert client.get("/v1/models").status_code == 200
         assert client.get("/healthz").headers["x-request-id"]
         assert client.get("/readyz").json() == {"status": "ready"}
@@ -215,6 +212,6 @@ def test_only_a_trusted_proxy_says_how_it_was_asked(stranger: httpx.Client, tmp_
     forwarded = {"X-Forwarded-Proto": "https", "Host": "ai.example.org"}
     setup = stranger.get("/ipop/v1/ready", headers=forwarded).json()["setup"]
     assert "http://ai.example.org/ipop/v1" in setup["env"]
-    with running(tmp_path, "--proxy-headers") as server, client_of(server) as client:
+    with running(tmp_path, "--proxy-headers") as server, speaking(server) as client:
         setup = client.get("/ipop/v1/ready", headers=forwarded).json()["setup"]
         assert "https://ai.example.org/ipop/v1" in setup["env"]

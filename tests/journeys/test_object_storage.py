@@ -8,7 +8,6 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -48,14 +47,6 @@ def bucket(client: httpx.Client) -> str:
     path = f"{GATEWAY}/bucket-{uuid.uuid4().hex[:12]}"
     client.put(path).raise_for_status()
     return path
-
-
-@pytest.fixture
-def other(server: LiveServer) -> Iterator[httpx.Client]:
-    with httpx.Client(
-        base_url=server.url, headers={"Authorization": f"Bearer {server.other_key}"}, timeout=60
-    ) as client:
-        yield client
 
 
 @pytest.fixture

@@ -76,21 +76,6 @@ def anthropic(served: dict[str, LoopbackVendor]) -> LoopbackVendor:
     return served["anthropic"].ready()
 
 
-@pytest.fixture
-def client(server: LiveServer) -> Iterator[httpx.Client]:
-    headers = {"Authorization": f"Bearer {server.key}"}
-    with httpx.Client(base_url=server.url, headers=headers, timeout=60) as client:
-        yield client
-
-
-@pytest.fixture
-def other(server: LiveServer) -> Iterator[httpx.Client]:
-    """Speaks for the project `other`."""
-    headers = {"Authorization": f"Bearer {server.other_key}"}
-    with httpx.Client(base_url=server.url, headers=headers, timeout=60) as client:
-        yield client
-
-
 def embedded(*texts: str) -> Reply:
     data = [{"object": "embedding", "index": index, "embedding": [0.6, 0.8]} for index, _ in enumerate(texts)]
     return json_reply({"object": "list", "data": data, "usage": {"prompt_tokens": 4, "total_tokens": 4}})

@@ -14,6 +14,7 @@ from tests.contract.providers.fake_vendor import json_reply
 from tests.journeys.dialects import IPOP, LLAMA, MANIAC, events, openai_text, payloads
 from tests.journeys.ledger import LedgerReader
 from tests.journeys.loopback_vendors import LoopbackVendor, settings_for, vendors
+from tests.journeys.speaking import speaking
 from tests.journeys.test_errors import check
 from tests.live import LiveServer, running
 
@@ -105,6 +106,18 @@ def test_a_key_is_tested_against_its_vendor(client: httpx.Client, own: dict[str,
     assert (refused.json()["ok"], refused.json()["credential"]["health"]) == (False, "error")
     renewed = client.patch(f"{PATH}/{own['id']}", json={"api_key": OWN + "0"}).json()
     assert (renewed["health"], renewed["masked_key"]) == ("untested", "****8760")
+
+
+def test_a_stored_key_is_not_sent_to_another_address(client: httpx.Client, own: dict[str, Any]) -> None:
+    elsewhere = {"base_url": "https://1.1.1.1/v1"}
+    refused = client.patch(f"{PATH}/{own['id']}", json=elsewhere | {"label": "mine"})
+    check(IPOP, refused, 400)
+    assert (refused.json()["error_type"], refused.json()["param"]) == ("api_key_required", "api_key")
+    assert client.get(PATH).json() == [own]
+    moved = client.patch(f"{PATH}/{own['id']}", json=elsewhere | {"api_key": OWN + "1"}).json()
+    assert moved["masked_key"] == "****8761"
+    assert client.patch(f"{PATH}/{own['id']}", json=elsewhere | {"label": "mine"}).json() == moved | {"label": "mine"}
+    assert client.patch(f"{PATH}/{own['id']}", json={"base_url": None}).status_code == 200
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
@@ -250,7 +263,3 @@ def test_a_key_that_cannot_be_opened_any_more_is_missed_only_where_it_is_needed(
             assert refused.json()["error_type"] == "secret_unreadable"
         create(client, api_key=OWN + "0")
         assert ask(client, "byok_only").status_code == 200
-
-
-def speaking(server: LiveServer) -> httpx.Client:
-    return httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {server.key}"}, timeout=60)

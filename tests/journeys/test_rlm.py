@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.contract.providers.fake_vendor import FakeVendor, Reply, Seen, json_r
 from tests.journeys.hanging_up import asking
 from tests.journeys.ledger import LedgerReader
 from tests.journeys.loopback_vendors import LoopbackVendor, settings_for, vendors
+from tests.journeys.speaking import speaking
 from tests.journeys.waiting import eventually
 from tests.live import LiveServer, running
 
@@ -83,19 +85,15 @@ def live(
         assert '"level":"error"' not in live.log_text()
 
 
-def speaks_for(server: LiveServer, key: str) -> httpx.Client:
-    return httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {key}"}, timeout=60)
-
-
 @pytest.fixture
 def user(live: LiveServer) -> Iterator[httpx.Client]:
-    with speaks_for(live, live.key) as user:
+    with speaking(live) as user:
         yield user
 
 
 @pytest.fixture
 def other(live: LiveServer) -> Iterator[httpx.Client]:
-    with speaks_for(live, live.other_key) as other:
+    with speaking(live, live.other_key) as other:
         yield other
 
 
@@ -120,6 +118,7 @@ def test_a_megabyte_is_worked_on_and_never_sent(
 ) -> None:
     find = "import re\npart = re.search('the secret.*', context)[0]\nparts = llm_query_batched([part, 'other'])"
     openai.choose = steps(lambda seen: said(f"<{prompt_of(seen)}>"), block(find), said("FINAL_VAR(parts)"))
+    before = counted(live)
     made = create(user, instructions="What is the secret?", metadata={"source": "test"})
     assert (made["status"], made["model"], made["store"]) == ("completed", MODEL, False)
     assert made["metadata"] == {"source": "test"}
@@ -132,6 +131,14 @@ def test_a_megabyte_is_worked_on_and_never_sent(
     missing = other.get(f"{URL}/{made['id']}")
     assert (missing.status_code, missing.json()["error"]["code"]) == (404, "RESPONSE_NOT_FOUND")
     check_records(live, made["id"], calls=4)
+    eventually(lambda: counted(live), lambda now: now == before + 5)
+
+
+def counted(live: LiveServer) -> float:
+    """The requests that the metrics tell of: a run's own, and each of its calls."""
+    page = httpx.get(f"{live.url}/-/metrics", headers={"Authorization": f"Bearer {live.admin_token}"}).text
+    lines = re.findall(r'_request_duration_seconds_count\{.*operation="rlm_responses_create".*\} (.*)', page)
+    return sum(float(line) for line in lines)
 
 
 def check_records(live: LiveServer, response_id: str, calls: int) -> None:
@@ -190,7 +197,7 @@ def test_a_run_in_the_background_outlives_a_killed_server(
         return Reply(before="stall") if stalls else said(prompt_of(seen).upper())
 
     openai.choose = steps(leaf, block("parts = llm_query_batched(['a', 'b'])"), second)
-    with running(tmp_path, **settings_for(served)) as server, speaks_for(server, server.key) as client:
+    with running(tmp_path, **settings_for(served)) as server, speaking(server) as client:
         begun = create(client, background=True)
         assert (begun["status"], begun["output"], begun["usage"]) == ("in_progress", None, None)
         eventually(lambda: "c" in list(map(prompt_of, openai.seen)))
@@ -198,7 +205,7 @@ def test_a_run_in_the_background_outlives_a_killed_server(
         server.stop(signal.SIGKILL)
         stalled["c"] = False
         server.start()
-        with speaks_for(server, server.key) as again, speaks_for(server, server.other_key) as stranger:
+        with speaking(server) as again, speaking(server, server.other_key) as stranger:
             assert stranger.get(f"{URL}/{begun['id']}").status_code == 404
             done = ended(again, begun["id"])
         rows = [row for row in LedgerReader.of(server).all("default") if "place" in str(row.metadata)]

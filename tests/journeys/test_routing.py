@@ -74,13 +74,6 @@ def server(served: dict[str, LoopbackVendor], tmp_path_factory: pytest.TempPathF
         assert '"level":"error"' not in live.log_text()
 
 
-@pytest.fixture
-def client(server: LiveServer) -> Iterator[httpx.Client]:
-    headers = {"Authorization": f"Bearer {server.key}"}
-    with httpx.Client(base_url=server.url, headers=headers, timeout=60) as client:
-        yield client
-
-
 def name(base: str, stream: bool) -> str:
     return f"house/{base}-streamed" if stream else f"house/{base}"
 

@@ -13,6 +13,7 @@ import httpx
 from tests.journeys.dialects import DIALECTS, MANIAC, Dialect, events, payloads
 from tests.journeys.hanging_up import in_progress
 from tests.journeys.ledger import LedgerReader
+from tests.journeys.speaking import speaking
 from tests.journeys.waiting import eventually
 from tests.live import LiveServer, running
 
@@ -20,12 +21,6 @@ SLOW = "simulator/slow-30ms"
 """A chat of about a second."""
 SLOWER = "simulator/slow-500ms"
 """One that outlasts half a second by far."""
-
-
-@contextmanager
-def client_of(server: LiveServer) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {server.key}"}, timeout=60) as client:
-        yield client
 
 
 @contextmanager
@@ -48,7 +43,7 @@ def exit_status(server: LiveServer) -> int:
 
 
 def test_streams_that_finish_within_the_grace_period_are_whole(tmp_path: Path) -> None:
-    with running(tmp_path, CONCORDAT_SHUTDOWN_GRACE_SECONDS="30") as server, client_of(server) as client:
+    with running(tmp_path, CONCORDAT_SHUTDOWN_GRACE_SECONDS="30") as server, speaking(server) as client:
         with ExitStack() as stack:
             streams = [stack.enter_context(streaming(client, dialect, SLOW)) for dialect in DIALECTS]
             ask_to_stop(server, signal.SIGINT)
@@ -62,7 +57,7 @@ def test_streams_that_finish_within_the_grace_period_are_whole(tmp_path: Path) -
 
 
 def test_answers_that_outlast_the_grace_period_are_told_and_recorded(tmp_path: Path) -> None:
-    with running(tmp_path, CONCORDAT_SHUTDOWN_GRACE_SECONDS="0.5") as server, client_of(server) as client:
+    with running(tmp_path, CONCORDAT_SHUTDOWN_GRACE_SECONDS="0.5") as server, speaking(server) as client:
         ledger, before = LedgerReader.of(server), in_progress(server)
         with ExitStack() as stack, ThreadPoolExecutor(1) as pool:
             silent = pool.submit(client.post, MANIAC.url, json=MANIAC.chat("simulator/hang"))
@@ -95,7 +90,7 @@ def told(dialect: Dialect, last: str) -> str:
 
 def test_what_is_written_behind_survives_a_stop(tmp_path: Path) -> None:
     """The records of refused requests, and when a key was last used."""
-    with running(tmp_path) as server, client_of(server) as client:
+    with running(tmp_path) as server, speaking(server) as client:
         refused = [client.post(MANIAC.url, json={}).headers["x-request-id"] for _ in range(20)]
         assert server.stop(signal.SIGTERM) == 0
         ledger = LedgerReader.of(server)

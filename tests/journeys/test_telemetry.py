@@ -39,14 +39,6 @@ def log_span(client: httpx.Client, trace_id: str, span_id: str, **attributes: An
         assert answer.status_code == 200, answer.text
 
 
-@pytest.fixture
-def other(server: LiveServer) -> Iterator[httpx.Client]:
-    """Speaks for another project."""
-    headers = {"Authorization": f"Bearer {server.other_key}"}
-    with httpx.Client(base_url=server.url, headers=headers, timeout=60) as client:
-        yield client
-
-
 def spans_by_both(client: httpx.Client, key: str, value: str) -> list[dict[str, Any]]:
     query = {"attribute_filters": f"{{'key': '{key}', 'op': 'eq', 'value': '{value}'}}", "attributes_to_return": key}
     got = client.get(f"{JANUARY}/spans", params=query)
