@@ -38,7 +38,8 @@ async def count_events(window_hours: int, call: Call) -> EventStats:
     """Of finished requests of all projects that began in this clock hour or one of those before."""
     last = int(call.services.clock()) // HOUR_SECONDS * HOUR_SECONDS
     first = last - (window_hours - 1) * HOUR_SECONDS
-    sums = await call.services.history.sums(Which(since=instant(first)), "hour", "state", "error_code")
+    counted = tuple(COUNTED.values())
+    sums = await call.services.history.sums(Which(since=instant(first)), "hour", "state", "error_code", of=counted)
     by_kind, errors = Counter[str](), Counter[str]()
     by_hour = dict.fromkeys(range(first, last + 1, HOUR_SECONDS), 0)
     for (hour, state, error_code), figures in sums.items():
