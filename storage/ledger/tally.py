@@ -40,6 +40,9 @@ HOURS: Final = {
     "postgresql": "floor(extract(epoch FROM started_at) / 3600)::bigint * 3600",
 }
 
+ORDERS: Final = {"sqlite": "", "postgresql": "ORDER BY {}"}
+"""On Postgres all writers have one order, so that two cannot deadlock; SQLite has one writer."""
+
 KNOWN = "SELECT request_id, state FROM requests WHERE request_id {chosen} {locked}"
 
 ALL: Final = "*"
@@ -62,7 +65,7 @@ WITH counted AS MATERIALIZED (
 )
 INSERT INTO request_hours ({keys}, {sums})
 {grains}
-ORDER BY 1, 2, 3, 4, 5, 6, 7
+{order}
 ON CONFLICT ({keys}) DO UPDATE SET {changes}
 """
 GRAIN = "SELECT hour, {grain}, {totals} FROM counted GROUP BY 1, 2, 3, 4, 5, 6, 7"
@@ -73,7 +76,8 @@ TOKENS_HOURLY = """
 INSERT INTO request_tokens ({keys}, {sums})
 SELECT project_id, {hour}, model, COALESCE(provider, ''), {totals}
 {rows} AND model IS NOT NULL
-GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
+GROUP BY 1, 2, 3, 4
+{order}
 ON CONFLICT ({keys}) DO UPDATE SET {changes}
 """
 
@@ -111,8 +115,7 @@ def known(chosen: str, locked: str = "") -> str:
 
 
 def tally(dialect: str, chosen: str, sign: int) -> tuple[str, ...]:
-    """Statements that add the chosen requests, or take them out (`sign` -1). All writers have one order, so that two
-    cannot deadlock."""
+    """Statements that add the chosen requests, or take them out (`sign` -1)."""
     minus, rows, hour = "-" if sign < 0 else "", CHOSEN_ROWS.format(chosen=chosen), HOURS[dialect]
     totals = ", ".join(f"SUM({name})" for name in SUMS)
     hourly = HOURLY.format(
@@ -122,6 +125,7 @@ def tally(dialect: str, chosen: str, sign: int) -> tuple[str, ...]:
         terms=", ".join(f"{minus}({term}) AS {name}" for name, term in SUMS.items()),
         rows=rows,
         grains=" UNION ALL ".join(GRAIN.format(grain=grain, totals=totals) for grain in GRAINS),
+        order=ORDERS[dialect].format("1, 2, 3, 4, 5, 6, 7"),
         changes=_additions("request_hours", SUMS),
     )
     tokens = TOKENS_HOURLY.format(
@@ -130,6 +134,7 @@ def tally(dialect: str, chosen: str, sign: int) -> tuple[str, ...]:
         hour=hour,
         totals=", ".join(f"{minus}SUM({name})" for name in TOKENS),
         rows=rows,
+        order=ORDERS[dialect].format("1, 2, 3, 4"),
         changes=_additions("request_tokens", TOKENS),
     )
     return hourly, tokens

@@ -21,6 +21,7 @@ CAPTURED = (
 ) WITHOUT ROWID""",
     """INSERT INTO captured_messages_text (rowid, content, marks)
 SELECT id, content, {captured_messages} FROM captured_messages ORDER BY id""",
+    "INSERT INTO captured_messages_text (captured_messages_text) VALUES ('optimize')",
     """INSERT INTO captured_messages_text_hours
 SELECT substr(at, 1, 13), min(id), max(id) FROM captured_messages GROUP BY 1""",
     """CREATE TRIGGER captured_messages_inserted AFTER INSERT ON captured_messages BEGIN
