@@ -1,7 +1,8 @@
 """One million requests in the ledger, and how long it takes to ask for them: `python -m benchmarks.history [ROWS]`.
 
 Fills an SQLite database in a temporary folder, prints the milliseconds of operations over HTTP, of a server of its own
-and of its processor time, and then what the ledger's writer takes for a row with the indices of the history and without.
+and of its processor time, and then what the ledger's writer takes for a row with the indices of the history and
+without.
 """
 
 from __future__ import annotations
