@@ -14,7 +14,6 @@ from server.request import Request
 from storage.errors import StorageError
 from storage.ledger_record import Record, State
 
-
 COME_AGAIN = {"Retry-After": "1"}
 
 

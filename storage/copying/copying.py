@@ -40,9 +40,6 @@ class ArchiveSnapshot:
     async def shapes(self) -> Sequence[Shape]:
         return [table.shape for table in self.archive.manifest.tables]
 
-    async def count(self, shape: Shape) -> int:
-        return next(table.rows for table in self.archive.manifest.tables if table.shape == shape)
-
     async def rows(self, shape: Shape) -> AsyncIterator[list[Row]]:
         async for rows in in_thread(self.archive.rows(shape)):
             yield rows

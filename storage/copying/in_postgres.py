@@ -45,6 +45,11 @@ REFERENCES = """
 SELECT c.relname, other.relname AS referred
 FROM pg_constraint r JOIN pg_class c ON c.oid = r.conrelid JOIN pg_class other ON other.oid = r.confrelid
 JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = current_schema() AND r.contype = 'f'"""
+INDEXES = """
+SELECT i.indexrelid::regclass::text, pg_get_indexdef(i.indexrelid)
+FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = current_schema() AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid)"""
+"""Those that are no part of a table's own definition: they are made when the rows are there, which takes less."""
 SCHEMA_OF_VECTORS = """
 SELECT n.nspname FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
 WHERE t.typname = 'vector' AND to_regclass('search_pgvectors') IS NOT NULL"""
@@ -102,10 +107,6 @@ class PostgresSnapshot:
             references[table].add(referred)
         found = [Shape(name, tuple(columns[name]), tuple(keys[name])) for name in ordered(references)]
         return [*found, WORDS] if VECTORS in columns else found
-
-    async def count(self, shape: Shape) -> int:
-        query = f"SELECT count(*) FROM {_quoted(self._home(shape))}"
-        return int(await self.connection.fetchval(query))
 
     async def rows(self, shape: Shape) -> AsyncIterator[list[Row]]:
         """By a cursor that is closed at the end, as one of the driver's own is not: no table that has one open can be
@@ -202,7 +203,12 @@ async def postgres_load(database: Database, revision: str) -> AsyncIterator[Post
             await tx.run_sync(lambda sync: make(sync, revision))
         await load.begin()
         with _translated():
+            indexes = await connection.fetch(INDEXES)
+            for name, _ in indexes:
+                await connection.execute(f"DROP INDEX {name}")
             yield load
+            for _, statement in indexes:
+                await connection.execute(statement)
         await tx.run_sync(migrate)
 
 
@@ -227,7 +233,7 @@ async def _is_made(load: PostgresLoad) -> bool:
     if revision != load.revision:
         raise CopyRefused(f"the database has tables of revision {revision}, not of {load.revision}: give an empty one")
     for shape in await load.shapes():
-        if await load.count(shape):
+        if await load.connection.fetchval(f"SELECT EXISTS (SELECT FROM {_quoted(shape.name)})"):
             raise CopyRefused(f"the database is not empty: there are rows in {shape.name}")
     return True
 

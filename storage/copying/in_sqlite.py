@@ -35,6 +35,8 @@ READ_WORDS = """
 SELECT w.rowid, c.document_no, c.words, w.words FROM search_words w JOIN search_chunks c ON c.no = w.rowid
 ORDER BY w.rowid"""
 WRITE_WORDS = "INSERT INTO search_words (rowid, words) VALUES (?, ?)"
+INDEXES = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+"""Those that are no part of a table's own definition: they are made when the rows are there, which takes less."""
 VIRTUAL = "CREATE VIRTUAL TABLE"
 UNFINISHED = ".restoring~"
 
@@ -56,10 +58,6 @@ class SqliteSnapshot:
 
     async def shapes(self) -> Sequence[Shape]:
         return await _away(lambda: list(_shapes(self.connection)))
-
-    async def count(self, shape: Shape) -> int:
-        query = f"SELECT count(*) FROM {_quoted(shape.name)}"
-        return int(await _away(lambda: self.connection.execute(query).fetchone()[0]))
 
     async def rows(self, shape: Shape) -> AsyncIterator[list[Row]]:
         query, convert = READ_WORDS, converter(shape, {"text": from_repeated})
@@ -126,7 +124,12 @@ async def sqlite_load(path: Path, revision: str) -> AsyncIterator[SqliteLoad]:
             connection.execute("BEGIN")
             load = SqliteLoad(connection)
             load.revision = revision
+            indexes = connection.execute(INDEXES).fetchall()
+            for name, _ in indexes:
+                connection.execute(f"DROP INDEX {_quoted(name)}")
             yield load
+            for _, statement in indexes:
+                await _away(lambda statement=statement: connection.execute(statement))  # type: ignore[misc]
             _check_references(connection)
             connection.execute("COMMIT")
         await _complete(draft)
