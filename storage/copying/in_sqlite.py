@@ -119,7 +119,7 @@ async def sqlite_load(path: Path, revision: str) -> AsyncIterator[SqliteLoad]:
     try:
         await _prepare(draft, revision)
         with _translated(), closing(_connect(draft)) as connection:
-            for pragma in ("journal_mode=OFF", "synchronous=OFF", "foreign_keys=OFF", "cache_size=-65536"):
+            for pragma in ("journal_mode=OFF", "synchronous=OFF", "foreign_keys=OFF", "cache_size=-32768"):
                 connection.execute(f"PRAGMA {pragma}")
             connection.execute("BEGIN")
             load = SqliteLoad(connection)
