@@ -20,6 +20,7 @@ from server.binding.watch import OpenStreams
 from server.config import Settings
 from server.protocol import Protocol
 from server.wiring import Wired, build, build_worker
+from server.wiring.mock import Mocked, build_mock
 
 log = structlog.get_logger("concordat.server")
 
@@ -65,7 +66,7 @@ def serve(settings: Settings) -> None:
 
 
 async def _serve(settings: Settings) -> None:
-    async with build(settings) as wired:
+    async with build_mock(settings) if settings.mock else build(settings) as wired:
         if wired.first_start is not None:
             print(wired.first_start, file=sys.stderr, flush=True)  # noqa: T201  shown once, and never logged
         server = Server(_uvicorn_config(settings, wired), wired.streams, settings.shutdown_grace_seconds)
@@ -97,7 +98,7 @@ async def _work(settings: Settings, definitions: Iterable[Definition]) -> None:
             task.cancel()
 
 
-def _uvicorn_config(settings: Settings, wired: Wired) -> uvicorn.Config:
+def _uvicorn_config(settings: Settings, wired: Wired | Mocked) -> uvicorn.Config:
     return uvicorn.Config(
         wired.app,
         host=settings.host,
