@@ -89,7 +89,7 @@ def _normalise_operation(api: str, document: dict[str, Any], path: str, method: 
     if derived:
         node["operationId"] = derive_name(method, path)
     tags = node.get("tags") or []
-    noun = _identifier(tags[0] if tags else next(iter(_words(path)), "root"))
+    noun = identifier(tags[0] if tags else next(iter(words(path)), "root"))
     module = node.pop("x-handler-module", None) or f"handlers.{api}.{noun}"
     tag = tags[0] if tags else module.rpartition(".")[2]
     return Source(path, method, node, module, tag, derived)
@@ -114,20 +114,20 @@ def _merge_parameters(document: Json, item: Json, node: Json, where: str) -> lis
 def derive_name(method: str, path: str) -> str:
     """`get_v1_things_by_id` for `GET /v1/things/{id}`: stable, because it depends on nothing else."""
     parts = [f"by_{part[1:-1]}" if part.startswith("{") else part for part in path.strip("/").split("/")]
-    return _identifier("_".join([method, *parts]))
+    return identifier("_".join([method, *parts]))
 
 
 def _template_variables(path: str) -> list[str]:
     return re.findall(r"\{([^}]+)\}", path)
 
 
-def _words(path: str) -> Iterator[str]:
+def words(path: str) -> Iterator[str]:
     for part in path.strip("/").split("/"):
         if part and not part.startswith("{") and not re.fullmatch(r"v\d\w*", part):
             yield part
 
 
-def _identifier(text: str) -> str:
+def identifier(text: str) -> str:
     name = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_").lower() or "root"
     name = f"_{name}" if name[0].isdigit() else name
     return f"{name}_" if keyword.iskeyword(name) else name

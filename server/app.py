@@ -17,6 +17,7 @@ from connexion import AsyncApp
 from connexion.middleware.abstract import SpecMiddleware
 from connexion.middleware.main import API
 
+from codegen.generated import APIS
 from handlers.core.idempotency import Idempotency
 from server.auth.credentials import Authenticator
 from server.binding.boundary import Boundary, Wording
@@ -31,13 +32,8 @@ from server.openapi31.validation import Limits, Validation
 from server.operational import SHORT_NAMES
 from server.request import KEY, Request
 
-PREFIXES = {
-    "maniac": "/maniac",
-    "ipop": "/ipop/v1",
-    "llama_stack": "/llama-stack",
-    "llama_stack_deprecated": "/llama-stack-deprecated",
-}
-"""Where each API is mounted; a document that is not named here is mounted under its slug."""
+PREFIXES = {api.slug: api.prefix for api in APIS}
+"""Where each API is mounted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from server.commands import (
     jobs,
     keys,
     limits,
+    new,
     projects,
     regions,
     serve,
@@ -31,6 +32,7 @@ app.command("serve")(serve.serve)
 app.command("worker")(worker.work)
 app.command("config")(config.show)
 app.command("status")(status.show)
+app.command("new")(new.new)
 app.command("generate")(codegen.generate)
 app.command("check")(codegen.check)
 app.command("diff")(codegen.diff)

@@ -47,7 +47,7 @@ PRODUCT = (
 
 
 BATCH_ENDPOINTS = {
-    name: Endpoint(operation_id, frozenset({path, f"/v1{path}", f"{PREFIXES['ipop']}{path}"}))
+    name: Endpoint(operation_id, frozenset({path, f"/v1{path}", f"{PREFIXES.get('ipop', '/ipop/v1')}{path}"}))
     for path, operation_id, names in (
         ("/chat/completions", "chat_completions_create", ("chat_completions", "/v1/chat/completions")),
         ("/embeddings", "embeddings_create", ("embeddings", "/v1/embeddings")),
@@ -131,6 +131,8 @@ def _working(worker: Worker, services: Services, stack: AsyncExitStack) -> list[
 
 
 def _batches(services: Services) -> list[Definition]:
-    desk = Desk("ipop", services, load_wording("ipop"), partial(load_document, "ipop", PREFIXES["ipop"]))
+    desk = Desk(
+        "ipop", services, load_wording("ipop"), partial(load_document, "ipop", PREFIXES.get("ipop", "/ipop/v1"))
+    )
     work = BatchWork(desk, BATCH_ENDPOINTS)
     return [work.definition, work.cleaning]
