@@ -127,8 +127,6 @@ def _choose(wanted: Wanted, value: dict[str, Any], layout: Layout) -> Api:
 def _check_paths(document: dict[str, Any]) -> None:
     """What the router cannot tell apart, or would overlook."""
     shapes: dict[tuple[str, str], str] = {}
-    if not any(method in item for item in document["paths"].values() for method in METHODS):
-        raise DocumentError("the document has no operations")
     for path, item in document["paths"].items():
         if "$ref" in item:
             raise DocumentError(f"{path} is a reference to another file: bring it into the document")
@@ -139,6 +137,8 @@ def _check_paths(document: dict[str, Any]) -> None:
             shape = (method, re.sub(r"\{[^{}]+\}", "{}", path))
             if method in item and shapes.setdefault(shape, path) != path:
                 raise DocumentError(f"{method.upper()} {path} cannot be told from {method.upper()} {shapes[shape]}")
+    if not any(method in item for item in document["paths"].values() for method in METHODS):
+        raise DocumentError("the document has no operations")
 
 
 def _check_schemas(document: dict[str, Any]) -> None:

@@ -42,8 +42,11 @@ class Source:
         return str(self.node["operationId"])
 
 
-def normalise(api: str, document: dict[str, Any]) -> tuple[dict[str, Any], tuple[Source, ...]]:
-    """Raises `DocumentError` for duplicate operation ids and parameters, and for references that lead nowhere."""
+def normalise(
+    api: str, document: dict[str, Any], *, is_named: bool = True
+) -> tuple[dict[str, Any], tuple[Source, ...]]:
+    """Raises `DocumentError` for duplicate parameters and references that lead nowhere, and for duplicate operation ids
+    unless an overlay is still to name the operations."""
     if not str(document.get("openapi", "")).startswith("3."):
         raise DocumentError("not an OpenAPI 3 document")
     if not isinstance(document.get("paths"), dict):
@@ -59,7 +62,7 @@ def normalise(api: str, document: dict[str, Any]) -> tuple[dict[str, Any], tuple
     for item in result["paths"].values():
         item.pop("parameters", None)
     seen: dict[str, Source] = {}
-    for source in sources:
+    for source in sources if is_named else ():
         other = seen.setdefault(source.operation_id, source)
         if other is not source:
             raise DocumentError(

@@ -90,11 +90,13 @@ def _write_function(operation: Operation) -> str:
     if len(head) > WIDTH:
         opening, _, rest = head.partition("(")
         parameters, _, answer = rest.partition(")")
+        if len(parameters) + 4 > WIDTH:
+            parameters = parameters.replace(", ", ",\n    ") + ","
         head = f"{opening}(\n    {parameters}\n){answer}"
     return (
         f"\n\n@unwritten\n{head}\n"
         f'    """{_one_line(f"{operation.method} {operation.path}")}."""\n'
-        f'    raise NotImplementedYet("{operation.operation_id} is not implemented yet")\n'
+        '    raise NotImplementedYet("this is not implemented yet")\n'
     )
 
 
