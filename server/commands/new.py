@@ -76,9 +76,12 @@ def _tell(adopted: Adopted, specs: Path) -> None:
 
 
 def _notes(adopted: Adopted) -> Iterator[str]:
+    from handlers.core.errors import CoreError
     from server.auth.credentials import Authenticator
     from server.inspect import operations
+    from server.mock.answers import Answers, Wish
     from server.mock.endpoints import AnyKey
+    from server.openapi31.specification import Document
 
     if adopted.upgraded:
         yield "the document is of OpenAPI 3.0, and is read as 3.1"
@@ -91,3 +94,9 @@ def _notes(adopted: Adopted) -> Iterator[str]:
     for name in sorted(used):
         if authenticator.check_for(schemes.get(name, {})) is None:
             yield f"credentials of {name} cannot be checked: what asks for them alone answers 501"
+    answers = Answers(Document(adopted.spec, asked), 1)
+    for operation in asked:
+        try:
+            answers.answer(operation, Wish())
+        except CoreError as error:
+            yield f"cannot be mocked: {error.message}"

@@ -76,14 +76,18 @@ class Answers:
         return Answer(status, media_type, frames, headers)
 
     def _by_weight(self, response: Response) -> list[Payload]:
-        """JSON of which the schema says more than that it is text, then bytes and text, then streams."""
-        return sorted(response.payloads, key=lambda payload: (_is_events(payload), not self._is_rich(payload)))
+        """JSON of which the schema says more than that it is text, then bytes, JSON, text, and streams."""
+        return sorted(response.payloads, key=self._weight)
 
-    def _is_rich(self, payload: Payload) -> bool:
+    def _weight(self, payload: Payload) -> int:
         schema = self._document.schema_at(payload.schema) if payload.schema else True
-        if not is_json(payload.media_type) or not isinstance(schema, dict):
-            return False
-        return schema.get("type", "string") != "string" or bool(set(schema) - {"type", "format", "description"})
+        said = schema if isinstance(schema, dict) else {}
+        if is_json(payload.media_type):
+            is_plain = said.get("type", "string") == "string" and not set(said) - {"type", "format", "description"}
+            return 2 if is_plain else 0
+        if _is_events(payload):
+            return 4
+        return 1 if said.get("format") == "binary" or payload.media_type == ANYTHING else 3
 
     def _frames(self, wanted: _Wanted) -> tuple[bytes, ...]:
         node = self._media(wanted)
@@ -208,8 +212,8 @@ def choose_payload(payloads: Sequence[Payload], wish: Wish) -> Payload | None:
         return None
     if wish.streamed and (stream := next(filter(_is_events, payloads), None)):
         return stream
-    liked = [(_quality(wish.accept, payload.media_type), -number) for number, payload in enumerate(payloads)]
-    quality, best = max(liked)
+    liked = [(*_liking(wish.accept, payload.media_type), -number) for number, payload in enumerate(payloads)]
+    quality, _, best = max(liked)
     return payloads[-best] if quality > 0 else payloads[0]
 
 
@@ -217,18 +221,19 @@ def _is_events(payload: Payload) -> bool:
     return payload.media_type == EVENTS
 
 
-def _quality(accept: str, media_type: str) -> float:
-    """How much an `Accept` header (RFC 9110, section 12.5.1) likes a media type: the most precise range decides. What
-    may be of any type is of the one that is wanted."""
-    ranges = (media_type.lower(), f"{media_type.partition('/')[0].lower()}/*", ANYTHING)
+def _liking(accept: str, media_type: str) -> tuple[float, int]:
+    """How much an `Accept` header (RFC 9110, section 12.5.1) likes a media type, and how precisely it says so. What may
+    be of any type is of the one that is wanted."""
+    exact = media_type.lower()
+    precisions = {exact: 3, f"{exact.partition('/')[0]}/*": 1, ANYTHING: 0}
     best = (-1, 0.0)
     for part in accept.split(","):
         wanted, *parameters = [word.strip().lower() for word in part.split(";")]
-        if not wanted or (media_type != ANYTHING and wanted not in ranges):
-            continue
-        given = next((word[2:] for word in parameters if word.startswith("q=")), "1")
-        best = max(best, (2 - wanted.count("*"), float(given) if given.replace(".", "", 1).isdigit() else 1.0))
-    return best[1]
+        precision = precisions.get(wanted, 2 if wanted and media_type == ANYTHING else -1)
+        if precision >= 0:
+            given = next((word[2:] for word in parameters if word.startswith("q=")), "1")
+            best = max(best, (precision, float(given) if given.replace(".", "", 1).isdigit() else 1.0))
+    return best[1], best[0]
 
 
 def like(value: Any) -> Schema:
