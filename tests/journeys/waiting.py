@@ -6,7 +6,7 @@ from typing import TypeVar
 
 Seen = TypeVar("Seen")
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 
 
 def eventually(look: Callable[[], Seen], wanted: Callable[[Seen], object] = bool) -> Seen:
@@ -16,3 +16,10 @@ def eventually(look: Callable[[], Seen], wanted: Callable[[Seen], object] = bool
         assert time.monotonic() < deadline, f"still {seen!r}"
         time.sleep(0.05)
     return seen
+
+
+def stay_within(window_seconds: int, spare_seconds: float) -> None:
+    """Waits for the next window of a limit where the current one has less time left than a test may take."""
+    left = window_seconds - time.time() % window_seconds
+    if left < spare_seconds:
+        time.sleep(left)
