@@ -42,7 +42,7 @@ class Difference:
 
 def compare(old: dict[str, Any], new: dict[str, Any]) -> Difference:
     """Two loaded documents. Raises `DocumentError` when one of them cannot be read as a document."""
-    old, old_sources = normalise("old", old)
+    old, old_sources = normalise("old", old, is_named=False)
     new, new_sources = normalise("new", new)
     before = {_key(source): source for source in old_sources}
     after = {_key(source): source for source in new_sources}

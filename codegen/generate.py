@@ -14,7 +14,9 @@ from codegen.models import write_models
 from codegen.normalise import normalise
 from codegen.overlay import apply_overlay
 from codegen.payloads import name_models
+from codegen.registry import read_registry, write_registry
 from codegen.routes import write_routes
+from codegen.upgrade import upgrade
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -34,6 +36,10 @@ class Layout:
     def lock(self) -> Path:
         return self.specs / "documents.lock"
 
+    @property
+    def registry(self) -> Path:
+        return self.specs / "apis.yaml"
+
     def overlay(self, api: str) -> Path:
         return self.specs / "overlays" / f"{api}.yaml"
 
@@ -48,10 +54,15 @@ class Build:
 
 def build_api(api: str, document: Path, overlay: Path, out: Path) -> Build:
     """The package of one API. A document without an overlay is taken as it is. Raises `DocumentError`."""
-    value = load_document(document)
+    return build_from(api, load_document(document), load_document(overlay) if overlay.exists() else None, out)
+
+
+def build_from(api: str, value: dict[str, Any], overlay: dict[str, Any] | None, out: Path) -> Build:
+    """The same of documents that are read already."""
     try:
-        if overlay.exists():
-            value = overlay_document(value, load_document(overlay))
+        value = upgrade(value)
+        if overlay is not None:
+            value = overlay_document(value, overlay)
         value, sources = normalise(api, value)
         names = name_models(api, value, sources)
         files = {
@@ -74,10 +85,12 @@ def build_api(api: str, document: Path, overlay: Path, out: Path) -> Build:
 
 
 def build_all(layout: Layout) -> Build:
-    """Every generated file, and the lock."""
-    files = {layout.out / "__init__.py": "", layout.lock: write_lock(layout.documents)}
+    """Every generated file, the list of APIs and the lock."""
+    documents = find_documents(layout.documents)
+    registry = write_registry(read_registry(layout.registry, documents))
+    files = {layout.out / "__init__.py": registry, layout.lock: write_lock(layout.documents)}
     warnings: tuple[str, ...] = ()
-    for api, document in find_documents(layout.documents).items():
+    for api, document in documents.items():
         build = build_api(api, document, layout.overlay(api), layout.out)
         files |= build.files
         warnings += build.warnings

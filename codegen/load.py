@@ -55,15 +55,17 @@ def load_document(path: Path) -> dict[str, Any]:
     """Raises `DocumentError` when the file is not a JSON or YAML object, or repeats a key."""
     try:
         text = path.read_text(encoding="utf-8")
-        if path.suffix == ".json":
-            value = json.loads(text, object_pairs_hook=_unique_keys)
-        else:
-            value = yaml.load(text, Loader=_JsonYaml)  # noqa: S506 - a safe loader, narrowed further
+        value = json.loads(text, object_pairs_hook=_unique_keys) if path.suffix == ".json" else parse_yaml(text)
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, yaml.YAMLError, DocumentError) as error:
         raise DocumentError(f"{path.name}: {error}") from error
     if not isinstance(value, dict):
         raise DocumentError(f"{path.name}: not an object")
     return value
+
+
+def parse_yaml(text: str) -> Any:
+    """Raises `yaml.YAMLError`, and `DocumentError` when a key is repeated."""
+    return yaml.load(text, Loader=_JsonYaml)  # noqa: S506 - a safe loader, narrowed further
 
 
 def slug(path: Path) -> str:

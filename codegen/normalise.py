@@ -42,8 +42,11 @@ class Source:
         return str(self.node["operationId"])
 
 
-def normalise(api: str, document: dict[str, Any]) -> tuple[dict[str, Any], tuple[Source, ...]]:
-    """Raises `DocumentError` for duplicate operation ids and parameters, and for references that lead nowhere."""
+def normalise(
+    api: str, document: dict[str, Any], *, is_named: bool = True
+) -> tuple[dict[str, Any], tuple[Source, ...]]:
+    """Raises `DocumentError` for duplicate parameters and references that lead nowhere, and for duplicate operation ids
+    unless an overlay is still to name the operations."""
     if not str(document.get("openapi", "")).startswith("3."):
         raise DocumentError("not an OpenAPI 3 document")
     if not isinstance(document.get("paths"), dict):
@@ -59,7 +62,7 @@ def normalise(api: str, document: dict[str, Any]) -> tuple[dict[str, Any], tuple
     for item in result["paths"].values():
         item.pop("parameters", None)
     seen: dict[str, Source] = {}
-    for source in sources:
+    for source in sources if is_named else ():
         other = seen.setdefault(source.operation_id, source)
         if other is not source:
             raise DocumentError(
@@ -89,7 +92,7 @@ def _normalise_operation(api: str, document: dict[str, Any], path: str, method: 
     if derived:
         node["operationId"] = derive_name(method, path)
     tags = node.get("tags") or []
-    noun = _identifier(tags[0] if tags else next(iter(_words(path)), "root"))
+    noun = identifier(tags[0] if tags else next(iter(words(path)), "root"))
     module = node.pop("x-handler-module", None) or f"handlers.{api}.{noun}"
     tag = tags[0] if tags else module.rpartition(".")[2]
     return Source(path, method, node, module, tag, derived)
@@ -114,20 +117,20 @@ def _merge_parameters(document: Json, item: Json, node: Json, where: str) -> lis
 def derive_name(method: str, path: str) -> str:
     """`get_v1_things_by_id` for `GET /v1/things/{id}`: stable, because it depends on nothing else."""
     parts = [f"by_{part[1:-1]}" if part.startswith("{") else part for part in path.strip("/").split("/")]
-    return _identifier("_".join([method, *parts]))
+    return identifier("_".join([method, *parts]))
 
 
 def _template_variables(path: str) -> list[str]:
     return re.findall(r"\{([^}]+)\}", path)
 
 
-def _words(path: str) -> Iterator[str]:
+def words(path: str) -> Iterator[str]:
     for part in path.strip("/").split("/"):
         if part and not part.startswith("{") and not re.fullmatch(r"v\d\w*", part):
             yield part
 
 
-def _identifier(text: str) -> str:
+def identifier(text: str) -> str:
     name = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_").lower() or "root"
     name = f"_{name}" if name[0].isdigit() else name
     return f"{name}_" if keyword.iskeyword(name) else name

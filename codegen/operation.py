@@ -73,6 +73,16 @@ class Operation:
     derived: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Api:
+    """One API: what people call it, where it is mounted beside others (`prefix`), and where alone (`root`)."""
+
+    slug: str
+    title: str
+    prefix: str
+    root: str = ""
+
+
 class Body(Generic[View]):
     """A request body that the document's schema has accepted.
 

@@ -6,7 +6,7 @@ validation, idempotency, endpoints.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -14,8 +14,10 @@ from typing import Any
 
 import orjson
 from connexion import AsyncApp
+from connexion.middleware.abstract import SpecMiddleware
 from connexion.middleware.main import API
 
+from codegen.generated import APIS
 from handlers.core.idempotency import Idempotency
 from server.auth.credentials import Authenticator
 from server.binding.boundary import Boundary, Wording
@@ -30,13 +32,8 @@ from server.openapi31.validation import Limits, Validation
 from server.operational import SHORT_NAMES
 from server.request import KEY, Request
 
-PREFIXES = {
-    "maniac": "/maniac",
-    "ipop": "/ipop/v1",
-    "llama_stack": "/llama-stack",
-    "llama_stack_deprecated": "/llama-stack-deprecated",
-}
-"""Where each API is mounted; a document that is not named here is mounted under its slug."""
+PREFIXES = {api.slug: api.prefix for api in APIS}
+"""Where each API is mounted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,24 +48,29 @@ class Gate:
 class DialectApp(AsyncApp):  # type: ignore[misc]
     """The application of one API. Connexion assembles the stack; every layer of it is ours, for OpenAPI 3.1."""
 
-    def __init__(self, document: Document, serving: Serving, gate: Gate) -> None:
-        handlers = {
-            operation.operation_id: handler
-            for operation in document.operations
-            if (handler := find_handler(operation)) is not None
-        }
-        bound = frozenset(handlers)
-        layers = [
-            partial(Boundary, wording=serving.wording, recorder=serving.recorder),
-            Routing,
-            partial(SecurityMiddleware, api=serving.api, authenticator=gate.authenticator),
-            partial(Validation, limits=gate.limits, bound=bound),
-            partial(Idempotent, api=serving.api, idempotency=gate.idempotency, bound=bound),
-        ]
-        super().__init__(__name__, middlewares=layers)
-        self.middleware.app = self._middleware_app = Endpoints(serving, handlers)
+    def __init__(self, document: Document, layers: Sequence[Any], endpoints: SpecMiddleware) -> None:
+        super().__init__(__name__, middlewares=list(layers))
+        self.middleware.app = self._middleware_app = endpoints
         # `add_api` cannot take a Specification: it would load, and refuse, the 3.1 document itself.
         self.middleware.apis.append(API(document, base_path=""))
+
+
+def dialect_app(document: Document, serving: Serving, gate: Gate) -> DialectApp:
+    """An API with its handlers."""
+    handlers = {
+        operation.operation_id: handler
+        for operation in document.operations
+        if (handler := find_handler(operation)) is not None
+    }
+    bound = frozenset(handlers)
+    layers = [
+        partial(Boundary, wording=serving.wording, recorder=serving.recorder),
+        Routing,
+        partial(SecurityMiddleware, api=serving.api, authenticator=gate.authenticator),
+        partial(Validation, limits=gate.limits, bound=bound),
+        partial(Idempotent, api=serving.api, idempotency=gate.idempotency, bound=bound),
+    ]
+    return DialectApp(document, layers, Endpoints(serving, handlers))
 
 
 def load_document(api: str, prefix: str) -> Document:

@@ -13,6 +13,7 @@ from server.commands import (
     jobs,
     keys,
     limits,
+    new,
     projects,
     regions,
     serve,
@@ -34,6 +35,7 @@ app.command("config")(config.show)
 app.command("status")(status.show)
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
+app.command("new")(new.new)
 app.command("generate")(codegen.generate)
 app.command("check")(codegen.check)
 app.command("diff")(codegen.diff)

@@ -59,7 +59,7 @@ def find_handler(operation: Operation) -> Handler | None:
     if not _exists(operation.module):
         return None
     function = getattr(import_module(operation.module), operation.operation_id, None)
-    if function is None or function.__module__ != operation.module:
+    if function is None or function.__module__ != operation.module or hasattr(function, "is_unwritten"):
         return None
     names = tuple(python.signature(function).parameters)
     return Handler(function, "params" in names, "body" in names)

@@ -8,8 +8,8 @@ import signal
 import socket
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import AbstractAsyncContextManager, contextmanager
+from typing import TYPE_CHECKING, Any
 
 import structlog
 import uvicorn
@@ -20,6 +20,9 @@ from server.binding.watch import OpenStreams
 from server.config import Settings
 from server.protocol import Protocol
 from server.wiring import Wired, build, build_worker
+
+if TYPE_CHECKING:
+    from server.wiring.mock import Mocked
 
 log = structlog.get_logger("concordat.server")
 
@@ -65,7 +68,7 @@ def serve(settings: Settings) -> None:
 
 
 async def _serve(settings: Settings) -> None:
-    async with build(settings) as wired:
+    async with _open(settings) as wired:
         if wired.first_start is not None:
             print(wired.first_start, file=sys.stderr, flush=True)  # noqa: T201  shown once, and never logged
         server = Server(_uvicorn_config(settings, wired), wired.streams, settings.shutdown_grace_seconds)
@@ -76,6 +79,14 @@ async def _serve(settings: Settings) -> None:
             await server.serve()
             for task in background:
                 task.cancel()
+
+
+def _open(settings: Settings) -> AbstractAsyncContextManager[Wired | Mocked]:
+    if not settings.mock:
+        return build(settings)
+    from server.wiring.mock import build_mock
+
+    return build_mock(settings)
 
 
 def work(settings: Settings, definitions: Iterable[Definition] = ()) -> None:
@@ -97,7 +108,7 @@ async def _work(settings: Settings, definitions: Iterable[Definition]) -> None:
             task.cancel()
 
 
-def _uvicorn_config(settings: Settings, wired: Wired) -> uvicorn.Config:
+def _uvicorn_config(settings: Settings, wired: Wired | Mocked) -> uvicorn.Config:
     return uvicorn.Config(
         wired.app,
         host=settings.host,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +48,7 @@ class EventStream:
     events: AsyncIterator[bytes]
     headers: Mapping[str, str] = field(default_factory=dict)
     keep_alive: bool = True
+
+
+Answer: TypeAlias = Reply | ByteStream | EventStream | dict[str, Any] | list[Any] | str | int | float | bool | None
+"""What a handler returns."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from hmac import compare_digest
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ Check = Callable[[Headers], Awaitable[Caller | None]]
 
 ADMIN_HEADER = "x-admin-token"
 KEY_HEADER = "x-api-key"
+SIGNED_HEADER = "authorization"
 ADMIN = Caller(project_id="", project="", admin=True)
 """Whoever holds an admin token: of no project."""
 
@@ -44,7 +46,8 @@ class Authenticator:
     signed: SignedRequests | None = None
 
     def check_for(self, scheme: Mapping[str, Any]) -> Check | None:
-        """The check of a security scheme object, or None for a kind that is not known here (AWS signatures)."""
+        """The check of a security scheme object, or None for a kind that is not known here: AWS signatures, and what
+        comes in the query or in a cookie."""
         kind, where, name = scheme.get("type"), scheme.get("in"), str(scheme.get("name", "")).lower()
         if kind == "http" and str(scheme.get("scheme", "")).lower() == "bearer":
             return self.bearer
@@ -52,11 +55,18 @@ class Authenticator:
             return self.api_key
         if kind == "apiKey" and where == "header" and name == ADMIN_HEADER:
             return self.admin
+        if kind in ("oauth2", "openIdConnect"):  # whose tokens are ours here
+            return self.bearer
+        if kind == "apiKey" and where == "header" and name != SIGNED_HEADER:
+            return partial(self._named, name)
         return None
 
     async def bearer(self, headers: Headers) -> Caller | None:
         scheme, _, key = headers.get("authorization", "").partition(" ")
         return await self._caller(key.strip() if scheme.lower() == "bearer" else "", headers)
+
+    async def _named(self, header: str, headers: Headers) -> Caller | None:
+        return await self._caller(headers.get(header, ""), headers)
 
     async def api_key(self, headers: Headers) -> Caller | None:
         return await self._caller(headers.get(KEY_HEADER, ""), headers)
@@ -90,7 +100,7 @@ class Authenticator:
 
 def is_signature(scheme: Mapping[str, Any]) -> bool:
     """Whether it is AWS's, for which OpenAPI has no word but the header that it goes by."""
-    return scheme.get("type") == "apiKey" and str(scheme.get("name", "")).lower() == "authorization"
+    return scheme.get("type") == "apiKey" and str(scheme.get("name", "")).lower() == SIGNED_HEADER
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ def serve(
     root: Annotated[str | None, typer.Option(help="Mount only this API, at its document's own path.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Directory of the database, blobs and YAML files.")] = None,
     profile: Annotated[str | None, typer.Option(help="`local` or `production`.")] = None,
+    mock: Annotated[bool, typer.Option("--mock", help="Make up every answer from its document.")] = False,
+    mock_seed: Annotated[int | None, typer.Option(help="The same seed makes up the same answers.")] = None,
     no_auth: Annotated[bool, typer.Option("--no-auth", help="Ask for no keys; loopback only.")] = False,
     proxy_headers: Annotated[bool, typer.Option("--proxy-headers", help="Believe the trusted proxies.")] = False,
 ) -> None:
@@ -31,6 +33,8 @@ def serve(
                 "root": root,
                 "data_dir": data_dir,
                 "profile": profile,
+                "mock": True if mock else None,
+                "mock_seed": mock_seed,
                 "auth": False if no_auth else None,
                 "proxy_headers": True if proxy_headers else None,
             }

@@ -12,17 +12,11 @@ from typing import Annotated
 
 import typer
 
+from codegen.generated import APIS
 from server.commands.output import CANNOT, complain
 
 ROOT = Path(__file__).resolve().parents[2]
 MADE = re.compile(r"(<!-- made: (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
-TITLES = {
-    "maniac": ("Maniac", "/maniac"),
-    "ipop": ("IPOP", "/ipop/v1"),
-    "llama_stack": ("Llama Stack (January 2025)", "/llama-stack"),
-    "llama_stack_deprecated": ("Llama Stack deprecated APIs (October 2025)", "/llama-stack-deprecated"),
-}
-"""What people call each API, and where it is mounted."""
 
 
 def update(write: Annotated[bool, typer.Option("--write", help="Write them anew.")] = False) -> None:
@@ -55,22 +49,23 @@ def operations() -> str:
 
     rows = inspect.report()
     lines = []
-    for api, (title, mount) in TITLES.items():
-        of_api = [row for row in rows if row.api == api]
+    for api in APIS:
+        of_api = [row for row in rows if row.api == api.slug]
         bound = sum(row.bound for row in of_api)
-        lines.append((title, f"`{mount}`", str(len(of_api)), str(bound)))
+        lines.append((api.title, f"`{api.prefix}`", str(len(of_api)), str(bound)))
     return markdown(("API", "mounted at", "operations", "bound"), lines)
 
 
 def operations_by_tag() -> str:
     from server import inspect
 
+    order = {api.slug: (number, api.title) for number, api in enumerate(APIS)}
     counts: dict[tuple[str, str], list[bool]] = {}
     for row in inspect.report():
         counts.setdefault((row.api, row.tag), []).append(row.bound)
     lines = [
-        (TITLES[api][0], tag, str(len(bound)), str(sum(bound)))
-        for (api, tag), bound in sorted(counts.items(), key=lambda item: (list(TITLES).index(item[0][0]), item[0][1]))
+        (order[api][1], tag, str(len(bound)), str(sum(bound)))
+        for (api, tag), bound in sorted(counts.items(), key=lambda item: (order[item[0][0]], item[0][1]))
     ]
     return markdown(("API", "tag", "operations", "bound"), lines)
 

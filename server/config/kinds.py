@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, get_args
+from typing import Annotated
 
-from pydantic import BeforeValidator, Field, Secret, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, Secret, SecretStr
 from pydantic_settings import NoDecode
 
-ApiName = Literal["maniac", "ipop", "llama_stack", "llama_stack_deprecated"]
-APIS: tuple[ApiName, ...] = get_args(ApiName)
+from codegen.generated import APIS as MOUNTS
+
+APIS: tuple[str, ...] = tuple(api.slug for api in MOUNTS)
 
 PASSWORD_IN_URL = re.compile(r"(?<=://)([^:/@\s]*):\S*@|(?<=password=)[^&\s]+")
 
@@ -36,7 +37,13 @@ def slug(value: object) -> object:
     return value.strip().strip("/").replace("-", "_") if isinstance(value, str) else value
 
 
-Api = Annotated[ApiName, BeforeValidator(slug)]
+def known(name: str) -> str:
+    if name not in APIS:
+        raise ValueError(f"there is no API {name}; there are {', '.join(APIS)}")
+    return name
+
+
+Api = Annotated[str, BeforeValidator(slug), AfterValidator(known)]
 Apis = Annotated[tuple[Api, ...], NoDecode, BeforeValidator(split_commas)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_commas)]
 Seconds = Annotated[float, Field(gt=0)]

@@ -45,6 +45,10 @@ class Settings(BaseSettings):
         "local",
         description="What answers for a model whose vendor has no key: `local` the simulator, `production` nothing.",
     )
+    mock: bool = Field(
+        False, description="Answer every operation with what its document says it may, made up. Not in `production`."
+    )
+    mock_seed: int = Field(1, description="Made-up answers are the same for the same seed.")
     data_dir: Path = Field(Path("data"), description="Directory of the database, the blobs and the YAML files.")
     database_url: SecretUrl = Field(
         SecretUrl(""), description="`sqlite:///...` or `postgresql://...`; empty is SQLite in the data directory."
@@ -216,6 +220,8 @@ class Settings(BaseSettings):
     def check_together(self) -> Self:
         if not self.auth and not is_loopback(self.host):
             raise ValueError(f"without auth the server only listens on loopback, not on {self.host}")
+        if self.mock and self.profile == "production":
+            raise ValueError("mock answers are made up, which the production profile does not do: drop one of the two")
         if self.root and self.root not in self.apis:
             raise ValueError(f"root is {self.root}, which is not among apis")
         return self

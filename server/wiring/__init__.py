@@ -129,6 +129,8 @@ def _working(worker: Worker, services: Services, stack: AsyncExitStack) -> list[
 
 
 def _batches(services: Services) -> list[Definition]:
+    if "ipop" not in PREFIXES:
+        return []
     from handlers.ipop.batches import endpoints
 
     desk = Desk("ipop", services, load_wording("ipop"), partial(load_document, "ipop", PREFIXES["ipop"]))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from handlers.core.services import Services
-from server.app import DialectApp, Gate, Mounts, load_wording
+from server.app import Gate, Mounts, dialect_app, load_wording
 from server.auth.credentials import Authenticator
 from server.auth.signed_requests import SignedRequests
 from server.binding.endpoint import Serving
@@ -53,21 +53,27 @@ async def build_application(
             validate_responses=settings.validate_responses,
             exports_traces=watching.exporter is not None,
         )
-        apps[prefixes[api]] = DialectApp(document, serving, gate)
+        apps[prefixes[api]] = dialect_app(document, serving, gate)
     shown = [
         ShownApi(api, prefixes[api], [f"{r.method} {r.path}" for r in services.routes[api] if not r.bound])
         for api in documents
     ]
     rest = operational_app(services.ready, docs_app(shown), watching.metrics)
     mounts = Mounts(apps, {prefixes[api]: document for api, document in documents.items()}, rest)
-    return _with_cors(mounts, settings)
+    return with_cors(mounts, settings)
 
 
-def _with_cors(app: Any, settings: Settings) -> Any:
+def with_cors(app: Any, settings: Settings) -> Any:
     if not settings.cors_origins:
         return app
     from starlette.middleware.cors import CORSMiddleware
 
     return CORSMiddleware(
-        app, settings.cors_origins, allow_methods=["*"], allow_headers=["*"], expose_headers=["x-request-id"]
+        app,
+        settings.cors_origins,
+        allow_methods=["*"],
+        allow_headers=["*"],
+        expose_headers=["x-request-id", "x-concordat-mock", "preference-applied"]
+        if settings.mock
+        else ["x-request-id"],
     )

@@ -12,6 +12,7 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from codegen.generated import APIS
 from handlers.core.answer_cache import AnswerCache, AnswersInMemory
 from handlers.core.app_telemetry import AppTelemetry, Keeping, MapsAtHand, Tariff
 from handlers.core.breakers import Breakers, Rule
@@ -64,13 +65,13 @@ from storage.repositories.telemetry import Telemetry
 from storage.repositories.traces import Traces
 from storage.search import SearchIndex
 
-ROOT_PREFIXES = {"ipop": "/v1"}
+ROOT_PREFIXES = {api.slug: api.root for api in APIS}
 """The server path of a document's own `servers`, where it has one: what `--root` mounts it under."""
 
 
 def prefixes_of(settings: Settings) -> dict[str, str]:
     if settings.root:
-        return {settings.root: ROOT_PREFIXES.get(settings.root, "")}
+        return {settings.root: ROOT_PREFIXES[settings.root]}
     return {api: PREFIXES[api] for api in settings.mounted_apis}
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from server import inspect
 from tests.house.files import ROOMS, ROOT, imports, python_files
 
-APIS = ("maniac", "ipop", "llama_stack", "llama_stack_deprecated")
+APIS = inspect.apis()
 
 
 def may_import(file: Path) -> tuple[str, ...]:

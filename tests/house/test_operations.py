@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 import yaml
 
+from codegen.load import find_documents
 from server import inspect
 from tests.house.files import ROOT
 
 OPERATIONS = {"maniac": 33, "ipop": 175, "llama_stack": 74, "llama_stack_deprecated": 73}
-"""How many each document has as it was received; its overlay may add to them."""
+"""How many each document that comes with the project has as it was received; its overlay may add to them."""
 
 METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
 
@@ -25,7 +26,8 @@ def received(api: str) -> set[tuple[str, str]]:
 
 
 def test_there_is_a_table_for_every_document() -> None:
-    assert set(inspect.apis()) == set(OPERATIONS)
+    assert set(inspect.apis()) == set(find_documents(ROOT / "specs" / "documents"))
+    assert set(inspect.apis()) >= set(OPERATIONS)
 
 
 @pytest.mark.parametrize("api", OPERATIONS)

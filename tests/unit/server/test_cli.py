@@ -18,7 +18,7 @@ from server.inspect import apis, operations
 from tests.house.files import ROOT
 
 Concordat = Callable[..., Result]
-SERVING = ("serve", "worker", "config", "status", "generate", "check", "diff", "tables")
+SERVING = ("serve", "worker", "config", "status", "new", "generate", "check", "diff", "tables")
 COMMANDS = (*SERVING, "keys", "projects", "limits", "credits", "jobs", "db")
 
 
@@ -234,3 +234,26 @@ def test_a_made_table_is_refreshed_between_its_marks() -> None:
     assert fresh.endswith("|\n<!-- end -->\nafter\n")
     with pytest.raises(KeyError):
         tables.refresh("<!-- made: nothing -->\n<!-- end -->")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "complaint"),
+    [
+        ("maniac.yaml", "openapi: 3.1.0\npaths: {}", "the name maniac is taken"),
+        ("old.yaml", "swagger: '2.0'", "this is Swagger 2.0"),
+        ("torn.json", "{", "torn.json: "),
+    ],
+)
+def test_document_that_cannot_be_taken_in_is_refused(
+    concordat: Concordat, tmp_path: Path, name: str, text: str, complaint: str
+) -> None:
+    (tmp_path / name).write_text(text)
+    refused = concordat("new", str(tmp_path / name))
+    assert refused.exit_code == 2
+    assert refused.stderr.startswith(f"concordat: {complaint}")
+
+
+def test_mocks_and_production_exclude_each_other(concordat: Concordat) -> None:
+    refused = concordat("serve", "--mock", "--profile", "production")
+    assert refused.exit_code == 2
+    assert "mock answers are made up" in refused.stderr

@@ -68,3 +68,36 @@ async def test_where_keys_are_asked_for_it_does_not_matter_whence() -> None:
     headers = {"host": "api.example", "origin": "https://evil.example"}
     assert await keyed.bearer(headers) is None
     assert await keyed.bearer({**headers, "authorization": "Bearer right"}) is not None
+
+
+@pytest.mark.parametrize(
+    ("scheme", "headers"),
+    [
+        ({"type": "oauth2", "flows": {}}, {"authorization": "Bearer right"}),
+        ({"type": "openIdConnect", "openIdConnectUrl": "https://a.example"}, {"authorization": "Bearer right"}),
+        ({"type": "apiKey", "in": "header", "name": "api_key"}, {"api_key": "right"}),
+    ],
+)
+async def test_keys_are_taken_where_other_documents_want_them(
+    scheme: dict[str, object], headers: dict[str, str]
+) -> None:
+    check = Authenticator(Keys()).check_for(scheme)
+    assert check is not None
+    assert await check(headers) == Caller("project-1", "default", "key-1")
+    assert await check(dict.fromkeys(headers, "Bearer wrong")) is None
+    assert await check({}) is None
+
+
+@pytest.mark.parametrize(
+    "scheme",
+    [
+        {"type": "apiKey", "in": "query", "name": "key"},
+        {"type": "apiKey", "in": "cookie", "name": "key"},
+        {"type": "apiKey", "in": "header", "name": "Authorization"},
+        {"type": "http", "scheme": "basic"},
+        {"type": "mutualTLS"},
+        {},
+    ],
+)
+def test_credentials_of_other_kinds_are_not_known(scheme: dict[str, object]) -> None:
+    assert Authenticator(Keys()).check_for(scheme) is None
