@@ -133,6 +133,7 @@ class Settings(BaseSettings):
     app_telemetry_cache_bytes: int = Field(
         64 * 2**20, ge=0, description="App Telemetry: memory for source maps that were read."
     )
+    workers: int = Field(1, ge=1, le=256, description="Server processes on this host that share the port.")
     worker: bool = Field(True, description="Do background jobs in the server. Without, `concordat worker` does them.")
     max_jobs: int = Field(32, gt=0, description="Background jobs at the same time in one process.")
     keep_alive_seconds: Seconds = Field(15.0, description="Silence on an event stream until a comment is sent.")

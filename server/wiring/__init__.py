@@ -25,6 +25,8 @@ from server.attendance import Attendance
 from server.binding.desk import Desk
 from server.binding.watch import OpenStreams
 from server.config import Settings
+from server.crew.mates import Mates
+from server.crew.part import Part
 from server.listener import Listener, listen
 from server.operational import worker_app
 from server.wiring.application import build_application
@@ -69,7 +71,7 @@ class Wired:
 
 
 @asynccontextmanager
-async def build(settings: Settings) -> AsyncIterator[Wired]:
+async def build(settings: Settings, part: Part | None = None) -> AsyncIterator[Wired]:
     """Raises `ConfigError`, `storage.errors.StorageError` and `server.catalog.CatalogError`."""
     async with AsyncExitStack() as stack:
         stores = await open_stores(settings, stack)
@@ -79,10 +81,13 @@ async def build(settings: Settings) -> AsyncIterator[Wired]:
         services = build_services(settings, stores, documents, models)
         stack.callback(services.capture.close)
         streams = OpenStreams()
-        watching = watch_requests(settings, stores, services, models, streams)
+        mates = Mates(part.folder, part.number) if part else None
+        watching = watch_requests(settings, stores, services, models, streams, mates=mates)
         services = replace(services, ledger=ToldLedger(stores.ledger, watching.observers))
         app = await build_application(settings, stores, documents, services, watching)
         background = [*stores.background, models.watcher.run, services.streams.run, watching.lag.run]
+        if mates is not None:
+            background.append(partial(mates.run, lambda: watching.page.snapshot().dump()))
         if watching.exporter is not None:
             stack.push_async_callback(watching.exporter.close)
             background.append(watching.exporter.run)
