@@ -49,6 +49,12 @@ class Settings(BaseSettings):
     database_url: SecretUrl = Field(
         SecretUrl(""), description="`sqlite:///...` or `postgresql://...`; empty is SQLite in the data directory."
     )
+    database_connections: int = Field(
+        15,
+        ge=2,
+        description="Connections to Postgres at the same time in one process. The ledger has one more, background jobs "
+        "eight.",
+    )
     ledger_sync: Literal["always", "billed", "never"] = Field(
         "billed",
         description="Which requests' rows are on the disk of SQLite before an answer ends, in case the power goes: "

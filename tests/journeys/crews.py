@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 import httpx
 import orjson
 
-from tests.journeys.waiting import eventually
+from tests.journeys.waiting import START_SECONDS, eventually
 from tests.live import LiveServer
 
 STREAMS = "/ipop/v1/admin/inference/streams"
@@ -38,7 +38,7 @@ def one_client_each(server: LiveServer, count: int, key: str | None = None) -> I
             met.setdefault(instance_of(client, server), client)
             return len(met)
 
-        eventually(connect, lambda found: found >= count)
+        eventually(connect, lambda found: found >= count, START_SECONDS)
         yield list(met.values())
 
 

@@ -7,6 +7,7 @@ import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 import httpx
@@ -70,6 +71,10 @@ def chat(client: httpx.Client, key: str, model: str = "simulator/chat") -> httpx
     return client.post(MANIAC.url, json=MANIAC.chat(model), headers={"Authorization": f"Bearer {key}"})
 
 
+def status_of_chat(client: httpx.Client, key: str, model: str = "simulator/chat") -> int:
+    return chat(client, key, model).status_code
+
+
 def test_each_answers_and_either_shows_the_metrics_of_both(server: LiveServer, two: tuple[httpx.Client, ...]) -> None:
     assert len(serving(server)) == 2
     for client in two:
@@ -90,7 +95,7 @@ def test_a_key_works_at_once_and_stops_within_seconds(server: LiveServer, two: t
     issued = administer(server, lambda tenancy: tenancy.list_keys(slug))
     administer(server, lambda tenancy: tenancy.revoke_key("test", slug, issued[0].id))
     for client in two:
-        eventually(lambda client=client: chat(client, secret).status_code, lambda status: status == 401)  # type: ignore[misc]
+        eventually(partial(status_of_chat, client, secret), lambda status: status == 401)
 
 
 def test_a_limit_holds_over_both(server: LiveServer, two: tuple[httpx.Client, ...]) -> None:
@@ -105,11 +110,11 @@ def test_a_budget_and_credits_that_are_used_up_are_so_for_both(
 ) -> None:
     _, secret = new_project(server, Rates(micro_usd_per_day=1))
     assert chat(two[0], secret, PRICED).status_code == 200
-    eventually(lambda: chat(two[1], secret, PRICED).status_code, lambda status: status == 402)
+    eventually(partial(status_of_chat, two[1], secret, PRICED), lambda status: status == 402)
     slug, secret = new_project(server)
     administer(server, lambda tenancy: tenancy.set_credits("test", slug, 1))
     assert chat(two[1], secret, PRICED).status_code == 200
-    eventually(lambda: chat(two[0], secret, PRICED).status_code, lambda status: status == 402)
+    eventually(partial(status_of_chat, two[0], secret, PRICED), lambda status: status == 402)
 
 
 def test_a_model_registered_with_one_works_with_the_other_at_once(two: tuple[httpx.Client, ...]) -> None:
@@ -169,11 +174,15 @@ def test_work_in_the_background_is_cancelled_from_either(server: LiveServer, two
         answers = [asker.post(RESPONSES, json=asked) for _ in range(3)]
         for answer in answers:
             place = f"{RESPONSES}/{answer.json()['id']}"
-            eventually(lambda place=place: asker.get(place).json()["status"], lambda s: s == "in_progress")  # type: ignore[misc]
+            eventually(partial(status_of, asker, place), lambda status: status == "in_progress")
             assert canceller.post(f"{place}/cancel").json()["status"] == "cancelled"
-            assert asker.get(place).json()["status"] == "cancelled"
+            assert status_of(asker, place) == "cancelled"
             record = LedgerReader.of(server).settled("default", answer.headers["x-request-id"])
             assert (record.state, record.error_code) == ("interrupted", "cancelled")
+
+
+def status_of(client: httpx.Client, place: str) -> str:
+    return str(client.get(place).json()["status"])
 
 
 def test_either_shows_the_streams_that_both_have_open(server: LiveServer, two: tuple[httpx.Client, ...]) -> None:
@@ -185,9 +194,9 @@ def test_either_shows_the_streams_that_both_have_open(server: LiveServer, two: t
         with two[0].stream("POST", IPOP.url, json=slow) as one, two[1].stream("POST", IPOP.url, json=slow) as other:
             open_ids = {answer.headers["x-request-id"] for answer in (one, other)}
             for viewer in viewers:
-                seen = eventually(lambda viewer=viewer: shown(viewer), lambda found: found["stream_active"] == 2)  # type: ignore[misc]
+                seen = eventually(partial(shown, viewer), lambda found: found["stream_active"] == 2)
                 assert {stream["request_id"] for stream in seen["streams"]} == open_ids
                 assert len({stream["instance_id"] for stream in seen["streams"]}) == 2
                 assert (seen["replica_count"], seen["stream_limit"]) == (2, 20_000)
         for viewer in viewers:
-            eventually(lambda viewer=viewer: shown(viewer)["streams"], lambda found: not found)  # type: ignore[misc]
+            eventually(partial(shown, viewer), lambda found: not found["streams"])
