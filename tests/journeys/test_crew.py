@@ -106,15 +106,19 @@ def test_one_that_is_killed_is_replaced_and_nothing_is_lost(server: LiveServer) 
         assert [client.get("/-/readyz").status_code for client in clients] == [200, 200]
 
 
+def unless_given_up(server: LiveServer) -> set[int]:
+    """Who serves in the places."""
+    assert told(server, "reload_given_up") == [], server.log_text()
+    return set(serving(server).values())
+
+
 def test_a_reload_replaces_all_and_refuses_nobody_and_a_stop_lets_streams_finish(server: LiveServer) -> None:
     before, visitors = serving(server), Visitors(server)
     assert server.process is not None
     with visitors.visiting():
         visitors.wait_for_more(5)
         server.process.send_signal(signal.SIGHUP)
-        after = eventually(
-            lambda: serving(server), lambda found: not set(found.values()) & set(before.values()), START_SECONDS
-        )
+        after = eventually(lambda: unless_given_up(server), lambda found: not found & {*before.values()}, START_SECONDS)
         eventually(lambda: [pid for pid in before.values() if is_running(pid)], lambda found: not found)
         visitors.wait_for_more(5)
     assert (visitors.faults, visitors.broken) == ([], 0)
@@ -128,7 +132,7 @@ def test_a_reload_replaces_all_and_refuses_nobody_and_a_stop_lets_streams_finish
         assert IPOP.is_end(last)
     assert server.process.wait(timeout=60) == 0
     assert not is_open(server)
-    assert [pid for pid in after.values() if is_running(pid)] == []
+    assert [pid for pid in after if is_running(pid)] == []
     server.process = None
 
 
