@@ -57,7 +57,14 @@ def compose(variables: Mapping[str, str]) -> dict[str, Any]:
         name, _, rest = found[1].partition(":")
         return variables[name] if rest.startswith("?") or not rest else variables.get(name) or rest.removeprefix("-")
 
-    read: dict[str, Any] = yaml.safe_load(re.sub(r"\$\{([^}]+)\}", fill, (ROOT / "docker-compose.yaml").read_text()))
+    def filled(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: filled(one) for name, one in value.items()}
+        if isinstance(value, list):
+            return [filled(one) for one in value]
+        return re.sub(r"\$\{([^}]+)\}", fill, value) if isinstance(value, str) else value
+
+    read: dict[str, Any] = filled(yaml.safe_load((ROOT / "docker-compose.yaml").read_text()))
     return read
 
 

