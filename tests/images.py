@@ -10,8 +10,10 @@ import json
 import re
 import shlex
 import shutil
+import signal
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -129,3 +131,26 @@ def variables_of(found: Iterable[Instruction]) -> dict[str, str]:
 def health_of(found: Iterable[Instruction]) -> list[str]:
     (check,) = [one.rest.partition(" CMD ")[2] for one in found if one.word == "HEALTHCHECK"]
     return Instruction("CMD", check).arguments
+
+
+def of_image(place: Place, *given: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a container."""
+    return place.environment(variables_of(last_stage(containerfile())), *given)
+
+
+@contextmanager
+def container(place: Place, command: list[str], environment: Mapping[str, str], log: Path) -> Iterator[None]:
+    """One that runs until it is told to stop, as an engine tells it, and then ends well."""
+    (how,) = [one.rest for one in last_stage(containerfile()) if one.word == "STOPSIGNAL"]
+    process = place.start(command, environment, log)
+    try:
+        yield
+        process.send_signal(signal.Signals[how])
+        assert process.wait(timeout=90) == 0, log.read_text()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def is_well(place: Place, check: list[str], environment: Mapping[str, str]) -> bool:
+    return place.run(check, environment).returncode == 0

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +16,7 @@ from sqlalchemy import make_url
 
 from storage.database import Database
 from tests.contract.storage.conftest import fresh_database
-from tests.images import Place, compose, containerfile, health_of, last_stage, variables_of
+from tests.images import Place, compose, container, containerfile, health_of, is_well, last_stage, of_image
 from tests.journeys.waiting import START_SECONDS, eventually
 from tests.live import free_port
 
@@ -47,44 +44,6 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Place:
         elif one.word == "COPY" and not one.rest.startswith("--from"):
             place.copy(one)
     return place
-
-
-def of_image(place: Place, *given: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a container."""
-    return place.environment(variables_of(last_stage(containerfile())), *given)
-
-
-@contextmanager
-def container(place: Place, command: list[str], environment: Mapping[str, str], log: Path) -> Iterator[None]:
-    """One that runs until it is told to stop, as an engine tells it, and then ends well."""
-    (how,) = [one.rest for one in last_stage(containerfile()) if one.word == "STOPSIGNAL"]
-    process = place.start(command, environment, log)
-    try:
-        yield
-        process.send_signal(signal.Signals[how])
-        assert process.wait(timeout=90) == 0, log.read_text()
-    finally:
-        process.kill()
-        process.wait()
-
-
-def is_well(place: Place, check: list[str], environment: Mapping[str, str]) -> bool:
-    return place.run(check, environment).returncode == 0
-
-
-def test_the_image_serves_and_knows_when_it_is_well(image: Place, tmp_path: Path) -> None:
-    shutil.rmtree(image.folder / "data")
-    (image.folder / "data").mkdir(mode=0o700)
-    place = Place(image.folder, {":8321": f":{free_port()}"})
-    stage = last_stage(containerfile())
-    (command,) = [one.arguments for one in stage if one.word == "CMD"]
-    environment = of_image(place, {"CONCORDAT_PORT": place.moved[":8321"][1:]})
-    assert not is_well(place, health_of(stage), environment)
-    with container(place, command, environment, tmp_path / "log"):
-        eventually(lambda: is_well(place, health_of(stage), environment), seconds=START_SECONDS)
-        assert (image.folder / "data" / "concordat.db").exists()
-        key = (tmp_path / "log").read_text().partition("API key")[2].split()[0]
-        assert chat(int(place.moved[":8321"][1:]), key).status_code == 200
 
 
 def test_the_stack_migrates_serves_and_works(image: Place, postgres_url: str, tmp_path: Path) -> None:
