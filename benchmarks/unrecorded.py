@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from server import cli
-from server.wiring import stores
-from storage.ledger import Ledger
+from storage.ledger.writer import Ledger
 from storage.ledger_record import Record
 
 
-class Nothing(Ledger):
-    """Acknowledges every row at once and drops it."""
-
-    def begin(self, record: Record) -> Any:
-        pass
-
-    async def start(self, record: Record, begun: object = None) -> None:
-        pass
-
-    async def finish(self, record: Record) -> None:
-        pass
-
-    def post(self, record: Record) -> None:
-        pass
+def drop(_ledger: Ledger, _record: Record, _process_id: str | None = None) -> None:
+    """In place of `Ledger._write`: nothing is made of the record, and nobody has to wait for it."""
 
 
 if __name__ == "__main__":
-    stores.Ledger = Nothing  # type: ignore[attr-defined]
+    assert Ledger._write.__code__.co_argcount == drop.__code__.co_argcount
+    Ledger._write = drop  # type: ignore[method-assign]
     cli.main()

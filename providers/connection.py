@@ -7,16 +7,24 @@ what a general client does.
 from __future__ import annotations
 
 import asyncio
+import select
 import zlib
 from typing import Any
 
 from providers.errors import BrokenAnswer, TimedOut, Unavailable
 
+LARGEST_HEAD_BYTES = 64 * 1024
+"""Of an answer with the interim ones before it; and of what may come later without a byte of a body (chunk extensions,
+trailers)."""
 BUFFERED_BYTES = 256 * 1024
 """What is read ahead of whoever reads."""
 PORTION_BYTES = 1024 * 1024
 """How much of a compressed answer is unpacked at once."""
 DEFLATED = ("gzip", "x-gzip", "deflate")
+TRUSTED_SECONDS = 1.0
+"""A connection that waited no longer is not looked at before it is used again."""
+NO_HTTP = "the provider's answer is not HTTP"
+BROKEN = "the provider broke the connection"
 
 
 class Connection(asyncio.Protocol):
@@ -35,12 +43,14 @@ class Connection(asyncio.Protocol):
         self._fault: str | None = None
         self.idle_since = 0.0
         self._forget()
+        self._complete = True  # nothing was asked
 
     def _forget(self) -> None:
         self._status = 0
         self._headers: dict[str, str] = {}
         self._body: list[bytes] = []
         self._body_bytes = 0
+        self._bodiless_bytes = 0
         self._has_head = self._complete = self._paused = False
         self._keeps_alive = False
         self._unpacker: Any = None
@@ -50,19 +60,21 @@ class Connection(asyncio.Protocol):
     def begin(self, head: bytes, body: bytes) -> None:
         self._forget()
         if self._transport is None or self._fault is not None:
-            raise Unavailable("the provider broke the connection")
+            raise Unavailable(BROKEN)
         if len(body) < BUFFERED_BYTES:
             self._transport.write(head + body)
         else:
             self._transport.writelines((head, body))
 
     async def head(self, seconds: float) -> tuple[int, dict[str, str]]:
+        self._deadline = self._loop.time() + seconds
         while not self._has_head:
             await self._wait(seconds)
         return self._status, self._headers
 
     async def portion(self, seconds: float) -> bytes:
         """What has come since, waited for if it is nothing yet; empty at the end."""
+        self._deadline = self._loop.time() + seconds
         while True:
             while not self._body and not self._complete:
                 await self._wait(seconds)
@@ -84,6 +96,22 @@ class Connection(asyncio.Protocol):
     def reusable(self) -> bool:
         return self.complete and self._keeps_alive and self._fault is None
 
+    @property
+    def fit(self) -> bool:
+        """Whether it may be used again, after it waited. What stands unread in its socket is the vendor's farewell."""
+        if not self.reusable or self._transport is None:
+            return False
+        if self._loop.time() - self.idle_since < TRUSTED_SECONDS:
+            return True
+        socket = select.poll()
+        socket.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return not socket.poll(0)
+
+    @property
+    def stale(self) -> bool:
+        """Whether it was used before, and ended without a byte of the answer that is awaited."""
+        return self.idle_since > 0 and self._fault is not None and not self._has_head and not self._bodiless_bytes
+
     def close(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
@@ -93,10 +121,10 @@ class Connection(asyncio.Protocol):
             self._transport = None
 
     async def _wait(self, seconds: float) -> None:
-        """For anything to come. One timer is kept and looked at late, as almost none ever rings."""
+        """For anything to come, up to the deadline, which is so many seconds after the waiting began. One timer is kept
+        and looked at late, as almost none ever rings."""
         if self._fault is not None:
             raise Unavailable(self._fault)
-        self._deadline = self._loop.time() + seconds
         if self._timer is not None and self._timer.when() > self._deadline:
             self._timer.cancel()
             self._timer = None
@@ -106,7 +134,7 @@ class Connection(asyncio.Protocol):
         try:
             await self._waiter
         except TimeoutError:
-            raise TimedOut(f"the provider sent nothing for {seconds:g} s") from None
+            raise TimedOut(f"the provider's answer did not go on for {seconds:g} s") from None
         finally:
             self._waiter = None
 
@@ -143,27 +171,39 @@ class Connection(asyncio.Protocol):
         self._transport = transport  # type: ignore[assignment]
 
     def data_received(self, data: bytes) -> None:
-        import httptools
-
-        if self._complete:  # nothing was asked
-            self._fail("the provider broke the connection")
+        if self._complete:
+            self._fail(BROKEN)
             return
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserError:
-            self._fail("the provider's answer is not HTTP")
+        room = len(data) if self._has_head else LARGEST_HEAD_BYTES - self._bodiless_bytes
+        self._feed(data[:room])
+        if len(data) > room and self._has_head:
+            self._feed(data[room:])
+        if self._bodiless_bytes >= LARGEST_HEAD_BYTES:
+            self._fail("the head of the provider's answer is too large")
             return
         if self._body_bytes > BUFFERED_BYTES and not self._paused and self._transport is not None:
             self._paused = True
             self._transport.pause_reading()
         self._wake()
 
+    def _feed(self, data: bytes) -> None:
+        import httptools
+
+        before = self._body_bytes
+        self._bodiless_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self._fail(NO_HTTP)
+        if self._body_bytes > before:
+            self._bodiless_bytes = 0
+
     def connection_lost(self, _: Exception | None) -> None:
         self._transport = None
         if self._has_head and not self._headers.keys() & {"content-length", "transfer-encoding"}:
             self._complete = True  # such a body goes on to the end of its connection
         self._keeps_alive = False
-        self._fault = self._fault or "the provider broke the connection"
+        self._fault = self._fault or BROKEN
         self._wake()
 
     def _fail(self, fault: str) -> None:
@@ -173,7 +213,13 @@ class Connection(asyncio.Protocol):
 
     # what the parser calls
 
+    def on_message_begin(self) -> None:
+        if self._complete:
+            raise ValueError("more than was asked for")
+
     def on_header(self, name: bytes, value: bytes) -> None:
+        if self._has_head:  # a trailer
+            return
         self._headers[name.decode("latin-1").lower()] = value.decode("utf-8", "surrogateescape")
 
     def on_headers_complete(self) -> None:
@@ -181,7 +227,7 @@ class Connection(asyncio.Protocol):
         if status < 200:  # an interim answer
             self._headers = {}
             return
-        self._status, self._has_head = status, True
+        self._status, self._has_head, self._bodiless_bytes = status, True, 0
         encoding = self._headers.get("content-encoding", "").strip().lower()
         if encoding in DEFLATED:
             self._unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)

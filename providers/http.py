@@ -105,13 +105,17 @@ class HttpClient:
         """Without a body it is a GET."""
         return _Call(self, url, headers, body)
 
-    async def connection(self, origin: Origin) -> Connection:
-        """One that waits for a request, or a new one."""
+    def kept(self, origin: Origin) -> Connection | None:
+        """One that waits for a request."""
         kept = self._idle.get(origin)
         while kept:
             connection = kept.pop()
-            if connection.reusable:
+            if connection.fit:
                 return connection
+            connection.close()
+        return None
+
+    async def connect(self, origin: Origin) -> Connection:
         try:
             async with asyncio.timeout(self.timeouts.connect_seconds):
                 return await self._connect(origin)
@@ -169,7 +173,10 @@ class HttpClient:
 
 class _Call:
     """`async with` sends the request and enters with the answer's head. What is left of the answer is not waited for:
-    its connection is closed."""
+    its connection is closed.
+
+    A vendor may close a kept connection just when it is used again. A GET is then sent once more (RFC 9110, 9.2.2);
+    not a POST, as nobody knows whether the vendor has begun with it."""
 
     __slots__ = ("_body", "_client", "_connection", "_headers", "_origin", "_url")
 
@@ -187,14 +194,24 @@ class _Call:
             client.outbound.check(self._url)
         self._origin, target, fields = _address(self._url)
         head = _head("GET" if body is None else "POST", target, fields, self._headers, body)
-        self._connection = await client.connection(self._origin)
+        connection = client.kept(self._origin) or await client.connect(self._origin)
         try:
-            self._connection.begin(head, body or b"")
-            status, headers = await self._connection.head(client.timeouts.first_byte_seconds)
+            status, headers = await self._ask(connection, head)
+        except Unavailable:
+            if body is not None or not connection.stale:
+                raise
+            connection = await client.connect(self._origin)
+            status, headers = await self._ask(connection, head)
+        self._connection = connection
+        return StreamedAnswer(status, headers, connection, client.timeouts.idle_seconds)
+
+    async def _ask(self, connection: Connection, head: bytes) -> tuple[int, Mapping[str, str]]:
+        try:
+            connection.begin(head, self._body or b"")
+            return await connection.head(self._client.timeouts.first_byte_seconds)
         except BaseException:
-            self._connection.close()
+            connection.close()
             raise
-        return StreamedAnswer(status, headers, self._connection, client.timeouts.idle_seconds)
 
     async def __aexit__(self, *_: object) -> None:
         if self._connection is not None and self._origin is not None:

@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.util import await_only
 
 from storage.errors import RowRefused, SchemaMismatch, StorageConflict, StorageUnavailable
+from storage.ledger.settle import settle
 from storage.migrations import HEAD, REVISIONS
 
 Transaction: TypeAlias = AsyncConnection
@@ -68,8 +69,8 @@ class Database:
 
     @classmethod
     def open(cls, url: str, connections: int = CONNECTIONS) -> Database:
-        """`sqlite+aiosqlite:///path` (or `sqlite:///path`) or `postgresql://...` with libpq's parameters, to which there
-        are at most so many `connections`.
+        """`sqlite+aiosqlite:///path` (or `sqlite:///path`) or `postgresql://...` with libpq's parameters, and with
+        at most so many `connections`.
 
         Raises `ValueError` for any other URL, and for an SQLite database in memory, which no second connection shares;
         `StorageUnavailable` when there cannot be such a file.
@@ -95,17 +96,28 @@ class Database:
         return self.url.render_as_string(hide_password=False)
 
     @asynccontextmanager
-    async def reading(self, tx: Transaction | None = None) -> AsyncIterator[AsyncConnection]:
-        """Reads inside `tx` when given one."""
+    async def reading(self, tx: Transaction | None = None, *, settled: bool = False) -> AsyncIterator[AsyncConnection]:
+        """Reads inside `tx` when given one. `settled` is for tables that the ledger writes: all that was acknowledged
+        before is seen then."""
         if tx is not None:
             yield tx
             return
+        if settled:
+            await self.settle()
         async with _translated(self._reader.connect()) as connection:
             yield connection
 
+    async def settle(self) -> None:
+        """Returns when the ledger's rows are in their tables, those of other processes, too; not to be called within a
+        transaction, which would keep them out."""
+        if self.dialect == "sqlite":
+            await settle(self.path)
+
     @asynccontextmanager
-    async def writing(self) -> AsyncIterator[Transaction]:
-        """Commits when the block ends, rolls back when it raises."""
+    async def writing(self, *, settled: bool = False) -> AsyncIterator[Transaction]:
+        """Commits when the block ends, rolls back when it raises. `settled` as for `reading`."""
+        if settled:
+            await self.settle()
         async with _translated(self._writer.begin()) as connection:
             yield connection
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import signal
 import socket
@@ -19,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 KEY = "ck_journeys_0123456789abcdef"
 OTHER_KEY = "ck_other_0123456789abcdef"
 ADMIN_TOKEN = "admin_journeys_0123456789abcdef"
-START_SECONDS = 60
+START_SECONDS = 120
 SETTINGS = re.compile(r"^CONCORDAT_|_API_KEY$|_API_KEY_FILE$|_BASE_URL$")
 
 
@@ -77,7 +78,7 @@ class LiveServer:
         """A `concordat` command on the server's data, in a process of its own, whether the server runs or not."""
         command = [sys.executable, "-m", "server.cli", *arguments]
         return subprocess.run(
-            command, cwd=self.checkout, env=self.environment, capture_output=True, text=True, timeout=60, check=False
+            command, cwd=self.checkout, env=self.environment, capture_output=True, text=True, timeout=120, check=False
         )
 
     def _wait(self) -> None:
@@ -104,9 +105,14 @@ class LiveServer:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    """Below those that systems give out by themselves, so that nobody else gets it before it is listened on."""
+    while True:
+        port = random.randint(20_000, 32_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
         return port
 
 

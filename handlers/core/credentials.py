@@ -158,14 +158,19 @@ async def create_credential(draft: Draft, call: Call) -> Credential:
 
 async def change_credential(credential_id: str, changes: Mapping[str, Any], call: Call) -> Credential:
     """`changes` may name `label`, `enabled`, `base_url` (None clears it) and `api_key`. Another key or address has not
-    been tested. Raises `NotFound`, `Invalid`."""
+    been tested. A stored key is not sent to a new address unless it is given again: whoever may change the address
+    could read it there. Raises `NotFound`, `Invalid`."""
     changed = await _find(credential_id, call)
     if "label" in changes:
         changed = replace(changed, label=_checked_label(changes["label"]))
     if "enabled" in changes:
         changed = replace(changed, enabled=changes["enabled"])
     if "base_url" in changes:
-        changed = _untested(replace(changed, base_url=await _checked_address(changes["base_url"], call)))
+        address = await _checked_address(changes["base_url"], call)
+        if address not in (None, changed.base_url) and "api_key" not in changes:
+            message = "another base_url needs the api_key again, for the stored one is not sent elsewhere"
+            raise Invalid(message, code="api_key_required", param="api_key")
+        changed = _untested(replace(changed, base_url=address))
     if "api_key" in changes:
         changed = _untested(await _with_key(changed, changes["api_key"], call))
     return await _keep(changed, call)

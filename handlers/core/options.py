@@ -16,16 +16,20 @@ class Rule(NamedTuple):
     said: str
 
 
+LARGEST = 2**63 - 1
+"""More can be neither written down nor sent: `1e300` is whole, too."""
+
+
 def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, int) and not isinstance(value, bool) and -LARGEST <= value <= LARGEST
 
 
 def _is_list_of(kind: type) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, list) and all(isinstance(item, kind) for item in value)
 
 
-_POSITIVE = Rule(lambda value: _is_whole(value) and value >= 1, "a whole number of at least 1")
-_COUNT = Rule(lambda value: _is_whole(value) and value >= 0, "a whole number of at least 0")
+_POSITIVE = Rule(lambda value: _is_whole(value) and value >= 1, "a whole number of at least 1, in 64 bits")
+_COUNT = Rule(lambda value: _is_whole(value) and value >= 0, "a whole number of at least 0, in 64 bits")
 _NUMBER = Rule(lambda value: isinstance(value, int | float) and not isinstance(value, bool), "a number")
 _TEXT = Rule(lambda value: isinstance(value, str), "a text")
 _RULES: Mapping[str, Rule] = {
@@ -35,7 +39,7 @@ _RULES: Mapping[str, Rule] = {
     "max_completion_tokens": _POSITIVE,
     "top_logprobs": _COUNT,
     "logprobs": Rule(lambda value: isinstance(value, bool) or _COUNT.holds(value), "a switch or a number of tokens"),
-    "seed": Rule(_is_whole, "a whole number"),
+    "seed": Rule(_is_whole, "a whole number in 64 bits"),
     "temperature": _NUMBER,
     "top_p": _NUMBER,
     "frequency_penalty": _NUMBER,

@@ -8,11 +8,16 @@ import orjson
 
 from codegen.generated.ipop.routes import BatchesCancelParams, BatchesCreateBody, BatchesGetParams, BatchesListParams
 from handlers.core import batches
-from handlers.core.batches import Batch, Item, NewBatch
+from handlers.core.batches import Batch, Endpoint, Item, NewBatch
 from handlers.core.call import Call
 from handlers.core.errors import Invalid
 
 _CHAT, _EMBEDDINGS = "chat_completions", "embeddings"
+_ENDPOINTS = {
+    "/chat/completions": ("chat_completions_create", (_CHAT, "/v1/chat/completions")),
+    "/embeddings": ("embeddings_create", (_EMBEDDINGS, "/v1/embeddings")),
+}
+"""By their paths: the operations, and the names that the document has for them."""
 _PAGE, _LARGEST_PAGE = 20, 100
 _WINDOW = re.compile(r"(\d{1,7})([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -48,6 +53,15 @@ async def batches_get(params: BatchesGetParams, call: Call) -> dict[str, Any]:
 
 async def batches_cancel(params: BatchesCancelParams, call: Call) -> dict[str, Any]:
     return _render(await batches.cancel(params.batch_id, call), call)
+
+
+def endpoints(prefix: str) -> dict[str, Endpoint]:
+    """What batches may ask for, by the names of the document; `prefix` is where the API stands."""
+    return {
+        name: Endpoint(operation_id, frozenset({path, f"/v1{path}", f"{prefix}{path}"}))
+        for path, (operation_id, names) in _ENDPOINTS.items()
+        for name in names
+    }
 
 
 def _window(text: str) -> int:

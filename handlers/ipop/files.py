@@ -67,14 +67,10 @@ def _read_purpose(purpose: str) -> str:
 def _render(file: File, call: Call) -> dict[str, Any]:
     """Beside the document's members those that OpenAI's clients look for."""
     return {
-        "id": file.id,
-        "object": "file",
+        **wire.render(file),
         "object_kind": "file",
         "owner_user_id": file.project_id,
         "project_id": call.caller.project,
-        "purpose": file.purpose,
-        "filename": file.filename,
-        "bytes": file.size_bytes,
         "sha256": file.sha256,
         "storage_uri": f"{call.services.base_paths['ipop']}/files/{file.id}/content",
         "created_at": file.created_at.isoformat(),

@@ -50,12 +50,4 @@ async def files_content_get(params: FilesContentGetParams, call: Call) -> ByteSt
 
 
 def _render(file: File) -> dict[str, Any]:
-    return {
-        "object": "file",
-        "id": file.id,
-        "bytes": file.size_bytes,
-        "created_at": int(file.created_at.timestamp()),
-        "expires_at": int(file.expires_at.timestamp()) if file.expires_at else _NEVER,
-        "filename": file.filename,
-        "purpose": file.purpose,
-    }
+    return {**wire.render(file), "expires_at": int(file.expires_at.timestamp()) if file.expires_at else _NEVER}

@@ -45,13 +45,4 @@ async def files_content(params: FilesContentParams, call: Call) -> ByteStream:
 
 
 def _render(file: File) -> dict[str, Any]:
-    return {
-        "id": file.id,
-        "object": "file",
-        "bytes": file.size_bytes,
-        "created_at": int(file.created_at.timestamp()),
-        "filename": file.filename,
-        "purpose": file.purpose,
-        "status": "uploaded",
-        "status_details": None,
-    }
+    return {**wire.render(file), "status": "uploaded", "status_details": None}

@@ -68,6 +68,18 @@ async def content(file_id: str, call: Call) -> ByteStream:
     return ByteStream(await files.open(file, start, stop), stop - start, file.media_type, status, headers)
 
 
+def render(file: File) -> dict[str, Any]:
+    """What all of these APIs say of a file."""
+    return {
+        "id": file.id,
+        "object": "file",
+        "bytes": file.size_bytes,
+        "created_at": int(file.created_at.timestamp()),
+        "filename": file.filename,
+        "purpose": file.purpose,
+    }
+
+
 def disposition(filename: str) -> str:
     """`attachment`, with a name that no header can be broken with: plain for old readers, and whole in UTF-8 (RFC 6266,
     RFC 8187)."""

@@ -50,9 +50,8 @@ class Idempotent(SpecMiddleware):  # type: ignore[misc]
             await self.app(scope, receive, send)
             return
         operation = f"{self._api}.{request.routed.operation_id}"
-        claim = await self._idempotency.claim(
-            request.who.project_id, request.headers[HEADER], operation, fingerprint(request)
-        )
+        mark = await asyncio.to_thread(fingerprint, request)  # of a body that may be large, and of files
+        claim = await self._idempotency.claim(request.who.project_id, request.headers[HEADER], operation, mark)
         digest = Digest.of(request)
         if isinstance(claim, Replay):
             if digest is not None:

@@ -26,7 +26,7 @@ class Observer(Protocol):
 
 
 class Ledger(Protocol):
-    """What `storage.ledger.Ledger` offers: `start` and `finish` return when the row is committed."""
+    """What `storage.ledger.Ledger` offers: `start` and `finish` return when the row is safe."""
 
     def begin(self, record: Record) -> Any: ...
 

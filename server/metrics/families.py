@@ -54,7 +54,7 @@ PROVIDER_CALLS = Family(
 BREAKERS = Family(
     "concordat_breakers", "gauge", "Deployments whose breaker is open or half_open", ("provider", "state")
 )
-LEDGER_BACKLOG = Family("concordat_ledger_backlog_rows", "gauge", "Records of requests that wait to be committed")
+LEDGER_BACKLOG = Family("concordat_ledger_backlog_rows", "gauge", "Records of requests that wait to be in the database")
 LOOP_LAG = Family("concordat_event_loop_lag_seconds", "histogram", "How late the event loop was, twice a second")
 WORKERS = Family("concordat_workers", "gauge", "Server processes on one port that this page is of")
 JOBS = Family(

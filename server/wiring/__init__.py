@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,7 +10,7 @@ from typing import Any
 
 from handlers.core import datasets, responses, rlm
 from handlers.core.app_telemetry import AppTelemetryCleaning
-from handlers.core.batches import BatchWork, Endpoint
+from handlers.core.batches import BatchWork
 from handlers.core.files_cleaning import FileCleaning
 from handlers.core.jobs import Definition, Definitions
 from handlers.core.keys import Tenancy, bootstrap
@@ -28,12 +28,13 @@ from server.config import Settings
 from server.crew.mates import Mates
 from server.crew.part import Part
 from server.listener import Listener, listen
+from server.openapi31.specification import Document
 from server.operational import worker_app
 from server.wiring.application import build_application
 from server.wiring.models import open_models
 from server.wiring.services import build_services, prefixes_of
-from server.wiring.stores import Background, open_stores
-from server.wiring.watching import ToldLedger, watch_requests
+from server.wiring.stores import Background, Stores, open_stores
+from server.wiring.watching import ToldLedger, Watching, watch_requests
 from server.worker import Worker
 from storage.repositories.workers import Workers
 
@@ -46,17 +47,6 @@ PRODUCT = (
     *clearing.DEFINITIONS,
 )
 """Jobs that handlers ask for."""
-
-
-BATCH_ENDPOINTS = {
-    name: Endpoint(operation_id, frozenset({path, f"/v1{path}", f"{PREFIXES['ipop']}{path}"}))
-    for path, operation_id, names in (
-        ("/chat/completions", "chat_completions_create", ("chat_completions", "/v1/chat/completions")),
-        ("/embeddings", "embeddings_create", ("embeddings", "/v1/embeddings")),
-    )
-    for name in names
-}
-"""What IPOP's batches may ask for, by the names that its document has for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,26 +64,18 @@ class Wired:
 async def build(settings: Settings, part: Part | None = None) -> AsyncIterator[Wired]:
     """Raises `ConfigError`, `storage.errors.StorageError` and `server.catalog.CatalogError`."""
     async with AsyncExitStack() as stack:
-        stores = await open_stores(settings, stack)
-        first = await bootstrap(Tenancy(stores.database), first_start.given(settings))
-        models = await open_models(settings, stack)
         documents = {api: load_document(api, prefix) for api, prefix in prefixes_of(settings).items()}
-        services = build_services(settings, stores, documents, models)
-        stack.callback(services.capture.close)
-        streams = OpenStreams()
         mates = Mates(part.folder, part.number) if part else None
-        watching = watch_requests(settings, stores, services, models, streams, mates=mates)
-        services = replace(services, ledger=ToldLedger(stores.ledger, watching.observers))
-        app = await build_application(settings, stores, documents, services, watching)
-        background = [*stores.background, models.watcher.run, services.streams.run, watching.lag.run]
+        core = await _assemble(settings, documents, stack, mates)
+        first = await bootstrap(Tenancy(core.stores.database), first_start.given(settings))
+        app = await build_application(settings, core.stores, documents, core.services, core.watching)
+        background = [*core.background, core.services.streams.run]
         if mates is not None:
-            background.append(partial(mates.run, lambda: watching.page.snapshot().dump()))
-        if watching.exporter is not None:
-            stack.push_async_callback(watching.exporter.close)
-            background.append(watching.exporter.run)
+            background.append(partial(mates.run, lambda: core.watching.page.snapshot().dump()))
         if settings.worker:
-            background += _working(_worker(settings, services, (), stack), services, stack)
-        yield Wired(app, services, streams, tuple(background), first_start.greeting(first) if first else None)
+            background += _working(_worker(settings, core.services, (), stack), core.services, stack)
+        greeting = first_start.greeting(first) if first else None
+        yield Wired(app, core.services, core.watching.streams, tuple(background), greeting)
 
 
 @asynccontextmanager
@@ -101,21 +83,39 @@ async def build_worker(settings: Settings, definitions: Iterable[Definition] = (
     """What is to be run in a process that does background jobs and serves nobody. `definitions` are of jobs beside the
     product's own. Raises as `build` does."""
     async with AsyncExitStack() as stack:
-        stores = await open_stores(settings, stack)
-        models = await open_models(settings, stack)
-        services = build_services(settings, stores, {}, models)
-        stack.callback(services.capture.close)
-        watching = watch_requests(settings, stores, services, models, OpenStreams())
-        services = replace(services, ledger=ToldLedger(stores.ledger, watching.observers))
-        background = [*stores.background, models.watcher.run, watching.lag.run]
-        if watching.exporter is not None:
-            stack.push_async_callback(watching.exporter.close)
-            background.append(watching.exporter.run)
+        core = await _assemble(settings, {}, stack)
+        background = list(core.background)
         if settings.worker_metrics is not None:
             bound = stack.enter_context(listen(settings.worker_metrics))
-            background.append(Listener(bound, worker_app(services.ready, watching.metrics)).run)
-        worker = _worker(settings, services, definitions, stack)
-        yield [*background, *_working(worker, services, stack)]
+            background.append(Listener(bound, worker_app(core.services.ready, core.watching.metrics)).run)
+        worker = _worker(settings, core.services, definitions, stack)
+        yield [*background, *_working(worker, core.services, stack)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Core:
+    """What every process has, whether it serves or works."""
+
+    stores: Stores
+    services: Services
+    watching: Watching
+    background: tuple[Background, ...]
+
+
+async def _assemble(
+    settings: Settings, documents: Mapping[str, Document], stack: AsyncExitStack, mates: Mates | None = None
+) -> _Core:
+    stores = await open_stores(settings, stack)
+    models = await open_models(settings, stack)
+    services = build_services(settings, stores, documents, models)
+    stack.callback(services.capture.close)
+    watching = watch_requests(settings, stores, services, models, mates)
+    services = replace(services, ledger=ToldLedger(stores.ledger, watching.observers))
+    background = [*stores.background, models.watcher.run, watching.lag.run]
+    if watching.exporter is not None:
+        stack.push_async_callback(watching.exporter.close)
+        background.append(watching.exporter.run)
+    return _Core(stores, services, watching, tuple(background))
 
 
 def _worker(settings: Settings, services: Services, definitions: Iterable[Definition], stack: AsyncExitStack) -> Worker:
@@ -136,6 +136,8 @@ def _working(worker: Worker, services: Services, stack: AsyncExitStack) -> list[
 
 
 def _batches(services: Services) -> list[Definition]:
+    from handlers.ipop.batches import endpoints
+
     desk = Desk("ipop", services, load_wording("ipop"), partial(load_document, "ipop", PREFIXES["ipop"]))
-    work = BatchWork(desk, BATCH_ENDPOINTS)
+    work = BatchWork(desk, endpoints(PREFIXES["ipop"]))
     return [work.definition, work.cleaning]

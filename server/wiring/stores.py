@@ -16,7 +16,7 @@ from server.binding.idempotent import MAX_KEPT_BYTES
 from server.config import Settings
 from storage.database import Database
 from storage.errors import StorageUnavailable
-from storage.ledger import Ledger, LedgerSettings
+from storage.ledger.writer import Ledger, LedgerSettings
 from storage.presence import Presence
 from storage.repositories.kv_reads import KvReads
 

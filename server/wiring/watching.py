@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from handlers.core.services import Ledger, Services
@@ -26,6 +26,9 @@ from storage.repositories.jobs import Jobs as JobRows
 if TYPE_CHECKING:
     from server.otlp import Exporter
 
+REMEMBERED = 10_000
+"""Of how many records it is known that they were told."""
+
 
 @dataclass(frozen=True, slots=True)
 class Watching:
@@ -44,15 +47,9 @@ class Watching:
 
 
 def watch_requests(
-    settings: Settings,
-    stores: Stores,
-    services: Services,
-    models: Models,
-    streams: OpenStreams,
-    *,
-    mates: Mates | None = None,
+    settings: Settings, stores: Stores, services: Services, models: Models, mates: Mates | None
 ) -> Watching:
-    counters, lag, exporter = Counters(models.holder), Lag(), _exporter(settings, models)
+    streams, counters, lag, exporter = OpenStreams(), Counters(models.holder), Lag(), _exporter(settings, models)
     sources = Sources(
         counters=counters,
         lag=lag,
@@ -72,22 +69,33 @@ def watch_requests(
 
 @dataclass(frozen=True, slots=True)
 class ToldLedger:
-    """The ledger of those who complete records when their requests have been answered: observers are told of them,
-    too."""
+    """The ledger of those whose records are not the one of a request that is being answered: observers are told of
+    them, too, once each, though a step of a job that is done again hands them in again."""
 
     ledger: Ledger
     observers: tuple[Observer, ...]
+    _told: dict[str, None] = field(default_factory=dict, init=False, repr=False)
 
     async def start(self, record: Record) -> None:
         await self.ledger.start(record)
 
     async def finish(self, record: Record) -> None:
         await self.ledger.finish(record)
-        for observer in self.observers:
-            observer.ended(record, None)
+        self._tell(record)
 
     def post(self, record: Record) -> None:
         self.ledger.post(record)
+        if record.state != "started":
+            self._tell(record)
+
+    def _tell(self, record: Record) -> None:
+        if record.request_id in self._told:
+            return
+        if len(self._told) >= REMEMBERED:
+            del self._told[next(iter(self._told))]
+        self._told[record.request_id] = None
+        for observer in self.observers:
+            observer.ended(record, None)
 
 
 def _exporter(settings: Settings, models: Models) -> Exporter | None:

@@ -17,7 +17,7 @@ async def orphans(database: Database, limit: int) -> list[tuple[Record, str]]:
     """Started requests of processes that are no more, already marked `interrupted`, each with its process's id."""
     living = select(PROCESSES.c.id).where(PROCESSES.c.id == REQUESTS.c.process_id).exists()
     query = select(*FIELDS, REQUESTS.c.process_id).where(REQUESTS.c.state == "started", ~living).limit(limit)
-    async with database.reading() as connection:
+    async with database.reading(settled=True) as connection:
         rows = (await connection.execute(query)).all()
     found = []
     for row in rows:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from operator import attrgetter
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import orjson
 
 from storage.captured import CapturedMessage
 from storage.chat_record import StoredChat, TraceEntry
+from storage.errors import RowRefused
 from storage.ledger_record import FIELDS, Record
-from storage.tables.types import instant
-
-Sync = Literal["always", "billed", "never"]
-"""Which rows are on the disk before they count as written, so that they survive the power going: all, those that cost
-money, or none. Whatever is written survives the end of the process. (On Postgres the server decides.)"""
 
 COLUMNS = (*FIELDS, "process_id")
 STARTED_AT, STATE = FIELDS.index("started_at"), FIELDS.index("state")
@@ -42,6 +39,9 @@ COMPANIONS: Mapping[type[Companion], tuple[str, str]] = {
     CapturedMessage: ("captured_messages", "request_id, message_seq"),
 }
 """Their tables, and by which columns a row is known that is there already."""
+
+KINDS: tuple[type[Companion], ...] = tuple(COMPANIONS)
+LARGEST = 2**63 - 1
 
 DEBIT = """
 INSERT INTO credit_entries (project_id, at, kind, amount_micros, request_id)
@@ -83,7 +83,7 @@ class Sink(Protocol):
 def line(record: Record, process_id: str, moment: Callable[[datetime], Any]) -> Line:
     """`moment` turns a time into what the driver takes. Raises `TypeError` for metadata that JSON cannot hold."""
     values = list(read(record))
-    values[STARTED_AT] = moment(instant(record.started_at))
+    values[STARTED_AT] = moment(datetime.fromtimestamp(record.started_at, UTC))
     for place in DOCUMENTS:
         if values[place] is not None:
             values[place] = orjson.dumps(values[place]).decode()
@@ -91,6 +91,44 @@ def line(record: Record, process_id: str, moment: Callable[[datetime], Any]) -> 
     billed = record.cost_micros > 0 and final and record.project_id is not None
     companions = tuple((type(entry), _row(entry, moment)) for entry in _companions(record))
     return Line(record.request_id, final, billed, (*values, process_id), companions)
+
+
+def latest(lines: Sequence[Line]) -> list[Line]:
+    """One line a request: its first final one, else its last."""
+    chosen: dict[str, Line] = {}
+    for entry in lines:
+        known = chosen.get(entry.request_id)
+        if known is None or not known.final:
+            chosen[entry.request_id] = entry
+    return list(chosen.values())
+
+
+def pack(entry: Line) -> bytes:
+    """A line whose times are text already, as JSON. Raises `RowRefused` for what no database could keep."""
+    companions = [(KINDS.index(kind), values) for kind, values in entry.companions]
+    try:
+        packed = orjson.dumps((entry.final, entry.billed, entry.values, companions), default=_bytes)
+    except TypeError as error:
+        raise RowRefused(str(error)) from error
+    if any(type(value) is int and value > LARGEST for value in entry.values):
+        raise RowRefused("a number is beyond 64 bits")
+    return packed
+
+
+def unpack(packed: bytes) -> Line:
+    final, billed, values, companions = orjson.loads(packed)
+    rows = tuple((KINDS[kind], tuple(map(_unpacked, row))) for kind, row in companions)
+    return Line(values[0], final, billed, tuple(values), rows)
+
+
+def _bytes(value: Any) -> dict[str, str]:
+    if isinstance(value, bytes):
+        return {"base64": b64encode(value).decode()}
+    raise TypeError(f"a row cannot hold a {type(value).__name__}")
+
+
+def _unpacked(value: Any) -> Any:
+    return b64decode(value["base64"]) if isinstance(value, dict) else value
 
 
 def _companions(record: Record) -> Iterable[Companion]:

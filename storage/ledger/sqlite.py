@@ -1,4 +1,4 @@
-"""The ledger's SQLite writer: the standard library's driver, used in the ledger's own thread."""
+"""The ledger's SQLite writer: the standard library's driver, in a process that does nothing else."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ import orjson
 
 from storage.errors import RowRefused, StorageUnavailable
 from storage.ledger import tally
-from storage.ledger.checkpoints import Checkpoints
-from storage.ledger.sink import Line, Sync, companions, debit, inserts, totals, upsert
+from storage.ledger.sink import Line, companions, debit, inserts, totals, upsert
 
 UPSERT = upsert(lambda number: f"?{number}")
 INSERTS = inserts(lambda number: f"?{number}")
@@ -25,11 +24,9 @@ BALANCE = "UPDATE credit_accounts SET balance_micros = balance_micros + ? WHERE 
 ANY_ACCOUNT = "SELECT 1 FROM credit_accounts LIMIT 1"
 
 BUSY_TIMEOUT_MS = 200
-"""Short: the ledger itself tries again, and must notice that it is being closed."""
+"""Short: who writes tries again by itself."""
 CACHE_KIB = 16_384
 """Room for the ends of the indices, which is where most rows go."""
-LARGEST_LOG_PAGES = 16_000
-"""From 64 MB on a commit makes the log's checkpoint itself: those beside the commits do not keep up."""
 
 
 def moment(time: datetime) -> str:
@@ -38,20 +35,16 @@ def moment(time: datetime) -> str:
 
 
 class SqliteSink:
-    """Every commit is in the operating system's hands when `write` returns, so that nothing is lost with the process.
-    Whether it is on the disk, too, in case the power goes, is for `sync` to say."""
+    """Every commit is in the operating system's hands when `write` returns. It is not on the disk: until it is, the
+    journal keeps its rows."""
 
-    def __init__(self, path: Path, sync: Sync = "billed") -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self._sync = sync
-        self._synced: bool | None = None
         self.connection: sqlite3.Connection | None = None
-        self._checkpoints = Checkpoints(path)
 
     def write(self, lines: Sequence[Line], now: datetime) -> None:
         try:
             connection = self._connect()
-            self._choose_sync(connection, lines)
             connection.execute("BEGIN IMMEDIATE")
             known = connection.execute(KNOWN, (_json(tally.finals(lines)),)).fetchall()
             change = tally.change(lines, dict(known))
@@ -62,7 +55,6 @@ class SqliteSink:
                 connection.executemany(INSERTS[kind], rows)
             self._debit(connection, [line.request_id for line in lines if line.billed], now)
             connection.execute("COMMIT")
-            self._checkpoints.note_commit()
         except sqlite3.OperationalError as error:
             self._roll_back()
             raise StorageUnavailable(f"the ledger cannot write: {error}") from error
@@ -71,7 +63,6 @@ class SqliteSink:
             raise RowRefused(str(error)) from error
 
     def close(self) -> None:
-        self._checkpoints.close()
         if self.connection is not None:
             self.connection.close()
             self.connection = None
@@ -81,16 +72,9 @@ class SqliteSink:
             connection = sqlite3.connect(self._path, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None)
             connection.execute("PRAGMA foreign_keys=ON")
             connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
-            connection.execute(f"PRAGMA wal_autocheckpoint={LARGEST_LOG_PAGES}")
-            self.connection, self._synced = connection, None
+            connection.execute("PRAGMA synchronous=NORMAL")
+            self.connection = connection
         return self.connection
-
-    def _choose_sync(self, connection: sqlite3.Connection, lines: Sequence[Line]) -> None:
-        """Money always survives the power going, unless it was said that it need not."""
-        synced = self._sync == "always" or (self._sync == "billed" and any(line.billed for line in lines))
-        if synced != self._synced:
-            connection.execute(f"PRAGMA synchronous={'FULL' if synced else 'NORMAL'}")
-            self._synced = synced
 
     def _tally(self, connection: sqlite3.Connection, statements: tuple[str, ...], request_ids: list[str]) -> None:
         for statement in statements if request_ids else ():

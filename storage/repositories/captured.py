@@ -65,14 +65,14 @@ class CapturedMessages:
 
     async def of_request(self, request_id: str) -> list[CapturedMessage]:
         query = select(*FIELDS).where(MESSAGES.c.request_id == request_id).order_by(MESSAGES.c.message_seq)
-        async with self.database.reading() as connection:
+        async with self.database.reading(settled=True) as connection:
             rows = await connection.execute(query)
         return [CapturedMessage(**plain(row)) for row in rows]
 
     async def of_requests(self, request_ids: Collection[str]) -> list[CapturedMessage]:
         """In the order of the requests' ids."""
         query = select(*FIELDS).where(MESSAGES.c.request_id.in_(request_ids))
-        async with self.database.reading() as connection:
+        async with self.database.reading(settled=True) as connection:
             rows = await connection.execute(query.order_by(MESSAGES.c.request_id, MESSAGES.c.message_seq))
         return [CapturedMessage(**plain(row)) for row in rows]
 
@@ -80,18 +80,18 @@ class CapturedMessages:
         """Of all projects. Each is counted by itself, for that is how they are indexed."""
         own = select(func.count()).where(MESSAGES.c.project_id == PROJECTS.c.id, MESSAGES.c.at >= since)
         query = select(func.coalesce(func.sum(own.scalar_subquery()), 0)).select_from(PROJECTS)
-        async with self.database.reading() as connection:
+        async with self.database.reading(settled=True) as connection:
             return int((await connection.execute(query)).scalar_one())
 
     async def get(self, ids: Sequence[int]) -> dict[int, CapturedMessage]:
         """By row; those that are gone are left out."""
-        async with self.database.reading() as connection:
+        async with self.database.reading(settled=True) as connection:
             rows = await connection.execute(select(MESSAGES.c.id, *FIELDS).where(MESSAGES.c.id.in_(ids)))
         return {fields.pop("id"): CapturedMessage(**fields) for fields in map(plain, rows)}
 
     async def search(self, wanted: Search, limit: int) -> list[Hit]:
         """The best first; on SQLite the newest, where all of the words are common."""
-        async with self.database.reading() as connection:
+        async with self.database.reading(settled=True) as connection:
             if self.database.dialect == "sqlite":
                 telling = [phrase for phrase in wanted.phrases if not await self._is_common(phrase, connection)]
                 query = _sqlite(wanted, telling, limit)
@@ -108,7 +108,7 @@ class CapturedMessages:
             .order_by(MESSAGES.c.at)
             .limit(limit)
         )
-        async with self.database.writing() as tx:
+        async with self.database.writing(settled=True) as tx:
             result = await tx.execute(delete(MESSAGES).where(MESSAGES.c.id.in_(old.scalar_subquery())))
         return int(result.rowcount)
 

@@ -60,14 +60,14 @@ class ChatCompletions:
     async def get(self, project_id: str, completion_id: str) -> StoredChat | None:
         """The newest, should a vendor have used an id twice."""
         query = select(*FIELDS).where(CHATS.c.project_id == project_id, CHATS.c.id == completion_id)
-        async with self.database.reading() as connection:
+        async with self.database.reading(settled=True) as connection:
             row = (await connection.execute(_ordered(query, "desc").limit(1))).one_or_none()
         return None if row is None else StoredChat(*row)
 
     async def made_by(self, project_id: str, request_id: str) -> StoredChat | None:
         """The chat that a request made and had stored."""
         query = select(*FIELDS).where(CHATS.c.project_id == project_id, CHATS.c.key == request_id)
-        async with self.database.reading() as connection:
+        async with self.database.reading(settled=True) as connection:
             row = (await connection.execute(query)).one_or_none()
         return None if row is None else StoredChat(*row)
 
@@ -77,19 +77,19 @@ class ChatCompletions:
             cursor = select(*PLACE).where(CHATS.c.project_id == project_id, CHATS.c.key == page.after).scalar_subquery()
             place = tuple_(*PLACE)
             query = query.where(place < cursor if page.order == "desc" else place > cursor)
-        async with self.database.reading() as connection:
+        async with self.database.reading(settled=True) as connection:
             rows = await connection.execute(query.limit(page.limit).offset(page.offset))
         return [StoredChat(*row) for row in rows]
 
     async def count(self, project_id: str, which: ChatFilter) -> int:
         query = self._chosen(select(func.count()).select_from(CHATS), project_id, which)
-        async with self.database.reading() as connection:
+        async with self.database.reading(settled=True) as connection:
             return int((await connection.execute(query)).scalar_one())
 
     async def register(self, chats: Sequence[StoredChat]) -> set[str]:
         """Writes, of chats of one project, those whose id it does not have yet, all or none; answers their ids."""
         written: set[str] = set()
-        async with self.database.writing() as tx:
+        async with self.database.writing(settled=True) as tx:
             for start in range(0, len(chats), AT_ONCE):
                 written |= await self._register(tx, chats[start : start + AT_ONCE])
         return written

@@ -38,10 +38,11 @@ class Credits:
 
     async def balance(self, project_id: str) -> int | None:
         """None when the project is unlimited."""
+        await self.database.settle()
         return (await self.balances((project_id,))).get(project_id)
 
     async def balances(self, project_ids: Sequence[str]) -> dict[str, int]:
-        """Those of the projects that have an account."""
+        """Those of the projects that have an account, a moment ago."""
         query = select(ACCOUNTS).where(ACCOUNTS.c.project_id.in_(project_ids))
         async with self.database.reading() as connection:
             rows = await connection.execute(query)
@@ -78,6 +79,6 @@ class Credits:
     async def entries(self, project_id: str, limit: int = 100) -> list[CreditEntry]:
         """Newest first."""
         query = select(ENTRIES).where(ENTRIES.c.project_id == project_id).order_by(ENTRIES.c.id.desc()).limit(limit)
-        async with self.database.reading() as connection:
+        async with self.database.reading(settled=True) as connection:
             rows = await connection.execute(query)
         return [CreditEntry(**plain(row)) for row in rows]

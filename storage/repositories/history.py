@@ -63,7 +63,7 @@ class History:
         query = select(REQUESTS.c.started_at, REQUESTS.c.request_id).where(REQUESTS.c.request_id == request_id)
         if project_id is not None:
             query = query.where(REQUESTS.c.project_id == project_id)
-        async with self.database.reading() as connection:
+        async with self.database.reading(settled=True) as connection:
             row = (await connection.execute(query)).one_or_none()
         return None if row is None else Place(*row)
 
@@ -73,7 +73,7 @@ class History:
         query = _chosen(select(*FIELDS), which).order_by(*(column.desc() for column in place)).limit(limit)
         if after is not None:
             query = query.where(tuple_(*place) < tuple_(*after))
-        async with self.database.reading() as connection:
+        async with self.database.reading(settled=True) as connection:
             rows = (await connection.execute(query)).all()
         return [record(row) for row in rows]
 
@@ -90,7 +90,7 @@ class History:
         Raises `ValueError` for sums that nobody keeps: those by `key_id`, and of a model or an API by how it ended."""
         totals: dict[tuple[Any, ...], dict[str, int]] = {}
         queries = [_of_hours(which, names), *(_of_requests(edge, names) for edge in edges(which))]
-        async with self.database.reading() as connection:
+        async with self.database.reading(settled=True) as connection:
             for query in queries:
                 for row in await connection.execute(query):
                     key, values = tuple(row[: len(names)]), row[len(names) :]

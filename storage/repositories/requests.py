@@ -24,13 +24,13 @@ class Requests:
 
     async def get(self, project_id: str, request_id: str) -> Record | None:
         query = _of(project_id).where(REQUESTS.c.request_id == request_id)
-        async with self.database.reading() as connection:
+        async with self.database.reading(settled=True) as connection:
             row = (await connection.execute(query)).one_or_none()
         return None if row is None else record(row)
 
     async def find(self, request_id: str) -> Record | None:
         """Of any project."""
-        async with self.database.reading() as connection:
+        async with self.database.reading(settled=True) as connection:
             row = (await connection.execute(select(*FIELDS).where(REQUESTS.c.request_id == request_id))).one_or_none()
         return None if row is None else record(row)
 
@@ -41,7 +41,7 @@ class Requests:
         if after is not None:
             cursor = select(*place).where(REQUESTS.c.project_id == project_id, REQUESTS.c.request_id == after)
             query = query.where(tuple_(*place) < cursor.scalar_subquery())
-        async with self.database.reading() as connection:
+        async with self.database.reading(settled=True) as connection:
             rows = await connection.execute(query)
         return [record(row) for row in rows]
 

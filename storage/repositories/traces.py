@@ -69,7 +69,7 @@ class Traces:
             .limit(limit)
             .offset(offset)
         )
-        async with self.database.reading() as connection:
+        async with self.database.reading(settled=True) as connection:
             rows = (await connection.execute(query)).all()
         trace_ids = [row[0] for row in rows]
         names = await self._latest(project_id, trace_ids, ENTRIES.c.name)
@@ -78,7 +78,7 @@ class Traces:
 
     async def count(self, project_id: str) -> int:
         query = select(func.count(ENTRIES.c.trace_id.distinct())).where(ENTRIES.c.project_id == project_id)
-        async with self.database.reading() as connection:
+        async with self.database.reading(settled=True) as connection:
             return int((await connection.execute(query)).scalar_one())
 
     async def requests(self, project_id: str, trace_id: str) -> Sequence[TracedRequest]:
@@ -89,7 +89,7 @@ class Traces:
             .where(ENTRIES.c.project_id == project_id, ENTRIES.c.trace_id == trace_id)
             .order_by(ENTRIES.c.at, ENTRIES.c.request_id)
         )
-        async with self.database.reading() as connection:
+        async with self.database.reading(settled=True) as connection:
             rows = await connection.execute(query)
         return [TracedRequest(TraceEntry(*row[:-1]), row[-1]) for row in rows]
 
@@ -100,7 +100,7 @@ class Traces:
         )
         mine = (ENTRIES.c.project_id == project_id) & ENTRIES.c.trace_id.in_(trace_ids) & told.is_not(None)
         ranked = select(ENTRIES.c.trace_id, told.label("told"), age.label("age")).where(mine).subquery()
-        async with self.database.reading() as connection:
+        async with self.database.reading(settled=True) as connection:
             rows = await connection.execute(select(ranked.c.trace_id, ranked.c.told).where(ranked.c.age == 1))
         return {row[0]: row[1] for row in rows}
 

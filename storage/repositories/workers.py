@@ -114,5 +114,5 @@ class Workers:
             REQUESTS.c.operation_id == operation_id,
             REQUESTS.c.state == "failed",
         )
-        async with self.database.reading() as connection:
+        async with self.database.reading(settled=True) as connection:
             return int(await connection.scalar(query) or 0)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from tests.journeys.speaking import speaking
 from tests.live import LiveServer, running
 
 
@@ -19,20 +20,19 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 @pytest.fixture
 def client(server: LiveServer) -> Iterator[httpx.Client]:
     """Speaks for the project `default`."""
-    with httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {server.key}"}, timeout=30) as client:
+    with speaking(server) as client:
         yield client
 
 
 @pytest.fixture
 def other(server: LiveServer) -> Iterator[httpx.Client]:
     """Speaks for the project `other`."""
-    headers = {"Authorization": f"Bearer {server.other_key}"}
-    with httpx.Client(base_url=server.url, headers=headers, timeout=30) as client:
+    with speaking(server, server.other_key) as client:
         yield client
 
 
 @pytest.fixture
 def stranger(server: LiveServer) -> Iterator[httpx.Client]:
     """Has no credential."""
-    with httpx.Client(base_url=server.url, timeout=30) as client:
+    with httpx.Client(base_url=server.url, timeout=60) as client:
         yield client

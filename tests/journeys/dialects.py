@@ -10,6 +10,8 @@ import httpx
 import orjson
 
 USER = [{"role": "user", "content": "Tell me about concord."}]
+LONG = [{"role": "user", "content": "word " * 400}]
+"""What the simulator talks about for minutes when it is slow."""
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,12 @@ from dataclasses import dataclass
 
 from tests.contract.providers import wires
 from tests.contract.providers.fake_vendor import FakeVendor, Reply, sse_reply
+from tests.journeys.waiting import eventually
 
-IMPATIENT = {
-    "CONCORDAT_FIRST_BYTE_TIMEOUT_SECONDS": "1.5",
-    "CONCORDAT_IDLE_TIMEOUT_SECONDS": "1.5",
-    "CONCORDAT_RETRIES": "0",
-    "CONCORDAT_BREAKER_FAILURES": "0",
-}
+CANDID = {"CONCORDAT_RETRIES": "0", "CONCORDAT_BREAKER_FAILURES": "0"}
 """For servers that are to tell every fault at once."""
+HASTY = {**CANDID, "CONCORDAT_FIRST_BYTE_TIMEOUT_SECONDS": "4", "CONCORDAT_IDLE_TIMEOUT_SECONDS": "1"}
+"""For vendors that fall silent. What is to come before that has more time than what is to stay away."""
 KEYS = {"openai": "sk-openai-0123456789abcdef", "anthropic": "sk-ant-0123456789abcdef"}
 
 
@@ -35,9 +33,24 @@ class LoopbackVendor:
     def key(self) -> str:
         return KEYS[self.name]
 
+    def ready(self) -> LoopbackVendor:
+        """As it is at the beginning of a test, once no answer of an earlier one is under way."""
+        self.fake.first.clear()
+        self.fake.released.set()
+        eventually(lambda: self.fake.busy, lambda busy: not busy)
+        self.says()
+        self.fake.seen.clear()
+        return self
+
     def says(self, scenario: str = "text") -> None:
         whole, events = self.wire[scenario]
         self.answers(Reply([whole]), sse_reply(events))
+
+    def says_slowly(self) -> None:
+        """Begins to stream, and goes on when it is released."""
+        events = self.wire["text"][1]
+        self.answers(Reply([self.wire["text"][0]]), sse_reply([b"".join(events[:3]), *events[3:]]))
+        self.fake.released.clear()
 
     def refuses(self, status: int, message: str, **headers: str) -> None:
         error = {"openai": wires.openai_error, "anthropic": wires.anthropic_error}[self.name](message)

@@ -52,7 +52,7 @@ def signed_headers(
 
 def ask(key: AccessKey, method: str, url: str, body: bytes = b"", **options: Any) -> httpx.Response:
     headers = signed_headers(key, method, url, body, **options)
-    return httpx.request(method, url, content=body, headers=headers, timeout=30)
+    return httpx.request(method, url, content=body, headers=headers, timeout=60)
 
 
 def code_of(answer: httpx.Response) -> str:

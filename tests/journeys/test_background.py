@@ -188,7 +188,9 @@ def test_only_a_stream_in_the_background_can_be_resumed(client: httpx.Client) ->
 
 def test_another_project_sees_nothing(client: httpx.Client, server: LiveServer) -> None:
     response_id = enqueue(client, model="simulator/hang", stream=False).json()["id"]
-    with httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {server.other_key}"}) as other:
+    with httpx.Client(
+        base_url=server.url, headers={"Authorization": f"Bearer {server.other_key}"}, timeout=60
+    ) as other:
         url = f"{URL}/{response_id}"
         for answer in (
             other.get(url),

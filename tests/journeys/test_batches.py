@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.journeys.ledger import LedgerReader
-from tests.journeys.waiting import eventually
+from tests.journeys.waiting import eventually, stay_within
 from tests.live import LiveServer
 
 FINAL = {"completed", "failed", "expired", "cancelled"}
@@ -172,7 +172,7 @@ def test_what_has_ended_cannot_be_cancelled(client: httpx.Client) -> None:
 
 def test_pages_and_projects(server: LiveServer, client: httpx.Client) -> None:
     headers = {"Authorization": f"Bearer {server.other_key}"}
-    with httpx.Client(base_url=server.url, headers=headers, timeout=30) as other:
+    with httpx.Client(base_url=server.url, headers=headers, timeout=60) as other:
         made = [create(other, upload(other, chat("a")))["id"] for _ in range(3)]
         for batch_id in made:
             assert client.get(f"/ipop/v1/batches/{batch_id}").status_code == 404
@@ -197,14 +197,15 @@ def restricted(server: LiveServer) -> Callable[..., httpx.Client]:
         done = server.cli(*command, "--project", slug)
         assert done.returncode == 0, done.stderr
         key = json.loads(server.cli("keys", "create", "--project", slug, "--json").stdout)["key"]
-        return httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {key}"}, timeout=30)
+        return httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {key}"}, timeout=60)
 
     return make
 
 
 def test_a_row_waits_for_a_limit_until_the_time_is_over(restricted: Callable[..., httpx.Client]) -> None:
+    stay_within(86_400, 60)
     with restricted("limits", "set", "--requests-per-day", "3") as client:
-        batch = create(client, upload(client, *(chat(str(n)) for n in range(6))), completion_window="3s")
+        batch = create(client, upload(client, *(chat(str(n)) for n in range(6))), completion_window="8s")
         done = ended(client, batch)
         assert (done["status"], done["request_counts"]) == ("expired", {"total": 6, "completed": 3, "failed": 0})
         rest = lines(client, done["error_file_id"])

@@ -12,6 +12,7 @@ import pytest
 
 from tests.contract.providers.fake_vendor import Reply
 from tests.journeys.loopback_vendors import KEYS, vendors
+from tests.journeys.speaking import speaking
 from tests.journeys.waiting import eventually
 from tests.live import LiveServer, running
 
@@ -20,27 +21,10 @@ TEA = "Green tea is steeped at eighty degrees for two minutes."
 
 
 @pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    with running(tmp_path_factory.mktemp("box")) as server:
-        yield server
-        assert '"level":"error"' not in server.log_text()
-
-
-@pytest.fixture
-def client(live: LiveServer) -> Iterator[httpx.Client]:
-    with speaking(live, live.key) as client:
-        yield client
-
-
-@pytest.fixture
-def other(live: LiveServer) -> Iterator[httpx.Client]:
-    """Speaks for another project."""
-    with speaking(live, live.other_key) as client:
-        yield client
-
-
-def speaking(live: LiveServer, key: str) -> httpx.Client:
-    return httpx.Client(base_url=live.url, headers={"Authorization": f"Bearer {key}"}, timeout=60)
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    with running(tmp_path_factory.mktemp("box")) as live:
+        yield live
+        assert '"level":"error"' not in live.log_text()
 
 
 def upload(client: httpx.Client, name: str, content: bytes | str, **more: str) -> httpx.Response:
@@ -94,14 +78,14 @@ def test_a_document_is_indexed_and_given_back(client: httpx.Client) -> None:
     assert usage["embedding_tokens"] > 0
 
 
-def test_an_answer_cites_the_chunks_it_names(live: LiveServer, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_an_answer_cites_the_chunks_it_names(server: LiveServer, tmp_path_factory: pytest.TempPathFactory) -> None:
     with vendors() as served:
         said = b'"Two minutes [2], says the book [9]; see [2, 1]."'
         whole = served["openai"].wire["text"][0]
         text = openai_text(whole)
         served["openai"].answers(Reply([whole.replace(text, said)]))
         settings = {"OPENAI_BASE_URL": served["openai"].fake.url + "/v1", "OPENAI_API_KEY": KEYS["openai"]}
-        with running(tmp_path_factory.mktemp("cited"), **settings) as own, speaking(own, own.key) as client:
+        with running(tmp_path_factory.mktemp("cited"), **settings) as own, speaking(own) as client:
             indexed(client, "tea.txt", TEA)
             indexed(client, "coffee.txt", "Coffee is brewed at ninety-five degrees for four minutes.")
             answer = ask(client, "How long is tea steeped?", model=served["openai"].model, top_k=2)
@@ -185,8 +169,8 @@ def test_another_project_sees_nothing_of_it(client: httpx.Client, other: httpx.C
     assert client.get(f"{BOX}/documents/{document['id']}").status_code == 200
 
 
-def test_the_operator_sees_workers_and_their_tools(live: LiveServer, client: httpx.Client) -> None:
-    headers = {"X-Admin-Token": live.admin_token}
+def test_the_operator_sees_workers_and_their_tools(server: LiveServer, client: httpx.Client) -> None:
+    headers = {"X-Admin-Token": server.admin_token}
 
     def look() -> Any:
         found = client.get("/ipop/v1/admin/box/readiness", headers=headers).json()

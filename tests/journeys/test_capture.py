@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.journeys.dialects import DIALECTS, Dialect
+from tests.journeys.dialects import DIALECTS, LONG, Dialect
 from tests.journeys.waiting import eventually
 from tests.live import LiveServer, running
 
@@ -34,14 +34,14 @@ def keeping(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 @pytest.fixture
 def caller(keeping: LiveServer) -> Iterator[httpx.Client]:
     headers = {"Authorization": f"Bearer {keeping.key}"}
-    with httpx.Client(base_url=keeping.url, headers=headers, timeout=30) as client:
+    with httpx.Client(base_url=keeping.url, headers=headers, timeout=60) as client:
         yield client
 
 
 @pytest.fixture
 def admin(keeping: LiveServer) -> Iterator[httpx.Client]:
     headers = {"X-Admin-Token": keeping.admin_token}
-    with httpx.Client(base_url=keeping.url + IPOP, headers=headers, timeout=30) as client:
+    with httpx.Client(base_url=keeping.url + IPOP, headers=headers, timeout=60) as client:
         yield client
 
 
@@ -65,13 +65,15 @@ def messages_of(admin: httpx.Client, request_id: str) -> list[dict[str, Any]]:
 
 
 def stored(folder: Path) -> bytes:
-    return b"".join(path.read_bytes() for path in folder.glob("concordat.db*"))
+    files = [path for path in folder.rglob("*") if path.is_file() and "concordat.db" in str(path.relative_to(folder))]
+    assert any("-ledger" in str(path) for path in files)
+    return b"".join(path.read_bytes() for path in files)
 
 
 def test_nothing_is_kept_unless_it_is_asked_for(client: httpx.Client, server: LiveServer) -> None:
     request_id = say(client, "an uncommonly rare xylographer")
     headers = {"X-Admin-Token": server.admin_token}
-    with httpx.Client(base_url=server.url + IPOP, headers=headers) as admin:
+    with httpx.Client(base_url=server.url + IPOP, headers=headers, timeout=60) as admin:
         assert messages_of(admin, request_id) == []
     assert b"xylographer" not in stored(server.data_dir)
 
@@ -183,7 +185,7 @@ def test_what_was_said_is_found_by_its_words_page_by_page(caller: httpx.Client, 
 def test_an_open_stream_is_shown_to_administrators_of_every_process(
     keeping: LiveServer, caller: httpx.Client, admin: httpx.Client
 ) -> None:
-    content = {"model": "simulator/slow-40ms", "messages": [{"role": "user", "content": "at leisure"}], "stream": True}
+    content = {"model": "simulator/slow-40ms", "messages": LONG, "stream": True}
     with caller.stream("POST", f"{IPOP}/chat/completions", json=content) as answer:
         assert answer.status_code == 200, answer.read()
         lines = answer.iter_lines()
@@ -195,8 +197,8 @@ def test_an_open_stream_is_shown_to_administrators_of_every_process(
         assert stream["event_count"] > 0
         assert stream["bytes_sent"] > 0
         assert shown["stream_available"] == shown["stream_limit"] - 1
-        for _ in lines:
-            pass
+    eventually(lambda: admin.get("/admin/inference/streams").json()["streams"], lambda streams: streams == [])
+    caller.post(f"{IPOP}/chat/completions", json={**content, "model": "simulator/chat"}).raise_for_status()
     assert admin.get("/admin/inference/streams").json()["streams"] == []
 
 

@@ -33,7 +33,7 @@ def test_a_configuration_works_as_it_comes(client: httpx.Client, name: str) -> N
     loaded = yaml.safe_load(answer.text)["config"]
     base_url, key, model = settings_of(name, loaded)
     body = {"model": model, "messages": USER}
-    chat = httpx.post(f"{base_url}/chat/completions", json=body, headers={"Authorization": f"Bearer {key}"})
+    chat = httpx.post(f"{base_url}/chat/completions", json=body, headers={"Authorization": f"Bearer {key}"}, timeout=60)
     assert openai_text(chat.json())
     checked = client.get(answer.json()["validation"]["freshness_url"]).json()
     assert (checked["client"], checked["fresh"]) == (name, True)

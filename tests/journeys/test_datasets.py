@@ -6,7 +6,6 @@ import base64
 import io
 import json
 import uuid
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -15,7 +14,6 @@ import pytest
 
 from tests.journeys.test_telemetry import log_span
 from tests.journeys.waiting import eventually
-from tests.live import LiveServer
 
 JANUARY, OCTOBER = "/llama-stack/v1", "/llama-stack-deprecated/v1"
 CSV = b'question,answer,score\nWhat?,That.,1.5\n"Who, then?",Me.,2\nWhy?,,\n'
@@ -42,13 +40,6 @@ def rows(client: httpx.Client, dataset_id: str, **more: Any) -> Any:
 def fault(client: httpx.Client, uri: str, columns: Any = None) -> int:
     body = {"dataset_id": uuid.uuid4().hex, "url": {"uri": uri}, "dataset_schema": columns or {}}
     return client.post(f"{JANUARY}/datasets", json=body).status_code
-
-
-@pytest.fixture
-def other(server: LiveServer) -> Iterator[httpx.Client]:
-    headers = {"Authorization": f"Bearer {server.other_key}"}
-    with httpx.Client(base_url=server.url, headers=headers, timeout=30) as client:
-        yield client
 
 
 def test_rows_of_every_format_and_source(client: httpx.Client) -> None:

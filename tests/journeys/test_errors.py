@@ -108,7 +108,7 @@ def test_body_of_fifty_megabytes(server: LiveServer, dialect: Dialect) -> None:
 @pytest.mark.parametrize("evil", ["..%2F..%2F", "..%2F..%2Fetc%2Fpasswd", "%2e%2e/%2e%2e", "%00", "%ff", "a%2f..%2fb"])
 def test_ids_that_try_to_climb(server: LiveServer, dialect: Dialect, evil: str) -> None:
     """Sent as they are, which `httpx` would not."""
-    connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=30)
+    connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=60)
     headers = {"Authorization": f"Bearer {server.key}"}
     with closing(connection):
         connection.request("GET", f"{dialect.prefix}{MODEL_PATHS[dialect.api]}/{evil}", headers=headers)
@@ -121,7 +121,7 @@ def test_ids_that_try_to_climb(server: LiveServer, dialect: Dialect, evil: str) 
 
 def test_garbage_instead_of_http(server: LiveServer) -> None:
     address = urlsplit(server.url)
-    with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
+    with socket.create_connection((address.hostname, address.port), timeout=60) as connection:
         connection.sendall(b"\x16\x03\x01\x02\x00 nonsense\r\n\r\n")
         assert b"400" in connection.recv(4096)
 

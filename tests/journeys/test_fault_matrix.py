@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ from tests.contract.providers.fake_vendor import FakeVendor, Reply, Seen, json_r
 from tests.contract.providers.test_answer_shapes import BROKEN, MENDED, shaped
 from tests.journeys.dialects import DEPRECATED, DIALECTS, IPOP, LLAMA, Dialect, payloads
 from tests.journeys.ledger import LedgerReader
-from tests.journeys.loopback_vendors import IMPATIENT, KEYS, LoopbackVendor, vendors
+from tests.journeys.loopback_vendors import CANDID, HASTY, KEYS, LoopbackVendor, vendors
 from tests.journeys.test_errors import check
 from tests.journeys.waiting import PATIENCE_SECONDS, eventually
 from tests.live import KEY, LiveServer, running
@@ -133,6 +133,10 @@ class Fault:
     code: str
     late: bool = False
 
+    @property
+    def is_silence(self) -> bool:
+        return "stall" in (self.whole.before, self.whole.after)
+
     def reply(self, seen: Seen) -> Reply:
         if not seen.streamed:
             return self.whole
@@ -173,21 +177,33 @@ def vendor() -> Iterator[LoopbackVendor]:
         yield served["openai"]
 
 
-@pytest.fixture(scope="module")
-def server(vendor: LoopbackVendor, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+@contextmanager
+def server_of(vendor: LoopbackVendor, folder: Path, patience: Mapping[str, str]) -> Iterator[LiveServer]:
     """When all is done there is no error in its log, where tasks that nobody awaited show."""
-    folder = tmp_path_factory.mktemp("faults")
     (folder / "catalog.yaml").write_text(CATALOG)
-    settings = {"OPENAI_API_KEY": vendor.key, "OPENAI_BASE_URL": vendor.fake.url + "/v1", **IMPATIENT}
+    settings = {"OPENAI_API_KEY": vendor.key, "OPENAI_BASE_URL": vendor.fake.url + "/v1", **patience}
     with running(folder, **settings) as live:
         yield live
         assert '"level":"error"' not in live.log_text()
+
+
+@pytest.fixture(scope="module")
+def candid(vendor: LoopbackVendor, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    with server_of(vendor, tmp_path_factory.mktemp("candid"), CANDID) as live:
+        yield live
+
+
+@pytest.fixture(scope="module")
+def hasty(vendor: LoopbackVendor, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    with server_of(vendor, tmp_path_factory.mktemp("hasty"), HASTY) as live:
+        yield live
 
 
 @dataclass(frozen=True)
 class Told:
     """What every operation answered to one fault, and their records by the requests' ids."""
 
+    server: LiveServer
     fault: Fault
     stream: bool
     answers: Mapping[str, httpx.Response]
@@ -199,19 +215,22 @@ class Told:
 
 
 @pytest.fixture(scope="module")
-def told(request: pytest.FixtureRequest, server: LiveServer, vendor: LoopbackVendor) -> Iterator[Told]:
+def told(
+    request: pytest.FixtureRequest, candid: LiveServer, hasty: LiveServer, vendor: LoopbackVendor
+) -> Iterator[Told]:
     fault, stream = request.param
+    server = hasty if fault.is_silence else candid
     vendor.fake.choose = fault.reply
     targets = [target for target in TARGETS if target.streams or not stream]
     headers = {"Authorization": f"Bearer {server.key}"}
     with (
-        httpx.Client(base_url=server.url, headers=headers, timeout=30) as client,
+        httpx.Client(base_url=server.url, headers=headers, timeout=60) as client,
         ThreadPoolExecutor(len(targets)) as pool,
     ):
         posted = pool.map(lambda target: client.post(target.url, json=target.asked(stream)), targets)
         answers = dict(zip([target.name for target in targets], posted, strict=True))
     ids = {answer.headers["x-request-id"] for answer in answers.values()}
-    yield Told(fault, stream, answers, settled(server, ids))
+    yield Told(server, fault, stream, answers, settled(server, ids))
     assert eventually(lambda: vendor.fake.busy, lambda busy: not busy) == 0, "a vendor that hangs is hung up on"
 
 
@@ -284,13 +303,13 @@ def check_last_word(fault: Fault, target: Target, last: dict[str, Any]) -> None:
 
 @every_fault(stream=True)
 @pytest.mark.parametrize("target", [t for t in TARGETS if t.operation_id == "responses_create"], ids=lambda t: t.name)
-def test_a_response_that_failed_is_kept_as_that_or_not_at_all(told: Told, target: Target, server: LiveServer) -> None:
-    answer, _ = told.of(target)
+def test_a_response_that_failed_is_kept_as_that_or_not_at_all(told: Told, target: Target) -> None:
+    server, (answer, _) = told.server, told.of(target)
     if not told.fault.late:
         return
     response_id = orjson.loads(next(payloads(answer.iter_lines())))["response"]["id"]
     headers = {"Authorization": f"Bearer {server.key}"}
-    kept = httpx.get(f"{server.url}{target.url}/{response_id}", headers=headers, timeout=30).json()
+    kept = httpx.get(f"{server.url}{target.url}/{response_id}", headers=headers, timeout=60).json()
     assert (kept["status"], kept["error"]["code"]) == ("failed", told.fault.code)
 
 
@@ -312,7 +331,7 @@ async def server_in_this_process(folder: Path, vendor: FakeVendor, patience_seco
     headers = {"Authorization": f"Bearer {KEY}"}
     async with build(load(settings, environment).settings) as wired:
         transport = httpx.ASGITransport(wired.app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://here", headers=headers, timeout=30) as http:
+        async with httpx.AsyncClient(transport=transport, base_url="http://here", headers=headers, timeout=60) as http:
             yield lambda target, stream: http.post(target.url, json=target.asked(stream))
 
 

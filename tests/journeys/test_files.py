@@ -6,7 +6,6 @@ import hashlib
 import os
 import signal
 import socket
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.journeys.speaking import speaking
 from tests.journeys.waiting import eventually
 from tests.live import LiveServer, running
 
@@ -50,12 +50,6 @@ def upload(client: httpx.Client, api: Api, content: bytes = b"hello", **fields: 
 
 def ids(client: httpx.Client, api: Api, **params: Any) -> list[str]:
     return [file["id"] for file in client.get(api.url, params=params).raise_for_status().json()["data"]]
-
-
-@pytest.fixture
-def other(server: LiveServer) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {server.other_key}"}) as client:
-        yield client
 
 
 def blobs(server: LiveServer) -> list[Path]:
@@ -198,14 +192,9 @@ def test_a_repeated_upload_makes_one_file(client: httpx.Client, api: Api) -> Non
 
 @pytest.fixture(scope="module")
 def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """Takes 4 MiB, and waits half a second for more of a body."""
-    settings = {"CONCORDAT_MAX_UPLOAD_BYTES": str(4 * MIB), "CONCORDAT_BODY_IDLE_SECONDS": "0.5"}
-    with running(tmp_path_factory.mktemp("narrow"), **settings) as live:
+    """Takes 4 MiB."""
+    with running(tmp_path_factory.mktemp("narrow"), CONCORDAT_MAX_UPLOAD_BYTES=str(4 * MIB)) as live:
         yield live
-
-
-def speaking(server: LiveServer) -> httpx.Client:
-    return httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {server.key}"}, timeout=30)
 
 
 @each
@@ -223,7 +212,7 @@ def test_too_large_a_body_is_refused_and_nothing_kept(narrow: LiveServer, api: A
 
 def begin_upload(server: LiveServer, sent: int) -> socket.socket:
     """A connection on which an upload of 3 MiB has come so far."""
-    connection = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+    connection = socket.create_connection(("127.0.0.1", server.port), timeout=60)
     head = (
         f"POST {IPOP.url} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {server.key}\r\n"
         f"content-type: application/octet-stream\r\ncontent-length: {3 * MIB}\r\n\r\n"
@@ -241,14 +230,15 @@ def test_a_client_that_hangs_up_leaves_nothing(narrow: LiveServer) -> None:
         assert ids(client, IPOP) == []
 
 
-def test_a_body_that_stops_coming_is_given_up(narrow: LiveServer) -> None:
-    with begin_upload(narrow, 2 * MIB) as connection:
-        answer = b""
-        while piece := connection.recv(65536):
-            answer += piece
-    assert answer.startswith(b"HTTP/1.1 408 ")
-    assert b'"error_type":"request_timeout"' in answer
-    assert blobs(narrow) == []
+def test_a_body_that_stops_coming_is_given_up(tmp_path: Path) -> None:
+    with running(tmp_path, CONCORDAT_BODY_IDLE_SECONDS="0.5") as hasty:
+        with begin_upload(hasty, 2 * MIB) as connection:
+            answer = b""
+            while piece := connection.recv(65536):
+                answer += piece
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert b'"error_type":"request_timeout"' in answer
+        assert blobs(hasty) == []
 
 
 def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
@@ -256,7 +246,7 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
         with speaking(server) as client:
             made = upload(client, IPOP, b"kept")
         begun = begin_upload(server, 2 * MIB)
-        time.sleep(0.2)
+        eventually(lambda: len(blobs(server)), lambda count: count == 2)
         server.stop(signal.SIGKILL)
         begun.close()
         server.start()

@@ -11,7 +11,7 @@ import httpx
 import orjson
 import pytest
 
-from tests.journeys.dialects import DEPRECATED, DIALECTS, IPOP, LLAMA, MANIAC, Dialect
+from tests.journeys.dialects import DEPRECATED, DIALECTS, IPOP, LLAMA, LONG, MANIAC, Dialect
 from tests.journeys.waiting import eventually
 from tests.live import LiveServer, running
 
@@ -25,17 +25,9 @@ each = pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.
 
 
 @pytest.fixture
-def other(server: LiveServer) -> Iterator[httpx.Client]:
-    """Speaks for the project `other`."""
-    headers = {"Authorization": f"Bearer {server.other_key}"}
-    with httpx.Client(base_url=server.url, headers=headers, timeout=30) as client:
-        yield client
-
-
-@pytest.fixture
 def admin(server: LiveServer) -> Iterator[httpx.Client]:
     headers = {"X-Admin-Token": server.admin_token}
-    with httpx.Client(base_url=server.url, headers=headers, timeout=30) as client:
+    with httpx.Client(base_url=server.url, headers=headers, timeout=60) as client:
         yield client
 
 
@@ -88,7 +80,7 @@ def test_what_failed_and_what_was_left_is_told(client: httpx.Client, admin: http
     assert (record["status"], record["error"]) == ("failed", "rate_limit_exceeded")
     assert record["request_metadata"]["route"]["attempts"][0]["error"] == "Throttled"
     assert kinds(get(admin, f"/admin/inference/{failed}/timeline")["events"]) == ["submitted", "assigned", "failed"]
-    with client.stream("POST", IPOP.url, json=IPOP.chat("simulator/slow-40ms", stream=True)) as answer:
+    with client.stream("POST", IPOP.url, json=IPOP.chat("simulator/slow-40ms", stream=True, messages=LONG)) as answer:
         next(answer.iter_lines())
         left = answer.headers["x-request-id"]
     record = eventually(lambda: get(client, f"/request-history/{left}"), lambda seen: seen["status"] == "canceled")
@@ -190,7 +182,8 @@ def test_events_are_paged_without_a_gap(client: httpx.Client, admin: httpx.Clien
     assert len({event["id"] for event in seen}) == len(seen)
     expected = [(request_id, number) for request_id in ids[::-1] for number in (4, 3, 2, 1)]
     assert [(event["request_id"], event["event_seq"]) for event in seen[:12]] == expected
-    only = admin.post(PREFIX + "/admin/inference/events", json={"kinds": ["completed"], "limit": 3}).json()["events"]
+    wanted = {"kinds": ["completed"], "limit": 3, "model": MODEL}
+    only = admin.post(PREFIX + "/admin/inference/events", json=wanted).json()["events"]
     assert [(event["request_id"], event["kind"]) for event in only] == [(one, "completed") for one in ids[::-1]]
     refused = admin.post(PREFIX + "/admin/inference/events", json={"cursor": "nothing"})
     assert refused.status_code == 404
@@ -230,7 +223,7 @@ def spend(client: httpx.Client, turn: int) -> str:
                 "x-request-id"
             ]
         case 2:
-            body = dialect.chat("simulator/slow-20ms", stream=True)
+            body = dialect.chat("simulator/slow-20ms", stream=True, messages=LONG)
             with client.stream("POST", dialect.url, json=body) as answer:
                 next(answer.iter_lines())
                 return answer.headers["x-request-id"]
@@ -252,7 +245,7 @@ def test_money_adds_up(tmp_path_factory: pytest.TempPathFactory) -> None:
         done = server.cli("credits", "set", "10")
         assert done.returncode == 0, done.stderr
         headers = {"Authorization": f"Bearer {server.key}"}
-        with httpx.Client(base_url=server.url, headers=headers, timeout=30) as client:
+        with httpx.Client(base_url=server.url, headers=headers, timeout=60) as client:
             for turn in range(42):
                 spend(client, turn)
             eventually(lambda: get(client, "/request-history", status="running"), lambda running: not running)

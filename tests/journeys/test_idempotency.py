@@ -3,18 +3,47 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
 
 import httpx
 import pytest
 
+from tests.contract.providers.fake_vendor import sse_reply
 from tests.journeys.dialects import DIALECTS, MANIAC, Dialect, payloads
 from tests.journeys.ledger import LedgerReader
+from tests.journeys.loopback_vendors import LoopbackVendor, vendors
 from tests.journeys.test_errors import check
 from tests.journeys.waiting import eventually
-from tests.live import LiveServer
+from tests.live import LiveServer, running
 
 each = pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.api)
 REPLAYED = "idempotent-replayed"
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[LoopbackVendor]:
+    with vendors() as both:
+        yield both["openai"]
+
+
+@pytest.fixture
+def vendor(served: LoopbackVendor) -> Iterator[LoopbackVendor]:
+    yield served.ready()
+    served.fake.released.set()
+
+
+@pytest.fixture(scope="module")
+def asked(served: LoopbackVendor, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """A server with a vendor whose answers take as long as a test wants."""
+    settings = {"OPENAI_API_KEY": served.key, "OPENAI_BASE_URL": served.fake.url + "/v1"}
+    with running(tmp_path_factory.mktemp("idempotency"), **settings) as live:
+        yield live
+
+
+@pytest.fixture
+def asker(asked: LiveServer) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=asked.url, headers={"Authorization": f"Bearer {asked.key}"}, timeout=60) as asker:
+        yield asker
 
 
 def once() -> dict[str, str]:
@@ -48,15 +77,17 @@ def test_key_with_another_body_is_refused(client: httpx.Client, dialect: Dialect
 
 @each
 def test_repetition_while_the_first_is_answered_is_a_conflict_and_later_a_replay(
-    client: httpx.Client, dialect: Dialect
+    asker: httpx.Client, vendor: LoopbackVendor, dialect: Dialect
 ) -> None:
-    headers, body = once(), dialect.chat("simulator/slow-20ms", stream=True)
-    with client.stream("POST", dialect.url, json=body, headers=headers) as first:
+    headers, body = once(), dialect.chat(vendor.model, stream=True)
+    vendor.says_slowly()
+    with asker.stream("POST", dialect.url, json=body, headers=headers) as first:
         texts = payloads(first.iter_lines())
         next(texts)
-        check(dialect, client.post(dialect.url, json=body, headers=headers), 409)
+        check(dialect, asker.post(dialect.url, json=body, headers=headers), 409)
+        vendor.fake.released.set()
         assert [text for text in texts if dialect.is_end(text)]
-    assert client.post(dialect.url, json=body, headers=headers).headers[REPLAYED] == "true"
+    assert asker.post(dialect.url, json=body, headers=headers).headers[REPLAYED] == "true"
 
 
 @each
@@ -93,12 +124,15 @@ def test_what_failed_is_done_again(
 
 
 @each
-def test_stream_that_its_client_left_is_done_again(client: httpx.Client, dialect: Dialect) -> None:
-    headers, body = once(), dialect.chat("simulator/slow-20ms", stream=True)
-    with client.stream("POST", dialect.url, json=body, headers=headers) as first:
+def test_stream_that_its_client_left_is_done_again(
+    asker: httpx.Client, vendor: LoopbackVendor, dialect: Dialect
+) -> None:
+    headers, body = once(), dialect.chat(vendor.model, stream=True)
+    vendor.fake.first = [sse_reply(vendor.wire["text"][1][:4], "stall")]
+    with asker.stream("POST", dialect.url, json=body, headers=headers) as first:
         next(payloads(first.iter_lines()))
     again = eventually(  # the server has yet to notice
-        lambda: client.post(dialect.url, json=body, headers=headers), lambda answer: answer.status_code != 409
+        lambda: asker.post(dialect.url, json=body, headers=headers), lambda answer: answer.status_code != 409
     )
     assert again.status_code == 200
     assert REPLAYED not in again.headers

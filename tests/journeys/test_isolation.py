@@ -69,7 +69,7 @@ def keeping(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 
 def speaking(live: LiveServer, **headers: str) -> httpx.Client:
-    return httpx.Client(base_url=live.url, headers=headers, timeout=30)
+    return httpx.Client(base_url=live.url, headers=headers, timeout=60)
 
 
 @pytest.fixture(scope="module")

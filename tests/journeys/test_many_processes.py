@@ -145,6 +145,18 @@ def test_one_idempotency_key_is_one_request(two: tuple[httpx.Client, ...]) -> No
     assert {answer.status_code for answer in answers} <= {200, 409}
 
 
+def test_both_sign_for_their_region_with_one_key(two: tuple[httpx.Client, ...]) -> None:
+    """It is made on first need, and sealed under a secret that is made then, too."""
+    with ThreadPoolExecutor(2) as pool:
+        listed = [asked.result().json() for asked in [pool.submit(c.get, "/ipop/v1/regions/keys") for c in two]]
+    assert listed[0] == listed[1]
+    for asked, attesting in (two, two[::-1]):
+        answer = asked.post(IPOP.url, json=IPOP.chat(metadata={"require_region": "local"}))
+        assert answer.status_code == 200, answer.text
+        attested = attesting.get(f"/ipop/v1/inference/{answer.headers['x-request-id']}/attestation")
+        assert attested.status_code == 200, attested.text
+
+
 def test_a_stream_in_the_background_is_resumed_elsewhere(two: tuple[httpx.Client, ...]) -> None:
     one, other = two
     asked = {"model": "simulator/slow-50ms", "input": LONG, "background": True, "stream": True}

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from tests.journeys.dialects import DEPRECATED, DIALECTS, IPOP, LLAMA, MANIAC, Dialect
+from tests.journeys.speaking import speaking
 from tests.journeys.test_errors import check
 from tests.live import LiveServer, running
 
@@ -17,10 +18,6 @@ each = pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.
 
 PAGE = "https://app.example"
 """An origin of a browser's page."""
-
-
-def client_of(server: LiveServer) -> httpx.Client:
-    return httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {server.key}"}, timeout=30)
 
 
 # ---- all APIs side by side ----
@@ -97,14 +94,14 @@ def test_browsers_are_not_let_in_unless_configured(client: httpx.Client) -> None
 
 @pytest.fixture(scope="module")
 def ipop_alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    settings = {"CONCORDAT_CORS_ORIGINS": PAGE, "CONCORDAT_KEEP_ALIVE_SECONDS": "0.1"}
+    settings = {"CONCORDAT_CORS_ORIGINS": PAGE, "CONCORDAT_KEEP_ALIVE_SECONDS": "0.02"}
     with running(tmp_path_factory.mktemp("ipop"), "--root", "ipop", **settings) as server:
         yield server
 
 
 @pytest.fixture
 def alone(ipop_alone: LiveServer) -> Iterator[httpx.Client]:
-    with client_of(ipop_alone) as client:
+    with speaking(ipop_alone) as client:
         yield client
 
 
@@ -143,7 +140,7 @@ def test_slow_stream_is_kept_alive_by_comments(alone: httpx.Client) -> None:
 
 
 def test_short_names_stay_beside_an_api_that_takes_all_paths(tmp_path: Path) -> None:
-    with running(tmp_path, "--root", "maniac") as server, client_of(server) as client:
+    with running(tmp_path, "--root", "maniac") as server, speaking(server) as client:
         assert client.get("/v1/models").status_code == 200
         assert client.get("/healthz").headers["x-request-id"]
         assert client.get("/readyz").json() == {"status": "ready"}
@@ -157,7 +154,7 @@ def test_short_names_stay_beside_an_api_that_takes_all_paths(tmp_path: Path) -> 
 
 @pytest.fixture(scope="module")
 def without_keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    settings = {"CONCORDAT_KEEP_ALIVE_SECONDS": "0.1"}
+    settings = {"CONCORDAT_KEEP_ALIVE_SECONDS": "0.02"}
     with running(tmp_path_factory.mktemp("no-auth"), "--no-auth", **settings) as server:
         yield server
 
@@ -165,13 +162,16 @@ def without_keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServe
 @each
 def test_without_authentication_anybody_is_the_default_project(without_keys: LiveServer, dialect: Dialect) -> None:
     for headers in ({}, {"Authorization": "Bearer whatever"}):
-        assert httpx.post(without_keys.url + dialect.url, json=dialect.chat(), headers=headers).status_code == 200
+        assert (
+            httpx.post(without_keys.url + dialect.url, json=dialect.chat(), headers=headers, timeout=60).status_code
+            == 200
+        )
 
 
 def test_without_authentication_nobody_is_admin_but_by_token(without_keys: LiveServer) -> None:
     url = f"{without_keys.url}/ipop/v1/admin/box/health"
-    assert httpx.get(url).status_code == 401
-    assert httpx.get(url, headers={"x-admin-token": "nonsense"}).status_code == 401
+    assert httpx.get(url, timeout=60).status_code == 401
+    assert httpx.get(url, headers={"x-admin-token": "nonsense"}, timeout=60).status_code == 401
 
 
 def test_without_authentication_only_loopback_is_listened_on(tmp_path: Path) -> None:
@@ -187,7 +187,9 @@ def test_llama_stacks_clients_are_sent_no_comments(without_keys: LiveServer) -> 
     body = LLAMA.chat(
         "simulator/slow-250ms", stream=True, sampling_params={"strategy": {"type": "greedy"}, "max_tokens": 2}
     )
-    frames = [frame for frame in httpx.post(without_keys.url + LLAMA.url, json=body).text.split("\n\n") if frame]
+    frames = [
+        frame for frame in httpx.post(without_keys.url + LLAMA.url, json=body, timeout=60).text.split("\n\n") if frame
+    ]
     assert len(frames) >= 3
     assert all(frame.startswith("data: {") for frame in frames)
 
@@ -210,6 +212,6 @@ def test_only_a_trusted_proxy_says_how_it_was_asked(stranger: httpx.Client, tmp_
     forwarded = {"X-Forwarded-Proto": "https", "Host": "ai.example.org"}
     setup = stranger.get("/ipop/v1/ready", headers=forwarded).json()["setup"]
     assert "http://ai.example.org/ipop/v1" in setup["env"]
-    with running(tmp_path, "--proxy-headers") as server, client_of(server) as client:
+    with running(tmp_path, "--proxy-headers") as server, speaking(server) as client:
         setup = client.get("/ipop/v1/ready", headers=forwarded).json()["setup"]
         assert "https://ai.example.org/ipop/v1" in setup["env"]

@@ -8,7 +8,6 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -48,12 +47,6 @@ def bucket(client: httpx.Client) -> str:
     path = f"{GATEWAY}/bucket-{uuid.uuid4().hex[:12]}"
     client.put(path).raise_for_status()
     return path
-
-
-@pytest.fixture
-def other(server: LiveServer) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {server.other_key}"}) as client:
-        yield client
 
 
 @pytest.fixture
@@ -152,7 +145,7 @@ def test_keys_have_any_characters(
     url = server.url + path
     headers = {**signed_headers(key, "PUT", url, name.encode()), "content-length": str(len(name.encode()))}
     head = "".join(f"{field}: {value}\r\n" for field, value in headers.items())
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
         connection.sendall(f"PUT {path} HTTP/1.1\r\n{head}connection: close\r\n\r\n".encode() + name.encode())
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
     assert answer.startswith(b"HTTP/1.1 200")
@@ -182,7 +175,7 @@ def test_what_was_not_signed_so_is_refused(
     url = f"{server.url}{bucket}/k"
     headers = signed_headers(key, "GET", url, b"", extra={"x-amz-meta-a": "1"}) | change.get("headers", {})
     target = url + change.get("path", "") + change.get("query", "")
-    assert code_of(httpx.request(change.get("method", "GET"), target, headers=headers)) == expected
+    assert code_of(httpx.request(change.get("method", "GET"), target, headers=headers, timeout=60)) == expected
 
 
 def test_keys_clocks_and_bodies_must_be_right(server: LiveServer, key: AccessKey, bucket: str) -> None:
@@ -193,9 +186,9 @@ def test_keys_clocks_and_bodies_must_be_right(server: LiveServer, key: AccessKey
     assert code_of(ask(AccessKey(key.id, "x"), "GET", url)) == "SignatureDoesNotMatch"
     assert code_of(ask(AccessKey("CKNOBODY", "x"), "GET", url)) == "InvalidAccessKeyId"
     headers = signed_headers(key, "PUT", url, b"body")
-    assert code_of(httpx.put(url, content=b"bodY", headers=headers)) == "XAmzContentSHA256Mismatch"
+    assert code_of(httpx.put(url, content=b"bodY", headers=headers, timeout=60)) == "XAmzContentSHA256Mismatch"
     assert ask(key, "GET", url).content == b"body"
-    anonymous = httpx.get(url)
+    anonymous = httpx.get(url, timeout=60)
     assert (anonymous.status_code, code_of(anonymous)) == (401, "AccessDenied")
 
 
@@ -318,7 +311,7 @@ def test_blocks_are_bought_once_and_bound_what_is_stored(tmp_path: Path) -> None
     settings = {"CONCORDAT_STORAGE_FREE_BYTES": "1000", "CONCORDAT_STORAGE_BLOCK_USD": "0.333333"}
     with running(tmp_path, **settings) as server:
         key = {"Authorization": f"Bearer {server.key}"}
-        with httpx.Client(base_url=server.url, headers=key) as client:
+        with httpx.Client(base_url=server.url, headers=key, timeout=60) as client:
             bucket = f"{GATEWAY}/bucket"
             client.put(bucket).raise_for_status()
             assert client.put(f"{bucket}/a", content=b"a" * 900).status_code == 200

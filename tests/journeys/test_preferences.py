@@ -68,35 +68,12 @@ def server(served: dict[str, LoopbackVendor], tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture
 def openai(served: dict[str, LoopbackVendor]) -> LoopbackVendor:
-    return ready(served["openai"])
+    return served["openai"].ready()
 
 
 @pytest.fixture
 def anthropic(served: dict[str, LoopbackVendor]) -> LoopbackVendor:
-    return ready(served["anthropic"])
-
-
-def ready(vendor: LoopbackVendor) -> LoopbackVendor:
-    vendor.says()
-    vendor.fake.seen.clear()
-    vendor.fake.first.clear()
-    vendor.fake.released.set()
-    return vendor
-
-
-@pytest.fixture
-def client(server: LiveServer) -> Iterator[httpx.Client]:
-    headers = {"Authorization": f"Bearer {server.key}"}
-    with httpx.Client(base_url=server.url, headers=headers, timeout=30) as client:
-        yield client
-
-
-@pytest.fixture
-def other(server: LiveServer) -> Iterator[httpx.Client]:
-    """Speaks for the project `other`."""
-    headers = {"Authorization": f"Bearer {server.other_key}"}
-    with httpx.Client(base_url=server.url, headers=headers, timeout=30) as client:
-        yield client
+    return served["anthropic"].ready()
 
 
 def embedded(*texts: str) -> Reply:

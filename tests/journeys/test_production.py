@@ -44,7 +44,7 @@ def production(catalog_file: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.fixture
 def client(production: LiveServer) -> Iterator[httpx.Client]:
     headers = {"Authorization": f"Bearer {production.key}"}
-    with httpx.Client(base_url=production.url, headers=headers, timeout=30) as client:
+    with httpx.Client(base_url=production.url, headers=headers, timeout=60) as client:
         yield client
 
 

@@ -14,6 +14,7 @@ from tests.contract.providers.fake_vendor import json_reply
 from tests.journeys.dialects import IPOP, LLAMA, MANIAC, events, openai_text, payloads
 from tests.journeys.ledger import LedgerReader
 from tests.journeys.loopback_vendors import LoopbackVendor, settings_for, vendors
+from tests.journeys.speaking import speaking
 from tests.journeys.test_errors import check
 from tests.live import LiveServer, running
 
@@ -42,7 +43,7 @@ def live(served: dict[str, LoopbackVendor], tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture
 def client(live: LiveServer) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=live.url, headers={"Authorization": f"Bearer {live.key}"}, timeout=30) as client:
+    with httpx.Client(base_url=live.url, headers={"Authorization": f"Bearer {live.key}"}, timeout=60) as client:
         yield client
 
 
@@ -77,7 +78,7 @@ def test_a_credential_lives_from_creation_to_deletion(client: httpx.Client, live
     shown = {"provider": "openai", "label": "ours", "masked_key": "****9876", "enabled": True, "health": "untested"}
     assert made == {"id": made["id"], **shown}
     assert client.get(PATH).json() == [made]
-    with httpx.Client(base_url=live.url, headers={"x-api-key": live.other_key}) as other:
+    with httpx.Client(base_url=live.url, headers={"x-api-key": live.other_key}, timeout=60) as other:
         assert other.get(PATH).json() == []
         check(IPOP, other.patch(f"{PATH}/{made['id']}", json={"label": "x"}), 404)
         check(IPOP, other.post(f"{PATH}/{made['id']}/test"), 404)
@@ -105,6 +106,18 @@ def test_a_key_is_tested_against_its_vendor(client: httpx.Client, own: dict[str,
     assert (refused.json()["ok"], refused.json()["credential"]["health"]) == (False, "error")
     renewed = client.patch(f"{PATH}/{own['id']}", json={"api_key": OWN + "0"}).json()
     assert (renewed["health"], renewed["masked_key"]) == ("untested", "****8760")
+
+
+def test_a_stored_key_is_not_sent_to_another_address(client: httpx.Client, own: dict[str, Any]) -> None:
+    elsewhere = {"base_url": "https://1.1.1.1/v1"}
+    refused = client.patch(f"{PATH}/{own['id']}", json=elsewhere | {"label": "mine"})
+    check(IPOP, refused, 400)
+    assert (refused.json()["error_type"], refused.json()["param"]) == ("api_key_required", "api_key")
+    assert client.get(PATH).json() == [own]
+    moved = client.patch(f"{PATH}/{own['id']}", json=elsewhere | {"api_key": OWN + "1"}).json()
+    assert moved["masked_key"] == "****8761"
+    assert client.patch(f"{PATH}/{own['id']}", json=elsewhere | {"label": "mine"}).json() == moved | {"label": "mine"}
+    assert client.patch(f"{PATH}/{own['id']}", json={"base_url": None}).status_code == 200
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
@@ -190,7 +203,7 @@ def test_credentials_outlive_a_restart_and_the_operator_may_allow_private_addres
     }
     with running(tmp_path, **settings) as server:
         for _ in range(2):
-            with httpx.Client(base_url=server.url, headers={"x-api-key": server.key}, timeout=30) as client:
+            with httpx.Client(base_url=server.url, headers={"x-api-key": server.key}, timeout=60) as client:
                 if not client.get(PATH).json():
                     create(client, provider="anthropic", api_key=ANTHROPIC, base_url=anthropic.fake.url)
                 answer = client.post(IPOP.url, json=IPOP.chat(anthropic.model))
@@ -250,7 +263,3 @@ def test_a_key_that_cannot_be_opened_any_more_is_missed_only_where_it_is_needed(
             assert refused.json()["error_type"] == "secret_unreadable"
         create(client, api_key=OWN + "0")
         assert ask(client, "byok_only").status_code == 200
-
-
-def speaking(server: LiveServer) -> httpx.Client:
-    return httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {server.key}"}, timeout=30)

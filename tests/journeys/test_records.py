@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import httpx
 import pytest
 
 from storage.ledger_record import Record
-from tests.journeys.dialects import DIALECTS, IPOP, MANIAC, Dialect, payloads
+from tests.journeys.dialects import DIALECTS, IPOP, LONG, MANIAC, Dialect, payloads
+from tests.journeys.hanging_up import asking, in_progress
 from tests.journeys.ledger import LedgerReader
 from tests.journeys.waiting import eventually
 from tests.live import LiveServer
@@ -38,9 +40,9 @@ def recorded(ledger: LedgerReader) -> Iterator[list[Record]]:
     assert len(found) == 1
 
 
-def tokens_of_a_chat(client: httpx.Client) -> tuple[int, int]:
-    """Of `dialect.chat(MODEL)`, which means the same on every API."""
-    usage = client.post(MANIAC.url, json=MANIAC.chat(MODEL)).json()["usage"]
+def tokens_of_a_chat(client: httpx.Client, **more: Any) -> tuple[int, int]:
+    """Of `dialect.chat(MODEL, **more)`, which means the same on every API."""
+    usage = client.post(MANIAC.url, json=MANIAC.chat(MODEL, **more)).json()["usage"]
     return usage["prompt_tokens"], usage["completion_tokens"]
 
 
@@ -128,7 +130,7 @@ def test_stream_that_its_client_leaves_is_recorded_as_interrupted_with_what_was_
     client: httpx.Client, ledger: LedgerReader, dialect: Dialect
 ) -> None:
     with recorded(ledger) as records:
-        body = dialect.chat("simulator/slow-40ms", stream=True)
+        body = dialect.chat("simulator/slow-40ms", stream=True, messages=LONG)
         with client.stream("POST", dialect.url, json=body) as answer:
             lines = payloads(answer.iter_lines())
             for _ in range(5):
@@ -136,14 +138,13 @@ def test_stream_that_its_client_leaves_is_recorded_as_interrupted_with_what_was_
     (record,) = records
     assert (record.state, record.http_status, record.streamed) == ("interrupted", 200, True)
     assert record.error_code == "hung_up"
-    assert 0 < record.completion_tokens < tokens_of_a_chat(client)[1]
+    assert 0 < record.completion_tokens < tokens_of_a_chat(client, messages=LONG)[1]
 
 
-def test_whole_chat_that_its_client_leaves_is_recorded_as_interrupted(
-    client: httpx.Client, ledger: LedgerReader
-) -> None:
-    with recorded(ledger) as records, pytest.raises(httpx.ReadTimeout):
-        client.post(IPOP.url, json=IPOP.chat("simulator/hang"), timeout=0.5)
+def test_whole_chat_that_its_client_leaves_is_recorded_as_interrupted(server: LiveServer, ledger: LedgerReader) -> None:
+    before = in_progress(server)
+    with recorded(ledger) as records, asking(server, IPOP.url, IPOP.chat("simulator/hang")):
+        eventually(lambda: in_progress(server), lambda count: count > before)
     (record,) = records
     assert (record.state, record.http_status, record.streamed) == ("interrupted", 499, False)
 

@@ -99,7 +99,7 @@ def server(checkout: Checkout, tmp_path: Path) -> Iterator[LiveServer]:
 
 def greet(server: LiveServer, body: object) -> httpx.Response:
     headers = {"Authorization": f"Bearer {server.key}"}
-    return httpx.post(f"{server.url}/maniac/v1/greetings?loudly=true", json=body, headers=headers)
+    return httpx.post(f"{server.url}/maniac/v1/greetings?loudly=true", json=body, headers=headers, timeout=60)
 
 
 def test_operation_without_a_name_gets_one_and_a_warning(checkout: Checkout) -> None:

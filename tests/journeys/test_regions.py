@@ -35,7 +35,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 @pytest.fixture
 def client(live: LiveServer) -> Iterator[httpx.Client]:
     headers = {"Authorization": f"Bearer {live.key}"}
-    with httpx.Client(base_url=live.url + "/ipop/v1", headers=headers, timeout=30) as client:
+    with httpx.Client(base_url=live.url + "/ipop/v1", headers=headers, timeout=60) as client:
         yield client
 
 
@@ -60,7 +60,7 @@ def test_regions_are_listed_with_models_for_those_who_have_a_key(client: httpx.C
     assert "simulator/chat" in regions[0]["available_models"]
     assert "openai/gpt-5.5" in regions[1]["available_models"]
     assert "openai/gpt-5.5" not in regions[0]["available_models"]
-    anonymous = httpx.get(live.url + "/ipop/v1/regions").json()["data"]
+    anonymous = httpx.get(live.url + "/ipop/v1/regions", timeout=60).json()["data"]
     assert [(entry["region"], entry["available_models"]) for entry in anonymous] == [("eu-near", []), ("us-far", [])]
 
 
@@ -77,11 +77,11 @@ def test_a_pinned_request_is_attested_and_verified_offline(
     assert envelope["request_id"] == answer.headers["x-request-id"]
     prompt = json.dumps(USER, separators=(",", ":"), ensure_ascii=False).encode()
     assert envelope["prompt_hash"] == hashlib.sha256(prompt).hexdigest()
-    keys = httpx.get(live.url + "/ipop/v1/regions/keys").json()["data"]
+    keys = httpx.get(live.url + "/ipop/v1/regions/keys", timeout=60).json()["data"]
     verify(envelope, keys)
     with pytest.raises(InvalidSignature):
         verify(envelope | {"prompt_hash": "0" * 64}, keys)
-    with httpx.Client(headers={"x-api-key": live.other_key}) as other:
+    with httpx.Client(headers={"x-api-key": live.other_key}, timeout=60) as other:
         check(IPOP, other.get(str(attested.url)), 404)
 
 

@@ -28,7 +28,7 @@ def keeping(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 @pytest.fixture
 def caller(keeping: LiveServer) -> Iterator[httpx.Client]:
     headers = {"Authorization": f"Bearer {keeping.key}"}
-    with httpx.Client(base_url=keeping.url, headers=headers, timeout=30) as client:
+    with httpx.Client(base_url=keeping.url, headers=headers, timeout=60) as client:
         yield client
 
 
@@ -146,7 +146,7 @@ def test_a_response_that_was_not_kept_is_not_asked_again(client: httpx.Client) -
 
 def test_the_export_tells_what_was_said_where_it_is_wanted(keeping: LiveServer, caller: httpx.Client) -> None:
     request_id = ask(caller, MANIAC.url, MANIAC.chat()).headers["x-request-id"]
-    with httpx.Client(base_url=keeping.url, headers={"X-Admin-Token": keeping.admin_token}, timeout=30) as admin:
+    with httpx.Client(base_url=keeping.url, headers={"X-Admin-Token": keeping.admin_token}, timeout=60) as admin:
         stats = admin.get(IPOP.prefix + "/admin/inference/stats").json()
         assert stats["captured_messages"] >= 2
         assert stats["project_overrides"] == 0

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 
 import httpx
 import orjson
 import pytest
 
-from tests.journeys.dialects import DIALECTS, IPOP, MANIAC, Dialect, payloads
+from tests.journeys.dialects import DIALECTS, IPOP, LONG, MANIAC, Dialect, payloads
 from tests.journeys.ledger import LedgerReader
 from tests.live import LiveServer, running
 
 MINE = "mine/model"
+SLOW = "simulator/slow-200ms"
 WHOLE = {"Idempotency-Key": "whole"}
 
 each = pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.api)
@@ -36,7 +37,7 @@ class Before:
     @contextmanager
     def client(self, key: str | None = None) -> Iterator[httpx.Client]:
         headers = {"Authorization": f"Bearer {key or self.server.key}"}
-        with httpx.Client(base_url=self.server.url, headers=headers, timeout=30) as client:
+        with httpx.Client(base_url=self.server.url, headers=headers, timeout=60) as client:
             yield client
 
 
@@ -51,7 +52,7 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Before]:
             seen.answer = client.post(MANIAC.url, json=MANIAC.chat(), headers=WHOLE).content
             for dialect in DIALECTS:
                 answer_and_break_off(seen, dialect, client, stack)
-            seen.long = read_for_a_while(client, stack)
+            seen.long = read_for_a_while(server, client, stack)
             server.stop(signal.SIGKILL)
         server.start()
         yield seen
@@ -60,23 +61,27 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Before]:
 def answer_and_break_off(seen: Before, dialect: Dialect, client: httpx.Client, stack: ExitStack) -> None:
     whole = client.post(dialect.url, json=dialect.chat())
     seen.whole[dialect.api] = whole.headers["x-request-id"]
-    slow = dialect.chat("simulator/slow-300ms", stream=True)
+    slow = dialect.chat(SLOW, stream=True, messages=LONG)
     begun = client.stream("POST", dialect.url, json=slow, headers={"Idempotency-Key": f"slow {dialect.api}"})
     answer = stack.enter_context(begun)
-    next(payloads(answer.iter_lines()))
+    texts = stack.enter_context(closing(payloads(answer.iter_lines())))  # to let go of it is to hang up
+    next(texts)
     seen.broken_off[dialect.api] = answer.headers["x-request-id"]
     with client.stream("POST", dialect.url, json=dialect.chat(stream=True)) as streamed:
         assert any(dialect.is_end(text) for text in payloads(streamed.iter_lines()))
         seen.read_to_the_end[dialect.api] = streamed.headers["x-request-id"]
 
 
-def read_for_a_while(client: httpx.Client, stack: ExitStack) -> str:
-    """Of a stream that says something every 0.3 s, for more than the second after which that is noted."""
-    answer = stack.enter_context(client.stream("POST", IPOP.url, json=IPOP.chat("simulator/slow-300ms", stream=True)))
-    texts = payloads(answer.iter_lines())
-    for _ in range(9):
-        next(texts)
-    return str(answer.headers["x-request-id"])
+def read_for_a_while(server: LiveServer, client: httpx.Client, stack: ExitStack) -> str:
+    """Of a stream, until what was said is noted, as it is now and then."""
+    body = IPOP.chat(SLOW, stream=True, messages=LONG)
+    answer = stack.enter_context(client.stream("POST", IPOP.url, json=body))
+    ledger, request_id = LedgerReader.of(server), str(answer.headers["x-request-id"])
+    for _ in payloads(answer.iter_lines()):
+        record = ledger.get("default", request_id)
+        if record is not None and record.completion_tokens > 0:
+            break
+    return request_id
 
 
 @each
@@ -92,7 +97,7 @@ def test_chats_that_were_read_to_their_end_are_complete(before: Before, dialect:
 def test_streams_that_broke_off_are_interrupted(before: Before, dialect: Dialect) -> None:
     record = LedgerReader.of(before.server).get("default", before.broken_off[dialect.api])
     assert record is not None
-    assert (record.state, record.streamed, record.model) == ("interrupted", True, "simulator/slow-300ms")
+    assert (record.state, record.streamed, record.model) == ("interrupted", True, SLOW)
 
 
 def test_stream_that_ran_for_a_while_is_billed_for_what_was_sent(before: Before) -> None:
@@ -107,9 +112,7 @@ def test_stream_that_ran_for_a_while_is_billed_for_what_was_sent(before: Before)
 def test_what_broke_off_can_be_asked_again_under_its_key(before: Before, dialect: Dialect) -> None:
     headers = {"Idempotency-Key": f"slow {dialect.api}"}
     with before.client() as client:
-        again = client.stream(
-            "POST", dialect.url, json=dialect.chat("simulator/slow-300ms", stream=True), headers=headers
-        )
+        again = client.stream("POST", dialect.url, json=dialect.chat(SLOW, stream=True, messages=LONG), headers=headers)
         with again as answer:
             assert answer.status_code == 200
             assert "idempotent-replayed" not in answer.headers

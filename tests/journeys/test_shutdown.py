@@ -11,19 +11,16 @@ from pathlib import Path
 import httpx
 
 from tests.journeys.dialects import DIALECTS, MANIAC, Dialect, events, payloads
+from tests.journeys.hanging_up import in_progress
 from tests.journeys.ledger import LedgerReader
+from tests.journeys.speaking import speaking
+from tests.journeys.waiting import eventually
 from tests.live import LiveServer, running
 
 SLOW = "simulator/slow-30ms"
 """A chat of about a second."""
 SLOWER = "simulator/slow-500ms"
 """One that outlasts half a second by far."""
-
-
-@contextmanager
-def client_of(server: LiveServer) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {server.key}"}, timeout=30) as client:
-        yield client
 
 
 @contextmanager
@@ -42,11 +39,11 @@ def ask_to_stop(server: LiveServer, how: signal.Signals) -> None:
 
 def exit_status(server: LiveServer) -> int:
     assert server.process is not None
-    return server.process.wait(timeout=30)
+    return server.process.wait(timeout=60)
 
 
 def test_streams_that_finish_within_the_grace_period_are_whole(tmp_path: Path) -> None:
-    with running(tmp_path, CONCORDAT_SHUTDOWN_GRACE_SECONDS="30") as server, client_of(server) as client:
+    with running(tmp_path, CONCORDAT_SHUTDOWN_GRACE_SECONDS="30") as server, speaking(server) as client:
         with ExitStack() as stack:
             streams = [stack.enter_context(streaming(client, dialect, SLOW)) for dialect in DIALECTS]
             ask_to_stop(server, signal.SIGINT)
@@ -60,10 +57,11 @@ def test_streams_that_finish_within_the_grace_period_are_whole(tmp_path: Path) -
 
 
 def test_answers_that_outlast_the_grace_period_are_told_and_recorded(tmp_path: Path) -> None:
-    with running(tmp_path, CONCORDAT_SHUTDOWN_GRACE_SECONDS="0.5") as server, client_of(server) as client:
-        ledger = LedgerReader.of(server)
+    with running(tmp_path, CONCORDAT_SHUTDOWN_GRACE_SECONDS="0.5") as server, speaking(server) as client:
+        ledger, before = LedgerReader.of(server), in_progress(server)
         with ExitStack() as stack, ThreadPoolExecutor(1) as pool:
             silent = pool.submit(client.post, MANIAC.url, json=MANIAC.chat("simulator/hang"))
+            eventually(lambda: in_progress(server), lambda count: count > before)
             streams = [stack.enter_context(streaming(client, dialect, SLOWER)) for dialect in DIALECTS]
             ask_to_stop(server, signal.SIGTERM)
             for dialect, (request_id, texts) in zip(DIALECTS, streams, strict=True):
@@ -71,7 +69,7 @@ def test_answers_that_outlast_the_grace_period_are_told_and_recorded(tmp_path: P
                 assert "shutting down" in told(dialect, last)
                 record = ledger.settled("default", request_id)
                 assert (record.state, record.error_code) == ("interrupted", "shutdown")
-            refused = silent.result(timeout=30)
+            refused = silent.result(timeout=60)
         assert refused.status_code == 503
         assert refused.json()["error"]["code"] == "SERVICE_UNAVAILABLE"
         assert int(refused.headers["retry-after"]) >= 1
@@ -92,7 +90,7 @@ def told(dialect: Dialect, last: str) -> str:
 
 def test_what_is_written_behind_survives_a_stop(tmp_path: Path) -> None:
     """The records of refused requests, and when a key was last used."""
-    with running(tmp_path) as server, client_of(server) as client:
+    with running(tmp_path) as server, speaking(server) as client:
         refused = [client.post(MANIAC.url, json={}).headers["x-request-id"] for _ in range(20)]
         assert server.stop(signal.SIGTERM) == 0
         ledger = LedgerReader.of(server)

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
 
 import httpx
 import orjson
@@ -13,36 +14,46 @@ import pytest
 
 from tests.journeys.dialects import DIALECTS, Dialect, payloads
 from tests.journeys.ledger import LedgerReader
+from tests.journeys.loopback_vendors import LoopbackVendor, vendors
 from tests.journeys.test_errors import check
 from tests.live import LiveServer, running
 
-SLOW = "simulator/slow-20ms"
+
+@pytest.fixture
+def vendor() -> Iterator[LoopbackVendor]:
+    with vendors() as both:
+        yield both["openai"]
+        both["openai"].fake.released.set()
 
 
 @pytest.fixture
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    with running(tmp_path_factory.mktemp("away")) as live:
+def server(vendor: LoopbackVendor, tmp_path: Path) -> Iterator[LiveServer]:
+    settings = {"OPENAI_API_KEY": vendor.key, "OPENAI_BASE_URL": vendor.fake.url + "/v1"}
+    with running(tmp_path, **settings) as live:
         yield live
 
 
 @contextmanager
 def locked(server: LiveServer) -> Iterator[None]:
     """Nobody else can write meanwhile."""
-    with closing(sqlite3.connect(server.data_dir / "concordat.db", isolation_level=None, timeout=20)) as connection:
+    with closing(sqlite3.connect(server.data_dir / "concordat.db", isolation_level=None, timeout=60)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         yield
         connection.execute("ROLLBACK")
 
 
-def test_no_answer_is_acknowledged_that_is_not_recorded(server: LiveServer, client: httpx.Client) -> None:
+def test_no_answer_is_acknowledged_that_is_not_recorded(
+    server: LiveServer, client: httpx.Client, vendor: LoopbackVendor
+) -> None:
+    vendor.says_slowly()
     with ExitStack() as stack:
-        opened = [
-            stack.enter_context(client.stream("POST", one.url, json=one.chat(SLOW, stream=True))) for one in DIALECTS
-        ]
+        asked = [(one.url, one.chat(vendor.model, stream=True)) for one in DIALECTS]
+        opened = [stack.enter_context(client.stream("POST", url, json=body)) for url, body in asked]
         streams = [payloads(answer.iter_lines()) for answer in opened]
         begun = [next(stream) for stream in streams]
         pool = stack.enter_context(ThreadPoolExecutor(2 * len(DIALECTS)))
         with locked(server):
+            vendor.fake.released.set()
             wholes = [pool.submit(client.post, one.url, json=one.chat()) for one in DIALECTS]
             rests = [pool.submit(list, stream) for stream in streams]
             answers, told = [one.result() for one in wholes], [one.result() for one in rests]

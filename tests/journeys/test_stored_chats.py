@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from server.cli import app
 from tests.journeys.dialects import payloads
+from tests.journeys.speaking import speaking
 from tests.live import LiveServer, running
 
 MANIAC = "/maniac/v1/chat/completions"
@@ -22,10 +23,6 @@ DEPRECATED = "/llama-stack-deprecated/v1/openai/v1/chat/completions"
 TRACES = "/maniac/v1/traces"
 MODEL, OTHER_MODEL = "simulator/chat", "claude-sonnet-4.6"
 TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}
-
-
-def speaking(server: LiveServer, key: str) -> httpx.Client:
-    return httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {key}"}, timeout=30)
 
 
 @pytest.fixture
@@ -242,10 +239,10 @@ def test_traces_are_computed_from_the_requests_that_name_them(mine: httpx.Client
 
 def test_what_was_answered_is_stored_though_the_server_is_killed(tmp_path: Path) -> None:
     with running(tmp_path / "killed") as server:
-        with speaking(server, server.key) as client:
+        with speaking(server) as client:
             whole = ask(client)["id"]
             streamed = stream(client, DEPRECATED)[0]["id"]
             server.stop(signal.SIGKILL)
         server.start()
-        with speaking(server, server.key) as client:
+        with speaking(server) as client:
             assert ids(listed(client)) == [streamed, whole]

@@ -11,6 +11,7 @@ import pytest
 
 from tests.contract.providers.fake_vendor import Reply
 from tests.journeys.loopback_vendors import vendors
+from tests.journeys.speaking import speaking
 from tests.live import LiveServer, running
 
 PREFIX = "/llama-stack/v1"
@@ -19,27 +20,10 @@ RAG = f"{PREFIX}/tool-runtime/rag-tool"
 
 
 @pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    with running(tmp_path_factory.mktemp("vector_dbs")) as server:
-        yield server
-        assert '"level":"error"' not in server.log_text()
-
-
-@pytest.fixture
-def client(live: LiveServer) -> Iterator[httpx.Client]:
-    with speaking(live, live.key) as client:
-        yield client
-
-
-@pytest.fixture
-def other(live: LiveServer) -> Iterator[httpx.Client]:
-    """Speaks for another project."""
-    with speaking(live, live.other_key) as client:
-        yield client
-
-
-def speaking(live: LiveServer, key: str) -> httpx.Client:
-    return httpx.Client(base_url=live.url, headers={"Authorization": f"Bearer {key}"}, timeout=60)
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    with running(tmp_path_factory.mktemp("vector_dbs")) as live:
+        yield live
+        assert '"level":"error"' not in live.log_text()
 
 
 def register(client: httpx.Client, name: str, **more: Any) -> httpx.Response:
@@ -147,12 +131,12 @@ def test_a_bad_chunk_keeps_out_its_company(client: httpx.Client, bad: dict[str, 
     assert query(client, "company", "good one")["chunks"] == []
 
 
-def test_documents_are_read_from_texts_and_addresses(live: LiveServer, tmp_path_factory: Any) -> None:
+def test_documents_are_read_from_texts_and_addresses(server: LiveServer, tmp_path_factory: Any) -> None:
     page = "<html><body><h1>Tea</h1><p>Green tea is steeped at eighty degrees.</p></body></html>"
     with vendors() as served, running(tmp_path_factory.mktemp("rag"), CONCORDAT_ALLOW_PRIVATE_OUTBOUND="true") as own:
         served["openai"].answers(Reply([page.encode()], content_type="text/html"))
         url = f"{served['openai'].fake.url}/tea.html"
-        with speaking(own, own.key) as client:
+        with speaking(own) as client:
             register(client, "drinks")
             inline = f"data:text/plain;base64,{b64encode(b'Espresso is brewed under nine bars of pressure.').decode()}"
             taught = teach(

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
 from tests.journeys.waiting import eventually
-from tests.live import LiveServer
 
 IPOP = "/ipop/v1/vector_stores"
 LLAMA = "/llama-stack-deprecated/v1/openai/v1/vector_stores"
@@ -49,12 +47,6 @@ def search(client: httpx.Client, url: str, query: Any, **fields: Any) -> list[di
     assert answer.status_code == 200, answer.text
     found: list[dict[str, Any]] = answer.json()["data"]
     return found
-
-
-@pytest.fixture
-def other(server: LiveServer) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {server.other_key}"}) as client:
-        yield client
 
 
 @APIS

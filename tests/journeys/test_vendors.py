@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from base64 import b64encode
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -14,8 +15,9 @@ import pytest
 from tests.contract.providers.fake_vendor import Reply, sse_reply
 from tests.contract.providers.wires import WEATHER
 from tests.journeys.dialects import DEPRECATED, DIALECTS, IPOP, LLAMA, MANIAC, Dialect, events, payloads
+from tests.journeys.hanging_up import asking
 from tests.journeys.ledger import LedgerReader
-from tests.journeys.loopback_vendors import IMPATIENT, LoopbackVendor, settings_for, vendors
+from tests.journeys.loopback_vendors import CANDID, HASTY, LoopbackVendor, settings_for, vendors
 from tests.journeys.test_errors import check
 from tests.journeys.waiting import eventually
 from tests.live import LiveServer, running
@@ -36,14 +38,19 @@ def served() -> Iterator[dict[str, LoopbackVendor]]:
 
 @pytest.fixture(params=["openai", "anthropic"])
 def vendor(request: pytest.FixtureRequest, served: dict[str, LoopbackVendor]) -> LoopbackVendor:
-    chosen = served[request.param]
-    chosen.says()
-    return chosen
+    return served[request.param].ready()
 
 
 @pytest.fixture(scope="module")
 def vendor_server(served: dict[str, LoopbackVendor], tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    with running(tmp_path_factory.mktemp("vendors"), **settings_for(served), **IMPATIENT) as server:
+    with running(tmp_path_factory.mktemp("vendors"), **settings_for(served), **CANDID) as server:
+        yield server
+        assert '"level":"error"' not in server.log_text()
+
+
+@pytest.fixture(scope="module")
+def hasty(served: dict[str, LoopbackVendor], tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    with running(tmp_path_factory.mktemp("hasty"), **settings_for(served), **HASTY) as server:
         yield server
         assert '"level":"error"' not in server.log_text()
 
@@ -51,7 +58,7 @@ def vendor_server(served: dict[str, LoopbackVendor], tmp_path_factory: pytest.Te
 @pytest.fixture
 def client(vendor_server: LiveServer) -> Iterator[httpx.Client]:
     headers = {"Authorization": f"Bearer {vendor_server.key}"}
-    with httpx.Client(base_url=vendor_server.url, headers=headers, timeout=30) as client:
+    with httpx.Client(base_url=vendor_server.url, headers=headers, timeout=60) as client:
         yield client
 
 
@@ -146,32 +153,42 @@ def test_fault_before_the_first_byte_is_told_in_the_apis_own_words(
         assert answer.headers["retry-after"] == "7"
 
 
-@each
+def ask_all(server: LiveServer, model: str, *, stream: bool) -> list[tuple[Dialect, httpx.Response]]:
+    """In every API, at the same time."""
+    headers = {"Authorization": f"Bearer {server.key}"}
+    with (
+        httpx.Client(base_url=server.url, headers=headers, timeout=60) as client,
+        ThreadPoolExecutor(len(DIALECTS)) as pool,
+    ):
+        answers = pool.map(lambda one: client.post(one.url, json=one.chat(model, stream=stream)), DIALECTS)
+        return list(zip(DIALECTS, answers, strict=True))
+
+
 @streamed_or_not
 def test_vendor_that_stays_silent_is_given_up(
-    client: httpx.Client, served: dict[str, LoopbackVendor], dialect: Dialect, stream: bool
+    hasty: LiveServer, served: dict[str, LoopbackVendor], stream: bool
 ) -> None:
     vendor = served["anthropic" if stream else "openai"]
     vendor.answers(Reply(before="stall"))
-    check(dialect, client.post(dialect.url, json=dialect.chat(vendor.model, stream=stream)), 503)
-    eventually(vendor.fake.gone.is_set)
+    for dialect, answer in ask_all(hasty, vendor.model, stream=stream):
+        check(dialect, answer, 503)
+    eventually(lambda: vendor.fake.busy, lambda busy: not busy)
 
 
-@each
 @pytest.mark.parametrize("after", ["cut", "stall"])
 def test_stream_that_its_vendor_breaks_off_ends_with_an_error(
-    client: httpx.Client, vendor_server: LiveServer, vendor: LoopbackVendor, dialect: Dialect, after: str
+    hasty: LiveServer, vendor: LoopbackVendor, after: str
 ) -> None:
     begun = vendor.wire["text"][1][:4]
     vendor.answers(sse_reply(begun, "cut" if after == "cut" else "stall"))
-    answer = client.post(dialect.url, json=dialect.chat(vendor.model, stream=True))
-    assert answer.status_code == 200
-    *_, last = payloads(answer.iter_lines())
-    assert not dialect.is_end(last)
-    assert "provider" in last
-    record = LedgerReader.of(vendor_server).get("default", answer.headers["x-request-id"])
-    assert record is not None
-    assert (record.state, record.streamed, record.provider) == ("failed", True, vendor.name)
+    for dialect, answer in ask_all(hasty, vendor.model, stream=True):
+        assert answer.status_code == 200
+        *_, last = payloads(answer.iter_lines())
+        assert not dialect.is_end(last)
+        assert "provider" in last
+        record = LedgerReader.of(hasty).get("default", answer.headers["x-request-id"])
+        assert record is not None
+        assert (record.state, record.streamed, record.provider) == ("failed", True, vendor.name)
 
 
 @each
@@ -180,22 +197,26 @@ def test_vendor_stops_when_the_client_of_a_stream_hangs_up(
 ) -> None:
     vendor.answers(sse_reply(vendor.wire["text"][1][:4], "stall"))
     with client.stream("POST", dialect.url, json=dialect.chat(vendor.model, stream=True)) as answer:
-        next(payloads(answer.iter_lines()))
+        texts = payloads(answer.iter_lines())  # to let go of it is to hang up
+        next(texts)
         assert not vendor.fake.gone.is_set()
     eventually(vendor.fake.gone.is_set)
 
 
-def test_vendor_stops_when_the_client_of_a_whole_answer_hangs_up(client: httpx.Client, vendor: LoopbackVendor) -> None:
+def test_vendor_stops_when_the_client_of_a_whole_answer_hangs_up(
+    vendor_server: LiveServer, vendor: LoopbackVendor
+) -> None:
     vendor.answers(Reply(before="stall"))
-    with pytest.raises(httpx.ReadTimeout):
-        client.post(MANIAC.url, json=MANIAC.chat(vendor.model), timeout=0.2)
+    with asking(vendor_server, MANIAC.url, MANIAC.chat(vendor.model)):
+        eventually(lambda: vendor.fake.busy)
+        assert not vendor.fake.gone.is_set()
     eventually(vendor.fake.gone.is_set)
 
 
-def test_vendors_keys_are_written_nowhere(vendor_server: LiveServer, vendor: LoopbackVendor) -> None:
+def test_vendors_keys_are_written_nowhere(vendor_server: LiveServer, hasty: LiveServer, vendor: LoopbackVendor) -> None:
     """After all of the above, in which vendors repeated them."""
-    files = [file for file in vendor_server.data_dir.rglob("*") if file.is_file()]
-    assert vendor_server.log_file in files
+    files = [file for server in (vendor_server, hasty) for file in server.data_dir.rglob("*") if file.is_file()]
+    assert {vendor_server.log_file, hasty.log_file} <= set(files)
     assert [file.name for file in files if vendor.key.encode() in file.read_bytes()] == []
 
 

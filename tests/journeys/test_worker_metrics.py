@@ -36,7 +36,7 @@ def worker(server: LiveServer, **settings: str) -> Iterator[subprocess.Popen[byt
 
 def answers(url: str, token: str | None) -> httpx.Response | None:
     try:
-        return httpx.get(url, headers={"Authorization": f"Bearer {token}"} if token else {}, timeout=10)
+        return httpx.get(url, headers={"Authorization": f"Bearer {token}"} if token else {}, timeout=60)
     except httpx.TransportError:
         return None
 
@@ -65,7 +65,7 @@ def test_a_worker_shows_metrics_and_exports_what_it_did(tmp_path: Path) -> None:
 def _ask_in_background(server: LiveServer) -> None:
     body = {"model": "simulator/chat", "input": "Hello", "background": True}
     headers = {"Authorization": f"Bearer {server.key}"}
-    with httpx.Client(base_url=f"{server.url}/ipop/v1", headers=headers, timeout=30) as client:
+    with httpx.Client(base_url=f"{server.url}/ipop/v1", headers=headers, timeout=60) as client:
         made = client.post("/responses", json=body).raise_for_status().json()["id"]
         eventually(lambda: client.get(f"/responses/{made}").json()["status"] == "completed")
 

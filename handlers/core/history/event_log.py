@@ -29,17 +29,17 @@ async def list_events(
     which = _narrow(which, kinds)
     found: list[Event] = []
     place, below = await _resume(cursor, which, call)
-    read = 0
+    read, rows = 0, min(PAGE_ROWS, limit + 1)
     if place is not None and below > 1:
         record = await call.services.history.get(place.request_id, which.project_id)
         found += (
             [event for event in _latest_first(events_of(record), kinds) if event.sequence < below] if record else []
         )
     while len(found) <= limit and read < MOST_READ:
-        records = await call.services.history.page(which, min(PAGE_ROWS, limit + 1), place)
+        records = await call.services.history.page(which, rows, place)
         if not records:
             break
-        read += len(records)
+        read, rows = read + len(records), PAGE_ROWS
         place = place_of(records[-1])
         found += [event for record in records for event in _latest_first(events_of(record), kinds)]
     if len(found) > limit:

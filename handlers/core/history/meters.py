@@ -109,16 +109,17 @@ def choose(which: Which, service: str | None, meter: str | None, search: str | N
 async def list_meter_events(metered: Metered, call: Call, *, limit: int, cursor: str | None) -> MeterPage:
     """`cursor` is the id of the last event of the page before. The totals are of all pages. Raises `NotFound`."""
     request_id, last_meter = _read(cursor)
-    place, events, read = await find_place(request_id, metered.which, call), [], 0
+    place, events = await find_place(request_id, metered.which, call), []
+    read, rows = 0, min(PAGE_ROWS, limit + 1)
     if place is not None and last_meter is not None:
         record = await call.services.history.get(place.request_id, metered.which.project_id)
         later = METERS[METERS.index(last_meter) + 1 :]
         events += [event for event in metered.events(record) if event.meter in later] if record else []
     while len(events) <= limit and read < MOST_READ:
-        records = await call.services.history.page(metered.which, min(PAGE_ROWS, limit + 1), place)
+        records = await call.services.history.page(metered.which, rows, place)
         if not records:
             break
-        read += len(records)
+        read, rows = read + len(records), PAGE_ROWS
         place = place_of(records[-1])
         events += [event for record in records for event in metered.events(record)]
     following = events[limit - 1].id if len(events) > limit else None

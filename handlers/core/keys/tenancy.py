@@ -251,7 +251,7 @@ class Tenancy:
     @asynccontextmanager
     async def acting(self, act: Act) -> AsyncIterator[Transaction]:
         try:
-            async with self.database.writing() as tx:
+            async with self.database.writing(settled=True) as tx:
                 await Changes(self.database).bump(tx)
                 yield tx
                 entry = Entry(self.now(), act.actor, act.verb, act.target, act.project_id, act.detail)

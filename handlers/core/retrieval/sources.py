@@ -50,7 +50,8 @@ async def cut_address(url: str, media_type: str | None, strategy: Static | Auto,
     """The document that stands there; `media_type` is what the caller says it is. Raises `Invalid` for one that cannot
     be had, or not be read."""
     url = url.strip()
-    content = _unpack(url) if url[:5].lower() == "data:" else await _fetch(url, call)
+    is_inline = url[:5].lower() == "data:"
+    content = await asyncio.to_thread(_unpack, url) if is_inline else await _fetch(url, call)
     if media_type:
         content = _Content(content.body, media_type, content.filename)
     return await asyncio.to_thread(chunk, await _extract(content, call), strategy)

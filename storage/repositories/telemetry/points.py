@@ -60,7 +60,7 @@ class Points:
             .order_by("at")
             .limit(limit + 1)
         )
-        async with self.database.reading() as connection:
+        async with self.database.reading(settled=True) as connection:
             rows = (await connection.execute(query)).all()
         return _series([((labels, unit), at, value) for labels, unit, at, value in rows], limit)
 
@@ -81,7 +81,7 @@ class Points:
             .order_by("at")
             .limit(limit + 1)
         )
-        async with self.database.reading() as connection:
+        async with self.database.reading(settled=True) as connection:
             rows = (await connection.execute(query)).all()
         labelled = [((_labels(model, provider), "tokens"), at, value) for model, provider, at, value in rows]
         return _series(labelled, limit)

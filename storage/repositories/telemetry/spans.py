@@ -37,7 +37,7 @@ class Spans:
         seen = requests.seen(project_id).limit(limit)
         unnamed = requests.ENTRIES.c.trace_id.is_(None)
         own = (seen.where(requests.named(project_id, trace_ids)), seen.where(requests.C.request_id.in_(alone), unnamed))
-        async with self.database.reading() as connection:
+        async with self.database.reading(settled=True) as connection:
             found = [_span(row) for row in await connection.execute(logged.limit(limit))]
             for query in own:
                 found += [requests.span_of(row) for row in await connection.execute(query)]
@@ -45,7 +45,7 @@ class Spans:
 
     async def _one(self, logged: Select[Any], project_id: str, span_id: str, trace_id: str | None) -> Span | None:
         own = requests.by_itself(span_id)
-        async with self.database.reading() as connection:
+        async with self.database.reading(settled=True) as connection:
             row = (await connection.execute(logged.order_by(SPANS.c.started_at.desc()).limit(1))).one_or_none()
             if row is not None:
                 return _span(row)

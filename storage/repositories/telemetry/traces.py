@@ -50,7 +50,7 @@ class LoggedTraces:
         assert own is not None
         named = requests.named(project_id, [trace_id])
         alone = and_(requests.C.request_id == requests.request_id_in(trace_id), requests.ENTRIES.c.trace_id.is_(None))
-        async with self.database.reading() as connection:
+        async with self.database.reading(settled=True) as connection:
             for query in (logged, own.where(named), own.where(alone)):
                 row = (await connection.execute(query)).one_or_none()
                 if row is not None:
@@ -66,7 +66,7 @@ class LoggedTraces:
         parts = [_ordered(source, page).limit(behind).subquery() for source in sources]
         everything = union_all(*(select(part) for part in parts)).subquery()
         query = _ordered(select(everything), page).limit(page.limit).offset(page.offset)
-        async with self.database.reading() as connection:
+        async with self.database.reading(settled=True) as connection:
             return [_trace(row) for row in await connection.execute(query)]
 
     async def _logged(self, project_id: str, conditions: Sequence[Condition], now: datetime) -> Select[Any]:
@@ -104,7 +104,7 @@ class LoggedTraces:
             rest = [condition for condition in conditions if condition is not leading]
             ways.append(attributes.matching(project_id, leading, rest))
         found: set[str] = set()
-        async with self.database.reading() as connection:
+        async with self.database.reading(settled=True) as connection:
             for way in ways:
                 if way is not None:
                     found.update((await connection.execute(way.limit(self.many + 1))).scalars())
@@ -113,7 +113,7 @@ class LoggedTraces:
     async def _leading(self, project_id: str, candidates: Sequence[Condition]) -> Condition | None:
         """The condition that the fewest attributes meet; None when many meet each, or there is no candidate."""
         counts = {}
-        async with self.database.reading() as connection:
+        async with self.database.reading(settled=True) as connection:
             for number, condition in enumerate(candidates):
                 some = attributes.matching(project_id, condition, ()).limit(self.many + 1).subquery()
                 counts[number] = (await connection.execute(select(func.count()).select_from(some))).scalar_one()

@@ -11,7 +11,7 @@ client = LlamaStackClient(base_url=base_url, api_key=key, max_retries=0)
 
 file = client.files.create(file=("hours.txt", b"The museum opens at nine.", "text/plain"), purpose="assistants")
 store = client.vector_stores.create(name="guides", file_ids=[file.id])
-deadline = time.monotonic() + 20
+deadline = time.monotonic() + 60
 while client.vector_stores.retrieve(store.id).file_counts.completed < 1 and time.monotonic() < deadline:
     time.sleep(0.1)
 asked = {

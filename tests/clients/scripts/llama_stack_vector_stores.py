@@ -15,7 +15,7 @@ texts = {"cats.txt": b"A cat sleeps for most of the day.", "tea.txt": b"Tea is m
 files = [client.files.create(file=(name, text), purpose="assistants").id for name, text in texts.items()]
 stores.files.create(vector_store_id=store.id, file_id=files[0], attributes={"kind": "pet"})
 stores.files.create(vector_store_id=store.id, file_id=files[1])
-deadline = time.monotonic() + 30
+deadline = time.monotonic() + 60
 while (seen := stores.retrieve(vector_store_id=store.id)).file_counts.in_progress:
     assert time.monotonic() < deadline
     time.sleep(0.1)

@@ -23,7 +23,7 @@ def retrieve(response_id):
 
 
 def ended(response_id):
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while (found := retrieve(response_id))["status"] == "in_progress" and time.monotonic() < deadline:
         time.sleep(0.1)
     return found

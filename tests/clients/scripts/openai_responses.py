@@ -12,7 +12,7 @@ MODEL = "simulator/chat"
 
 
 def polled(response):
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while response.status in ("queued", "in_progress") and time.monotonic() < deadline:
         time.sleep(0.1)
         response = client.responses.retrieve(response.id)

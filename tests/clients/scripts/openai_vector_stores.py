@@ -12,7 +12,7 @@ stores = client.vector_stores
 
 
 def wait(store_id, file_id):
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while (found := stores.files.retrieve(file_id, vector_store_id=store_id)).status == "in_progress":
         assert time.monotonic() < deadline
         time.sleep(0.1)

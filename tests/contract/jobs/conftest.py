@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from handlers.core.jobs import Definition, Definitions, Job, Jobs, Run
+from handlers.core.jobs.bell import Bell
 from server.worker import Pace, Worker
 from storage.database import Database
 from tests.contract.storage.conftest import Two, database, database_url, postgres_url, projects
@@ -21,13 +22,24 @@ from tests.unit.handlers.bench import make_services
 __all__ = ["database", "database_url", "postgres_url", "projects"]
 
 QUICK = Pace(look=0.05, beat=0.5, bury=0.1, sweep=0.2, retry=0.05)
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
+
+
+class Looks(Bell):
+    """Counts the turns of a worker, who takes a ticket at the beginning of each."""
+
+    taken = 0
+
+    def ticket(self) -> asyncio.Event:
+        self.taken += 1
+        return super().ticket()
 
 
 @dataclass
 class Bench:
     jobs: Jobs
     project_id: str
+    looks: Looks
 
     async def enqueue(self, kind: str, input: Any = None) -> Job:
         return await self.jobs.enqueue(kind, input, self.project_id)
@@ -35,6 +47,13 @@ class Bench:
     async def ended(self, job: Job) -> Job:
         async with asyncio.timeout(PATIENCE_SECONDS):
             return await self.jobs.wait(job.project_id, job.id)
+
+    async def looked(self) -> None:
+        """Once the worker has looked for work anew, from the beginning of a turn to its end."""
+        enough = self.looks.taken + 2
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while self.looks.taken < enough:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
 
     @asynccontextmanager
     async def worker(self, *definitions: Definition, max_jobs: int = 8) -> AsyncIterator[Worker]:
@@ -51,8 +70,9 @@ class Bench:
 @pytest.fixture
 async def bench(database: Database, projects: Two) -> Bench:
     numbers = itertools.count()
-    jobs = Jobs(database, time.time, lambda noun: f"{noun}-{projects.mine.id}-{next(numbers)}")
-    return Bench(jobs, projects.mine.id)
+    looks = Looks()
+    jobs = Jobs(database, time.time, lambda noun: f"{noun}-{projects.mine.id}-{next(numbers)}", looks)
+    return Bench(jobs, projects.mine.id, looks)
 
 
 def defined(kind: str) -> Callable[[Callable[[Run], Awaitable[Any]]], Definition]:

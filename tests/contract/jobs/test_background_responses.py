@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -26,7 +26,7 @@ from handlers.core.services import Services
 from providers.inference.interface import ChatRequest, Chunk, Completion, TextRequest
 from server.worker import Worker
 from storage.database import Database
-from storage.ledger import Ledger
+from storage.ledger.writer import Ledger
 from storage.ledger_record import Record
 from storage.presence import Presence
 from storage.repositories.credits import Credits
@@ -39,6 +39,8 @@ from tests.unit.core.vendors import STOP, USAGE, chunk, piece, spoken
 from tests.unit.handlers.bench import FULL, make_services
 
 MODEL = replace(FULL, deployments=(Deployment("openai", "theirs"),))
+DAY = 1_790_000_000 // 86_400 * 86_400
+"""Limits are counted from its noon on, far from midnight."""
 COST_MICROS = 6 * 5 + 4 // 2 + 20 * 30
 
 
@@ -126,14 +128,25 @@ class House:
     async def events(self, response: Response) -> list[Event]:
         return [event async for event in await responses.follow(response.id, self.call())]
 
+    async def told(self, response: Response, text: str) -> None:
+        """Once so much is told of what was said, which is done now and then."""
+        said: list[Event] = []
+        async with (
+            asyncio.timeout(PATIENCE_SECONDS),
+            aclosing(await responses.follow(response.id, self.call())) as told,
+        ):
+            async for event in told:
+                said.append(event)
+                if text_of(said) == text:
+                    return
+        raise AssertionError(f"it ended with {text_of(said)!r}")
+
     async def settled(self, call: Call) -> Record:
         """The record once it is final."""
-        for _ in range(PATIENCE_SECONDS * 20):
-            found = await self.record(call)
-            if found.state != "started":
-                return found
-            await asyncio.sleep(0.05)
-        raise AssertionError("it is never settled")
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while (found := await self.record(call)).state == "started":  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        return found
 
     async def record(self, call: Call) -> Record:
         found = await Requests(self.database).get(self.caller.project_id, call.request_id)
@@ -148,7 +161,8 @@ async def house(database: Database, projects: Two) -> AsyncIterator[House]:
     await tenancy.set_credits("test", projects.mine.slug, 1_000_000)
     issued = await tenancy.create_key("test", projects.mine.slug, KeyDraft())
     caller = Caller(projects.mine.id, projects.mine.slug, issued.key.id)
-    vendor, quota = Vendor(), Quota(database)
+    began = time.time()
+    vendor, quota = Vendor(), Quota(database, clock=lambda: DAY + 43_200 + time.time() - began)
     ledger = Ledger(database, Presence(database))
     await ledger.open()
     stem = projects.mine.id.removeprefix("proj_")
@@ -219,7 +233,7 @@ async def test_another_answer_is_told_behind_the_one_that_was_cut(house: House) 
     response, _ = await house.enqueue(stream=True)
     async with house.worker():
         await house.vendor.stalled.wait()
-        await asyncio.sleep(0.3)  # what was said is told now and then
+        await house.told(response, "Concord")
     async with house.worker():
         ended = await house.ended(response)
     assert [(item["status"], item["content"][0]["text"]) for item in ended.output] == [
@@ -250,7 +264,7 @@ async def test_a_stalled_vendor_is_left_when_the_response_is_cancelled(house: Ho
 async def test_one_that_still_waits_is_cancelled_and_gives_back_what_it_took(house: House, projects: Two) -> None:
     await Tenancy(house.database).set_limits("test", projects.mine.slug, Rates(tokens_per_day=100_000))
     response, call = await house.enqueue(options={"max_completion_tokens": 400})
-    day = Window(projects.mine.id, projects.mine.id, "tokens_per_day", int(time.time() // 86_400) * 86_400, 86_400)
+    day = Window(projects.mine.id, projects.mine.id, "tokens_per_day", DAY, 86_400)
     await house.quota.close()
     taken = await Limits(house.database).taken(day)
     assert taken > 400
@@ -268,7 +282,7 @@ async def test_limits_are_settled_by_whoever_makes_it(house: House, projects: Tw
     async with house.worker():
         await house.ended(response)
     await house.quota.close()
-    day = Window(projects.mine.id, projects.mine.id, "tokens_per_day", int(time.time() // 86_400) * 86_400, 86_400)
+    day = Window(projects.mine.id, projects.mine.id, "tokens_per_day", DAY, 86_400)
     assert await Limits(house.database).taken(day) == USAGE.total_tokens
 
 

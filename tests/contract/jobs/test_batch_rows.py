@@ -22,6 +22,7 @@ from storage.errors import StorageUnavailable
 from storage.ledger_record import Record
 from storage.repositories.batches import Batch, Batches, Item, ItemStatus, Status
 from storage.tables.types import instant
+from tests.contract.jobs.conftest import PATIENCE_SECONDS
 from tests.contract.storage.conftest import Two
 from tests.unit.handlers.bench import make_services
 
@@ -163,6 +164,6 @@ async def test_rows_that_wait_are_let_go_when_the_batch_is_cancelled(rows: Bench
     running = asyncio.ensure_future(rows.run(FakeDesk(answer)))
     await waiting.wait()
     assert await rows.batches.move(rows.batch, IN_PROGRESS, "cancelling")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         done = await running
     assert (done.failed, done.completed <= ROWS // 2) == (0, True)

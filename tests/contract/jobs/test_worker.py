@@ -7,7 +7,7 @@ from typing import Any
 
 from handlers.core.errors import Invalid, UpstreamFailed
 from handlers.core.jobs import Run, StepFailed
-from tests.contract.jobs.conftest import Bench, defined
+from tests.contract.jobs.conftest import PATIENCE_SECONDS, Bench, defined
 
 
 @defined("count")
@@ -175,17 +175,24 @@ async def test_a_running_job_is_cancelled_in_the_middle_of_a_step(bench: Bench) 
 
 
 async def test_no_more_jobs_run_at_once_than_are_allowed(bench: Bench) -> None:
-    at_once, most = 0, 0
+    at_once, most, full, gate = 0, 0, asyncio.Event(), asyncio.Event()
 
     @defined("crowd")
     async def crowd(run: Run) -> None:
         nonlocal at_once, most
         at_once += 1
         most = max(most, at_once)
-        await asyncio.sleep(0.02)
+        if at_once == 3:
+            full.set()
+        await gate.wait()
         at_once -= 1
 
     jobs = [await bench.enqueue("crowd") for _ in range(12)]
     async with bench.worker(crowd, max_jobs=3):
+        await asyncio.wait_for(full.wait(), PATIENCE_SECONDS)
+        await bench.looked()
+        taken = await bench.jobs.list(bench.project_id, states=("running",))
+        assert (len(taken), at_once) == (3, 3)
+        gate.set()
         assert {(await bench.ended(job)).state for job in jobs} == {"succeeded"}
     assert most == 3

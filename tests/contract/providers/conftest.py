@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.contract.providers.rigs import Rig, rig_of
+from tests.contract.providers.rigs import HASTY, Rig, rig_of
 
 
 @pytest.fixture(params=["openai", "anthropic", "simulator"])
@@ -18,4 +18,11 @@ async def rig(request: pytest.FixtureRequest) -> AsyncIterator[Rig]:
 async def remote(request: pytest.FixtureRequest) -> AsyncIterator[Rig]:
     """Each implementation that talks to a vendor over HTTP."""
     async with rig_of(request.param) as rig:
+        yield rig
+
+
+@pytest.fixture(params=["openai", "anthropic", "simulator"])
+async def hasty(request: pytest.FixtureRequest) -> AsyncIterator[Rig]:
+    """Each implementation, soon tired of waiting."""
+    async with rig_of(request.param, HASTY) as rig:
         yield rig

@@ -41,8 +41,8 @@ class FakeVendor:
     `"stream": true` with `streamed_reply` if there is one, and everything else with `reply`. What follows an answer's
     first portion waits for `released`.
 
-    `asked` is set by a request, `gone` when a client breaks a connection on which an answer is under way, `empty` when
-    the last connection has ended. `busy` counts the answers under way."""
+    `asked` is set by a request, `gone` when a client breaks a connection on which an answer is under way, `empty` as
+    long as there was a connection and none is left. `busy` counts the answers under way."""
 
     def __init__(self) -> None:
         self.reply = Reply()
@@ -77,6 +77,7 @@ class FakeVendor:
             self.tasks.add(task)
             self.connections += 1
             self.accepted += 1
+            self.empty.clear()
             try:
                 while await self._exchange(reader, writer):
                     pass

@@ -18,11 +18,20 @@ import pytest
 from providers.embeddings.interface import Embedder, Embeddings, EmbeddingsRequest, Vector
 from providers.embeddings.local import MOST_CHARACTERS, Local
 from providers.embeddings.openai_compatible import OpenAICompatible
-from providers.errors import BrokenAnswer, ProviderError, Refused, Saturated, Throttled, Unauthorized, Unavailable
-from providers.http import HttpClient
+from providers.errors import (
+    BrokenAnswer,
+    ProviderError,
+    Refused,
+    Saturated,
+    Throttled,
+    TimedOut,
+    Unauthorized,
+    Unavailable,
+)
+from providers.http import HttpClient, Timeouts
 from providers.vendor import Vendor
 from tests.contract.providers.fake_vendor import FakeVendor, Reply, json_reply
-from tests.contract.providers.rigs import KEY, NOW, TIMEOUTS
+from tests.contract.providers.rigs import HASTY, KEY, NOW, PATIENT
 from tests.live import ROOT
 
 TEXTS = ["The cat sits outside.", "A kitten is in the garden.", "Interest rates rose again."]
@@ -47,8 +56,8 @@ def openai_body(vectors: Sequence[Any], **usage: int) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def vendor_rig() -> AsyncIterator[Rig]:
-    http = HttpClient(TIMEOUTS)
+async def vendor_rig(timeouts: Timeouts = PATIENT) -> AsyncIterator[Rig]:
+    http = HttpClient(timeouts)
     async with FakeVendor().running() as vendor:
         vendor.reply = json_reply(openai_body(VECTORS, prompt_tokens=15, total_tokens=15))
         row = Vendor("openai", vendor.url + "/v1", KEY)
@@ -258,7 +267,6 @@ async def test_an_answer_without_one_vector_a_text_is_broken(remote: Rig, data: 
         (json_reply({"error": {"message": "slow down"}}, 429, retry_after="7"), Throttled),
         (json_reply({"error": {"message": "broken"}}, 500), Unavailable),
         (Reply([b"<html>"]), BrokenAnswer),
-        (Reply(before="stall"), Unavailable),
     ],
 )
 async def test_a_vendors_faults_are_told_as_they_are(remote: Rig, reply: Reply, error: type[ProviderError]) -> None:
@@ -266,6 +274,14 @@ async def test_a_vendors_faults_are_told_as_they_are(remote: Rig, reply: Reply, 
     remote.vendor.reply = reply
     with pytest.raises(error):
         await remote.embed(TEXTS)
+
+
+async def test_a_vendor_that_stays_silent_is_given_up() -> None:
+    async with vendor_rig(HASTY) as rig:
+        assert rig.vendor is not None
+        rig.vendor.reply = Reply(before="stall")
+        with pytest.raises(TimedOut):
+            await rig.embed(TEXTS)
 
 
 def test_nothing_of_the_embedded_model_is_imported_before_it_is_needed() -> None:

@@ -11,10 +11,9 @@ from typing import Any
 import pytest
 
 from providers.errors import BrokenAnswer, ProviderError, TimedOut, Unavailable
-from providers.http import HttpClient, Timeouts
+from providers.http import HttpClient
 from tests.contract.providers.fake_vendor import FakeVendor, Reply, json_reply, sse_reply
-
-SOON = Timeouts(connect_seconds=10, first_byte_seconds=1, idle_seconds=1)
+from tests.contract.providers.rigs import HASTY, PATIENT
 
 
 @pytest.fixture
@@ -25,7 +24,15 @@ async def vendor() -> AsyncIterator[FakeVendor]:
 
 @pytest.fixture
 async def http() -> AsyncIterator[HttpClient]:
-    client = HttpClient(SOON)
+    client = HttpClient(PATIENT)
+    yield client
+    await client.close()
+
+
+@pytest.fixture
+async def hasty() -> AsyncIterator[HttpClient]:
+    """Soon tired of waiting."""
+    client = HttpClient(HASTY)
     yield client
     await client.close()
 
@@ -90,19 +97,19 @@ async def test_an_invalid_address_is_unavailable(http: HttpClient, call: Call, u
 
 
 @BOTH
-async def test_silence_before_the_headers_times_out(vendor: FakeVendor, http: HttpClient, call: Call) -> None:
+async def test_silence_before_the_headers_times_out(vendor: FakeVendor, hasty: HttpClient, call: Call) -> None:
     vendor.reply = Reply(before="stall")
     with pytest.raises(TimedOut):
-        await call(http, vendor.url)
-    await asyncio.wait_for(vendor.gone.wait(), 30)
+        await call(hasty, vendor.url)
+    await asyncio.wait_for(vendor.empty.wait(), 60)
 
 
 @BOTH
-async def test_silence_within_the_body_times_out(vendor: FakeVendor, http: HttpClient, call: Call) -> None:
+async def test_silence_within_the_body_times_out(vendor: FakeVendor, hasty: HttpClient, call: Call) -> None:
     vendor.reply = sse_reply([b"data: a\n\n"], after="stall")
     with pytest.raises(TimedOut):
-        await call(http, vendor.url)
-    await asyncio.wait_for(vendor.gone.wait(), 30)
+        await call(hasty, vendor.url)
+    await asyncio.wait_for(vendor.empty.wait(), 60)
 
 
 @BOTH
@@ -121,7 +128,7 @@ async def test_cancelling_closes_the_connection(vendor: FakeVendor, call: Call) 
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await asyncio.wait_for(vendor.gone.wait(), 30)
+    await asyncio.wait_for(vendor.gone.wait(), 60)
     await http.close()
 
 
@@ -130,7 +137,7 @@ async def test_closing_a_stream_closes_the_connection(vendor: FakeVendor) -> Non
     vendor.reply = sse_reply([b"data: a\n\n"], after="stall")
     async with http.stream(vendor.url, {}, b"{}") as answer, aclosing(answer.events()) as events:
         assert await anext(events) == [b"a"]
-    await asyncio.wait_for(vendor.gone.wait(), 30)
+    await asyncio.wait_for(vendor.gone.wait(), 60)
     await http.close()
 
 
@@ -159,15 +166,16 @@ async def test_large_bodies_go_both_ways(vendor: FakeVendor, http: HttpClient, c
 
 async def test_a_closed_client_leaves_no_tasks_and_no_connections(vendor: FakeVendor) -> None:
     before = asyncio.all_tasks()
-    http = HttpClient(SOON)
+    http, hasty = HttpClient(PATIENT), HttpClient(HASTY)
     vendor.reply = sse_reply([b"data: a\n\n"])
     await read(http, vendor.url)
     vendor.reply = Reply(before="stall")
     for call in (post, read):
         with pytest.raises(ProviderError):
-            await call(http, vendor.url)
-    await http.close()
-    await asyncio.wait_for(vendor.empty.wait(), 5)
+            await call(hasty, vendor.url)
+    for client in (http, hasty):
+        await client.close()
+    await asyncio.wait_for(vendor.empty.wait(), 60)
     assert asyncio.all_tasks() - before == set()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from providers.errors import (
 from providers.http import Timeouts
 from providers.inference.interface import Chunk
 from tests.contract.providers.fake_vendor import Reply, sse_reply
-from tests.contract.providers.rigs import KEY, OTHER_SECRET, Mode, Rig, rig_of
+from tests.contract.providers.rigs import KEY, OTHER_SECRET, PATIENT, Mode, Rig, rig_of
 from tests.contract.providers.wires import ANTHROPIC, OPENAI
 
 MODES = pytest.mark.parametrize("mode", ["whole", "stream"])
@@ -170,20 +171,22 @@ async def test_what_came_before_a_cut_was_given_out(rig: Rig) -> None:
 
 
 @MODES
-async def test_silence_times_out(rig: Rig, mode: Mode) -> None:
-    if rig.vendor is None:
-        rig.model = "hang"
+async def test_silence_times_out(hasty: Rig, mode: Mode) -> None:
+    if hasty.vendor is None:
+        hasty.model = "hang"
     else:
-        rig.answering(Reply(before="stall"))
+        hasty.answering(Reply(before="stall"))
     with pytest.raises(TimedOut):
-        await rig.call(mode, rig.request("text"))
+        await hasty.call(mode, hasty.request("text"))
 
 
-async def test_a_stalled_stream_times_out(remote: Rig) -> None:
-    wire = (OPENAI if remote.kind == "openai" else ANTHROPIC)["text"][1]
-    remote.answering(sse_reply(wire[:4], after="stall"))
-    with pytest.raises(TimedOut):
-        await remote.chunks(remote.request("text"))
+@pytest.mark.parametrize("kind", ["openai", "anthropic"])
+async def test_a_stalled_stream_times_out(kind: str) -> None:
+    async with rig_of(kind, replace(PATIENT, idle_seconds=0.5)) as rig:
+        wire = (OPENAI if kind == "openai" else ANTHROPIC)["text"][1]
+        rig.answering(sse_reply(wire[:4], after="stall"))
+        with pytest.raises(TimedOut):
+            await rig.chunks(rig.request("text"))
 
 
 @pytest.mark.parametrize("kind", ["openai", "anthropic"])
@@ -197,7 +200,7 @@ async def test_cancelling_ends_the_vendors_work(kind: str, mode: Mode) -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await asyncio.wait_for(rig.vendor.gone.wait(), 30)
+        await asyncio.wait_for(rig.vendor.gone.wait(), 60)
 
 
 @pytest.mark.parametrize("kind", ["openai", "anthropic"])
@@ -209,7 +212,7 @@ async def test_closing_a_stream_ends_the_vendors_work(kind: str) -> None:
         stream: Any = rig.inference.stream_chat(rig.request("text"))
         await anext(stream)
         await stream.aclose()
-        await asyncio.wait_for(rig.vendor.gone.wait(), 30)
+        await asyncio.wait_for(rig.vendor.gone.wait(), 60)
 
 
 async def test_closing_leaves_no_tasks(rig: Rig) -> None:

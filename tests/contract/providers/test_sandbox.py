@@ -13,12 +13,13 @@ from providers.errors import Refused, Unavailable
 from providers.sandbox.interface import Conditions, Given, Halt
 from providers.sandbox.monty import Limits, Monty
 
+LIMITS = Limits(seconds=120, memory_bytes=32 * 2**20, printed_characters=100, processes=2)
 CONDITIONS = Conditions("seed", datetime(2026, 3, 1, tzinfo=UTC), frozenset({"ask"}))
 
 
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Monty]:
-    monty = Monty(Limits(seconds=1, memory_bytes=32 * 2**20, printed_characters=100, processes=2))
+    monty = Monty(LIMITS)
     yield monty
     await monty.close()
 
@@ -86,11 +87,22 @@ async def test_there_is_no_way_out(sandbox: Monty, code: str) -> None:
     assert halt.state is not None
 
 
-@pytest.mark.parametrize("code", ["while True: pass", "x = 'x' * 10**9", "x = []\nwhile True: x.append('y' * 10_000)"])
-async def test_code_that_takes_too_much_is_stopped(sandbox: Monty, code: str) -> None:
-    halt = await run(sandbox, code)
+@pytest.mark.parametrize(
+    ("code", "seconds"),
+    [
+        ("while True: pass", 0.5),
+        ("x = 'x' * 10**9", LIMITS.seconds),
+        ("x = []\nwhile True: x.append('y' * 10_000)", LIMITS.seconds),
+    ],
+    ids=["time", "memory at once", "memory by and by"],
+)
+async def test_code_that_takes_too_much_is_stopped(sandbox: Monty, code: str, seconds: float) -> None:
+    state = await sandbox.open({"context": "some text"}, CONDITIONS)
+    sandbox.limits = replace(LIMITS, seconds=seconds)
+    halt = await sandbox.run(state, code, CONDITIONS)
     assert halt.error is not None
     assert halt.state is None
+    sandbox.limits = LIMITS
     assert (await run(sandbox, "print(context)")).printed == "some text\n"
 
 
@@ -116,7 +128,8 @@ async def test_code_that_nobody_waits_for_is_stopped(sandbox: Monty) -> None:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         assert running.cancelled()
-    assert (await sandbox.run(state, "print(1)", CONDITIONS)).printed == "1\n"
+    async with asyncio.timeout(LIMITS.seconds / 2):
+        assert (await sandbox.run(state, "print(1)", CONDITIONS)).printed == "1\n"
 
 
 async def test_who_waits_for_an_answer_takes_no_process(sandbox: Monty) -> None:

@@ -21,8 +21,8 @@ from providers.tools.searxng import Searxng
 from providers.tools.tavily import Tavily
 from providers.vendor import Vendor
 from tests.contract.providers.fake_vendor import FakeVendor, Reply, Seen, json_reply
+from tests.contract.providers.rigs import HASTY, PATIENT
 
-SOON = Timeouts(connect_seconds=5, first_byte_seconds=1, idle_seconds=1)
 KEY = "key-0123456789"
 HITS = [Hit("Concord & peace", "https://a.example/", "An agreement."), Hit("", "https://b.example/", "")]
 
@@ -69,7 +69,7 @@ async def vendor() -> AsyncIterator[FakeVendor]:
 
 @pytest.fixture
 async def http() -> AsyncIterator[HttpClient]:
-    client = HttpClient(SOON)
+    client = HttpClient(PATIENT)
     yield client
     await client.close()
 
@@ -109,7 +109,6 @@ async def test_an_engine_that_finds_nothing_answers_nothing(search: Search, vend
         (json_reply({"detail": f"no, {KEY}"}, 422), Refused),
         (json_reply({}, 500), Unavailable),
         (Reply([b"<html>"]), BrokenAnswer),
-        (Reply(before="stall"), TimedOut),
     ],
 )
 async def test_an_engine_that_fails_says_why_and_never_our_key(
@@ -121,6 +120,14 @@ async def test_an_engine_that_fails_says_why_and_never_our_key(
     assert search.name == "searxng" or KEY not in failed.value.message
 
 
+async def test_an_engine_that_stays_silent_is_given_up(name: str, vendor: FakeVendor) -> None:
+    hasty = HttpClient(HASTY)
+    vendor.reply = Reply(before="stall")
+    with pytest.raises(TimedOut):
+        await ENGINES[name].make(Vendor(name, vendor.url, KEY), hasty).search("x", 5)
+    await hasty.close()
+
+
 PAGE = b"""<!doctype html><html><head><title>Of &amp; on
 concord</title><meta charset="iso-8859-1"><style>p {}</style><script>if (a < b) {}</script></head>
 <body><nav>Menu</nav><h1>Concord</h1><p>An agree<b>ment</b> in Z\xfcrich,<br>made  here.</p><ul><li>One</li><li>Two</li>
@@ -130,8 +137,8 @@ TEXT = "Concord\nAn agreement in Zürich,\nmade here.\nOne\nTwo"
 
 @pytest.fixture
 async def pages() -> AsyncIterator[WebPages]:
-    client = HttpClient(SOON, outbound=Outbound(allow_private=True))
-    yield WebPages(Fetcher(client), seconds=2, largest_bytes=10_000)
+    client = HttpClient(PATIENT, outbound=Outbound(allow_private=True))
+    yield WebPages(Fetcher(client), seconds=60, largest_bytes=10_000)
     await client.close()
 
 
@@ -159,7 +166,6 @@ async def test_plain_texts_are_read_as_they_are(pages: WebPages, vendor: FakeVen
         (Reply([b"gone"], status=404), Refused),
         (Reply([b"oops"], status=503), Unavailable),
         (Reply([], status=302, headers={"location": "/again"}), BrokenAnswer),
-        (Reply(before="stall"), TimedOut),
     ],
 )
 async def test_what_is_no_page_is_an_error(
@@ -170,8 +176,17 @@ async def test_what_is_no_page_is_an_error(
         await pages.read(vendor.url)
 
 
+@pytest.mark.parametrize(("timeouts", "seconds"), [(HASTY, 60), (PATIENT, 0.5)], ids=["by the client", "as a whole"])
+async def test_a_page_that_does_not_come_is_given_up(vendor: FakeVendor, timeouts: Timeouts, seconds: float) -> None:
+    client = HttpClient(timeouts, outbound=Outbound(allow_private=True))
+    vendor.reply = Reply(before="stall")
+    with pytest.raises(TimedOut):
+        await WebPages(Fetcher(client), seconds=seconds).read(vendor.url)
+    await client.close()
+
+
 async def test_a_page_in_our_own_network_is_not_read(vendor: FakeVendor) -> None:
-    client = HttpClient(SOON, outbound=Outbound())
+    client = HttpClient(PATIENT, outbound=Outbound())
     for url in (vendor.url, "file:///etc/passwd", "http://localhost/", "nonsense", "http://[::1]/"):
         with pytest.raises(Refused):
             await WebPages(Fetcher(client)).read(url)

@@ -12,7 +12,7 @@ from handlers.core.capture.search import read_phrases
 from handlers.core.errors import Invalid
 from storage.captured import CapturedMessage
 from storage.database import Database
-from storage.ledger import Ledger
+from storage.ledger.writer import Ledger
 from storage.ledger_record import State
 from storage.presence import Presence
 from storage.repositories.capture_policies import CapturePolicies, PolicyRow
@@ -128,7 +128,9 @@ async def test_what_is_too_old_is_forgotten_and_no_longer_found(
     assert await search(database, "ibex", projects.other.id) == ["ibex of another"]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
 @given(text=st.text(max_size=60) | st.sampled_from(["NEAR(", "a AND", "col:x", "'", '"', "\\", "a:*", "!x & (", "^a"]))
 async def test_no_text_is_a_syntax_error(database: Database, text: str) -> None:
     try:

@@ -12,7 +12,7 @@ import pytest
 from storage.chat_record import StoredChat, TraceEntry
 from storage.database import Database
 from storage.errors import StorageConflict
-from storage.ledger import Ledger
+from storage.ledger.writer import Ledger
 from storage.ledger_record import Record
 from storage.presence import Presence
 from storage.repositories.completions import ChatCompletions, ChatFilter, Page
@@ -261,7 +261,7 @@ async def test_a_deleted_project_leaves_nothing_of_its_chats(database: Database,
     await Containers(database).insert(container)
     await Containers(database).attach(submodel_of(container))
     await ledger.finish(record_of(chat_of(project_id), trace=traced(project_id, 1)))
-    async with database.writing() as tx:
+    async with database.writing(settled=True) as tx:
         await Projects(database).delete(tx, project_id, NOW)
     assert await Containers(database).count(project_id) == 0
     assert await ChatCompletions(database).count(project_id, EVERYTHING) == 0

@@ -17,7 +17,7 @@ from sqlalchemy.exc import StatementError
 
 from storage.database import Database
 from storage.errors import RowRefused, SchemaMismatch, StorageConflict, StorageUnavailable
-from storage.ledger import Ledger
+from storage.ledger.writer import Ledger
 from storage.ledger_record import Record
 from storage.migrations import HEAD, REVISIONS
 from storage.migrations.fresh import create

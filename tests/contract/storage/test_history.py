@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from storage.database import Database
-from storage.ledger import Ledger
 from storage.ledger.tally import SUMS
+from storage.ledger.writer import Ledger
 from storage.ledger_record import Record
 from storage.repositories.feedback import Feedback, Opinion
 from storage.repositories.history import History, Which, place_of
@@ -146,6 +146,7 @@ async def test_a_walk_meets_each_request_once_while_others_are_written(
         while True:
             late.append(asked(mine, started_at=NOW + random.randint(-5, 45)))
             await ledger.finish(late[-1])
+            await asyncio.sleep(0.001)
 
     writer = asyncio.ensure_future(write())
     seen: list[Record] = []

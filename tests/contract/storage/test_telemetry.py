@@ -12,7 +12,7 @@ import pytest
 
 from storage.chat_record import TraceEntry
 from storage.database import Database
-from storage.ledger import Ledger
+from storage.ledger.writer import Ledger
 from storage.ledger_record import Record
 from storage.presence import Presence
 from storage.repositories.telemetry import (

@@ -26,5 +26,5 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 @pytest.fixture
 def begin(server: LiveServer) -> Iterator[Callable[[Dialect], Tour]]:
     headers = {"Authorization": f"Bearer {server.key}"}
-    with httpx.Client(base_url=server.url, headers=headers, timeout=30) as client:
+    with httpx.Client(base_url=server.url, headers=headers, timeout=60) as client:
         yield lambda dialect: Tour(dialect, client, server.admin_token)

@@ -115,6 +115,7 @@ def tour_of_batches(tour: Tour) -> None:
     assert (done["status"], done["request_counts"]) == ("completed", {"total": 1, "completed": 1, "failed": 0})
     answers = tour.send("files_content_get", "GET", f"/files/{done['output_file_id']}/content").content
     assert orjson.loads(answers)["response"]["body"]["choices"]
+    settled(tour, "batches_get", f"{path}/{second['id']}")
     listed = tour.ask("batches_list", "GET", path)["data"]
     assert [batch["id"] for batch in listed] == [second["id"], first["id"]]
 

@@ -68,18 +68,25 @@ async def test_a_long_text_is_read_in_parts_as_planned() -> None:
 
 
 async def test_parts_are_read_at_the_same_time_and_not_too_many() -> None:
-    at_once, most = 0, 0
+    at_once, most, full, gate = 0, 0, asyncio.Event(), asyncio.Event()
 
-    async def slowly(request: ChatRequest) -> str:
+    async def wait(request: ChatRequest) -> str:
         nonlocal at_once, most
         at_once += 1
         most = max(most, at_once)
-        await asyncio.sleep(0.01)
+        if at_once == AT_ONCE:
+            full.set()
+        await gate.wait()
         at_once -= 1
         return "nothing"
 
-    script = Script("openai", says=slowly)
-    await run(script, lambda_ask(LINES, bounds=bounds(max_depth=1)))
+    script = Script("openai", says=wait)
+    running = asyncio.ensure_future(run(script, lambda_ask(LINES, bounds=bounds(max_depth=1))))
+    await asyncio.wait_for(full.wait(), 60)
+    for _ in range(100):  # in which one more would have begun
+        await asyncio.sleep(0)
+    gate.set()
+    await running
     assert most == AT_ONCE
     assert len(script.asked) > AT_ONCE
 

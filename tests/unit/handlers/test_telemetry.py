@@ -23,7 +23,7 @@ from handlers.core.errors import CoreError, Invalid, NotFound, TooLarge
 from handlers.llama_stack import telemetry as january
 from handlers.llama_stack_deprecated import telemetry as october
 from storage.database import Database
-from storage.ledger import Ledger
+from storage.ledger.writer import Ledger
 from storage.ledger_record import Record
 from storage.presence import Presence
 from storage.repositories.telemetry import Telemetry

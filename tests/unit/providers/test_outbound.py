@@ -8,11 +8,9 @@ import pytest
 
 from providers.errors import BrokenAnswer, Refused, Unavailable
 from providers.fetch import Fetcher
-from providers.http import HttpClient, Timeouts
+from providers.http import HttpClient
 from providers.outbound import Outbound, is_internal, is_public
 from tests.contract.providers.fake_vendor import FakeVendor, Reply, json_reply
-
-SOON = Timeouts(connect_seconds=2, first_byte_seconds=2, idle_seconds=2)
 
 SPECIAL = [
     "127.0.0.1",
@@ -138,7 +136,7 @@ async def vendor() -> AsyncIterator[FakeVendor]:
 
 
 async def fetch(outbound: Outbound, url: str, largest_bytes: int = 1000) -> bytes:
-    http = HttpClient(SOON, outbound=outbound)
+    http = HttpClient(outbound=outbound)
     try:
         return (await Fetcher(http).get(url, largest_bytes)).body
     finally:

@@ -14,24 +14,27 @@ from server.protocol import Protocol
 HEAD = b"GET / HTTP/1.1\r\nHost: here\r\n"
 
 
-class Impatient(Protocol):
-    head_bytes = 10_000
-    head_seconds = 0.1
+HEAD_SECONDS = 0.5
 
 
 async def hello(scope: Any, receive: Any, send: Any) -> None:
-    await asyncio.sleep(0.3)  # longer than a head may take
+    if scope["path"] == "/slow":
+        await asyncio.sleep(2 * HEAD_SECONDS)
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
     await send({"type": "http.response.body", "body": b"hi"})
 
 
 @asynccontextmanager
-async def connected() -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    config = uvicorn.Config(hello, http=Impatient, ws="none", lifespan="off", log_config=None)
+async def connected(seconds: float = 60) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    class Bounded(Protocol):
+        head_bytes = 10_000
+        head_seconds = seconds
+
+    config = uvicorn.Config(hello, http=Bounded, ws="none", lifespan="off", log_config=None)
     config.load()
     state = ServerState()
     server = await asyncio.get_running_loop().create_server(
-        lambda: Impatient(config=config, server_state=state, app_state={}), "127.0.0.1", 0
+        lambda: Bounded(config=config, server_state=state, app_state={}), "127.0.0.1", 0
     )
     reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
     try:
@@ -57,14 +60,14 @@ async def test_headers_without_end_are_refused(head: bytes) -> None:
 
 @pytest.mark.parametrize("begun", [b"", b"GET", HEAD])
 async def test_a_request_that_does_not_come_is_not_waited_for(begun: bytes) -> None:
-    async with connected() as (reader, writer):
+    async with connected(HEAD_SECONDS) as (reader, writer):
         writer.write(begun)
         assert await reader.read() == b""
 
 
 async def test_the_second_request_is_not_waited_for_either() -> None:
-    async with connected() as (reader, writer):
-        writer.write(HEAD + b"\r\n")
+    async with connected(HEAD_SECONDS) as (reader, writer):
+        writer.write(HEAD.replace(b"/", b"/slow", 1) + b"\r\n")
         await reader.readuntil(b"hi")
         writer.write(HEAD)
         assert await reader.read() == b""

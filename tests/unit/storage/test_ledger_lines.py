@@ -2,9 +2,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from storage.ledger.sink import line, totals
+from storage.ledger.sink import latest, line, totals
 from storage.ledger.sqlite import moment
-from storage.ledger.writer import latest
 from storage.ledger_record import Record, State
 
 

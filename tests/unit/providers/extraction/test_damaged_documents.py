@@ -20,7 +20,9 @@ from tests.unit.providers.extraction import samples
 
 DAMAGES = st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255)), min_size=1, max_size=8)
 Damages = Sequence[tuple[float, int]]
-SETTINGS = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SETTINGS = settings(
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
 OUTCOMES = ("read", "corrupt", "empty", "unsupported_file", "encrypted")
 MADE = {"docx": samples.docx(), "pptx": samples.pptx(), "xlsx": samples.xlsx()}
 

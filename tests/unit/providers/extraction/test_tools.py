@@ -22,12 +22,14 @@ async def test_a_program_that_is_missing_is_said_to_be(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("script", "problem"),
-    [("exit 3", "does not tell its version"), ("sleep 600", "did not answer within 0.2 seconds")],
+    ("script", "seconds", "problem"),
+    [("exit 3", 60, "does not tell its version"), ("sleep 600", 0.2, "did not answer within 0.2 seconds")],
 )
-async def test_a_program_that_is_broken_is_not_usable(tmp_path: Path, script: str, problem: str) -> None:
+async def test_a_program_that_is_broken_is_not_usable(
+    tmp_path: Path, script: str, seconds: float, problem: str
+) -> None:
     path = stand_in(tmp_path / "soffice", script)
-    found = await probe(LIBREOFFICE, str(tmp_path), seconds=0.2)
+    found = await probe(LIBREOFFICE, str(tmp_path), seconds=seconds)
     assert found == Probe("LibreOffice", path, None, f"LibreOffice {problem}")
 
 

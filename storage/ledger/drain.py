@@ -1,0 +1,173 @@
+"""Brings a journal into SQLite, many rows to a commit: `python -m storage.ledger.drain DATABASE FOLDER`.
+
+A process of its own, started by the ledger (`storage.ledger.journaled`), so that indices, sums and searchable texts are
+written beside the server's event loop and not within it. It is woken by a byte on its standard input, tells on its
+standard output how far it has come (`REPORT`), and ends when its standard input does, which is when the server has
+ended, in whatever way: first it brings in what is left. Imports nothing that is slow to import.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import signal
+import struct
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from storage.errors import RowRefused, StorageUnavailable
+from storage.ledger import journal
+from storage.ledger.sink import Line, latest, unpack
+from storage.ledger.sqlite import SqliteSink
+
+REPORT = struct.Struct("<QQ?")
+"""A `journal.Position` that is in the database, and whether nothing more was there, so that a byte has to wake it."""
+
+RETRY_SECONDS = 0.05
+LAST_TRIES_SECONDS = 10.0
+"""After the server's end, while the database refuses; then the journal stays for the next who opens the database."""
+
+
+def pace(rows: int) -> float:
+    """Seconds until the next commit, after one of `rows`: the more there is, the more shares a commit."""
+    return min(0.002 + 0.0005 * rows, 0.025)
+
+
+class Drain:
+    """Repeating what is in the database already changes nothing, so that it may begin anew at any time."""
+
+    def __init__(self, database: Path, folder: Path, clock: Callable[[], float] = time.time) -> None:
+        self._folder = folder
+        self._log = database.with_name(f"{database.name}-wal")
+        self._clock = clock
+        self._sink = SqliteSink(database)
+        self._reader = journal.Reader(folder)
+        self._waiting: list[bytes] = []
+        self._mark = os.open(folder / journal.MARK, os.O_WRONLY | os.O_CREAT, 0o600)
+
+    @property
+    def position(self) -> journal.Position:
+        return self._reader.position
+
+    def step(self) -> int:
+        """Commits the next batch; answers how many rows it had, 0 when there are none. Raises `StorageUnavailable`: the
+        next call tries again."""
+        segment = self.position.segment
+        self._waiting = self._waiting or self._reader.read()
+        if self._waiting:
+            self._write(latest([unpack(payload) for payload in self._waiting]))
+        rows, self._waiting = len(self._waiting), []
+        if self.position.segment != segment:
+            self._sync()
+        if rows:
+            os.pwrite(self._mark, b"%010d %020d" % self.position, 0)
+        if self.position.segment != segment:
+            self._drop_segments()
+        return rows
+
+    def close(self) -> None:
+        self._reader.close()
+        self._sink.close()
+        os.close(self._mark)
+
+    def remove(self) -> None:
+        """Of a journal that nobody adds to any more, when all of it was brought in."""
+        self._sync()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _drop_segments(self) -> None:
+        """Those before the one that is read."""
+        for number in journal.segments(self._folder):
+            if number < self.position.segment:
+                journal.segment(self._folder, number).unlink(missing_ok=True)
+
+    def _write(self, lines: list[Line]) -> None:
+        now = datetime.fromtimestamp(self._clock(), UTC)
+        try:
+            self._sink.write(lines, now)
+        except RowRefused as refusal:
+            if len(lines) > 1:
+                for line in lines:
+                    self._write([line])
+                return
+            _say(f"the ledger cannot keep {lines[0].request_id}: {refusal}")
+
+    def _sync(self) -> None:
+        """What was committed is on the disk, too, before the journal lets go of it."""
+        with suppress(FileNotFoundError):
+            file = os.open(self._log, os.O_RDONLY)
+            try:
+                os.fsync(file)
+            finally:
+                os.close(file)
+
+
+def serve(drain: Drain) -> None:
+    while os.read(sys.stdin.fileno(), 4096):
+        while rows := _step(drain):
+            _report(drain, asleep=False)
+            time.sleep(pace(rows))
+        _report(drain, asleep=True)
+
+
+def finish(drain: Drain) -> None:
+    """Raises `StorageUnavailable` when there was still something to bring in after `LAST_TRIES_SECONDS`."""
+    deadline = time.monotonic() + LAST_TRIES_SECONDS
+    while True:
+        try:
+            while drain.step():
+                pass
+            return drain.remove()
+        except StorageUnavailable:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(RETRY_SECONDS)
+
+
+def _step(drain: Drain) -> int:
+    """Tries until it can, or until the server has ended."""
+    while True:
+        try:
+            return drain.step()
+        except StorageUnavailable:
+            if _server_ended():
+                return 0
+            time.sleep(RETRY_SECONDS)
+
+
+def _server_ended() -> bool:
+    looking = select.poll()
+    looking.register(sys.stdin.fileno(), select.POLLHUP)
+    return any(event & select.POLLHUP for _, event in looking.poll(0))
+
+
+def _report(drain: Drain, *, asleep: bool) -> None:
+    with suppress(BrokenPipeError):
+        os.write(sys.stdout.fileno(), REPORT.pack(*drain.position, asleep))
+
+
+def _say(what: str) -> None:
+    sys.stderr.write(f"concordat: {what}\n")
+    sys.stderr.flush()
+
+
+def main(database: str, folder: str) -> int:
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, signal.SIG_IGN)  # meant for the server, whose end is this one's
+    drain = Drain(Path(database), Path(folder))
+    serve(drain)
+    try:
+        finish(drain)
+    except StorageUnavailable as error:
+        _say(f"rows stay in the ledger's journal: {error}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

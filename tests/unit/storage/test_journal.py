@@ -1,0 +1,224 @@
+"""The ledger's journal: what was appended is read again, whoever ended when, and nothing else is."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import signal
+import sqlite3
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from storage.database import Database
+from storage.errors import RowRefused, StorageUnavailable
+from storage.ledger import journal
+from storage.ledger.journal import Journal, Position, Reader
+from storage.ledger.journaled import Journaled
+from storage.ledger.settle import settle
+from storage.ledger.sink import line, pack, unpack
+from storage.ledger.sqlite import moment
+from storage.ledger_record import Record
+
+PATIENCE_SECONDS = 60
+
+
+def rows(reader: Reader) -> list[bytes]:
+    found = []
+    while payloads := reader.read():
+        found += payloads
+    return found
+
+
+def test_what_is_appended_is_read_in_order_over_many_segments(tmp_path: Path) -> None:
+    written = Journal(tmp_path / "p", segment_bytes=100)
+    reader = Reader(tmp_path / "p")
+    assert rows(reader) == []
+    payloads = [bytes([65 + number]) * (10 + number * 7) for number in range(20)]
+    for payload in payloads[:12]:
+        end = written.append(payload)
+    assert rows(reader) == payloads[:12]
+    assert reader.position == end == journal.end_of(tmp_path / "p")
+    assert reader.position.segment > 3
+    for payload in payloads[12:]:
+        written.append(payload)
+    assert rows(reader) == payloads[12:]
+    assert rows(Reader(tmp_path / "p")) == payloads
+
+
+def test_a_row_larger_than_a_batch_is_read(tmp_path: Path) -> None:
+    written = Journal(tmp_path / "p")
+    large = os.urandom(journal.BATCH_BYTES + 1000)
+    for payload in (b"before", large, b"after"):
+        written.append(payload)
+    assert rows(Reader(tmp_path / "p")) == [b"before", large, b"after"]
+
+
+@pytest.mark.parametrize("harm", ["cut", "changed"])
+def test_what_the_power_left_half_written_ends_its_segment_and_no_other(tmp_path: Path, harm: str) -> None:
+    written = Journal(tmp_path / "p", segment_bytes=40)
+    for payload in (b"first" * 4, b"second" * 4, b"third" * 4):
+        written.append(payload)
+    file = journal.segment(tmp_path / "p", 1)
+    data = file.read_bytes()
+    assert data.endswith(b"second")
+    file.write_bytes(data[:-3] if harm == "cut" else data[:-3] + b"xyz")
+    assert rows(Reader(tmp_path / "p")) == [b"first" * 4, b"third" * 4]
+
+
+@contextmanager
+def no_file_beyond(size: int) -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_refuses_a_row_and_spoils_no_other(tmp_path: Path) -> None:
+    written = Journal(tmp_path / "p")
+    written.append(b"first")
+    with no_file_beyond(40):
+        with pytest.raises(StorageUnavailable, match="full"):
+            written.append(b"too long for what is left of it")
+        with no_file_beyond(journal.end_of(tmp_path / "p").offset), pytest.raises(StorageUnavailable):
+            written.append(b"not a byte more")
+    written.append(b"second")
+    assert rows(Reader(tmp_path / "p")) == [b"first", b"second"]
+
+
+def test_a_journal_is_locked_for_as_long_as_its_process_has_it(tmp_path: Path) -> None:
+    written = Journal(tmp_path / "p")
+    assert journal.lock(tmp_path / "p") is None
+    written.close()
+    held = journal.lock(tmp_path / "p")
+    assert held is not None
+    os.close(held)
+
+
+def test_a_row_is_the_same_when_it_is_unpacked() -> None:
+    record = Record("req_1", "ipop", "op", 1.5, "p", state="completed", cost_micros=3, metadata={"ä": [1, None]})
+    entry = line(record, "proc", moment)
+    assert unpack(pack(entry)) == entry
+
+
+@pytest.mark.parametrize("prompt_tokens", [2**63, 2**70])
+def test_a_number_that_no_database_keeps_is_refused_at_once(prompt_tokens: int) -> None:
+    record = Record("req_1", "ipop", "op", 1.5, "p", state="completed", prompt_tokens=prompt_tokens)
+    with pytest.raises(RowRefused):
+        pack(line(record, "proc", moment))
+
+
+@pytest.fixture
+async def path(tmp_path: Path) -> Path:
+    database = Database.open(f"sqlite:///{tmp_path}/a.db")
+    await database.ensure_current()
+    await database.close()
+    return database.path
+
+
+def record(request_id: str) -> Record:
+    return Record(request_id, "ipop", "chat", 1_790_000_000.0, "proj_1", state="completed", cost_micros=1)
+
+
+def kept(path: Path) -> set[str]:
+    with closing(sqlite3.connect(path)) as connection:
+        return {row[0] for row in connection.execute("SELECT request_id FROM requests")}
+
+
+async def test_rows_come_on_when_the_draining_process_is_killed(path: Path) -> None:
+    writer = Journaled(path, "proc_1", "never", backlog_rows=100)
+    await writer.open()
+    for number in range(3):
+        assert writer.write(line(record(f"req_{number}"), "proc_1", moment)) is None
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await settle(path)
+        [drain] = children_of(os.getpid())
+        os.kill(drain, signal.SIGKILL)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while runs(drain):  # noqa: ASYNC110
+                await asyncio.sleep(0)
+    writer.write(line(record("req_last"), "proc_1", moment))
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await settle(path)
+    assert kept(path) == {"req_0", "req_1", "req_2", "req_last"}
+    await writer.close(PATIENCE_SECONDS)
+    assert list(journal.folders(path)) == []
+
+
+def runs(pid: int) -> bool:
+    return Path(f"/proc/{pid}/cmdline").read_bytes() != b""
+
+
+def children_of(pid: int) -> list[int]:
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    named = {int(child): Path(f"/proc/{child}/cmdline").read_bytes() for child in found}
+    return [child for child, command in named.items() if b"storage.ledger.drain" in command]
+
+
+@pytest.mark.parametrize("sync", ["always", "billed", "never"])
+async def test_only_what_the_setting_says_waits_for_the_disk(path: Path, sync: str) -> None:
+    writer = Journaled(path, "proc_1", sync, backlog_rows=100)  # type: ignore[arg-type]
+    await writer.open()
+    free, billed = record("req_free"), record("req_billed")
+    free.cost_micros = 0
+    waits = [writer.write(line(one, "proc_1", moment)) for one in (free, billed)]
+    assert [wait is not None for wait in waits] == {
+        "always": [True, True],
+        "billed": [False, True],
+        "never": [False, False],
+    }[sync]
+    await asyncio.gather(*filter(None, waits))
+    await writer.close(PATIENCE_SECONDS)
+    assert kept(path) == {"req_free", "req_billed"}
+
+
+async def test_what_is_in_the_database_leaves_the_journal(path: Path) -> None:
+    writer = Journaled(path, "proc_1", "billed", backlog_rows=100)
+    writer.tidy_seconds = 0.0
+    await writer.open()
+    folder = journal.home(path) / "proc_1"
+    for number in range(3):
+        synced = writer.write(line(record(f"req_{number}"), "proc_1", moment))
+        assert synced is not None
+        await synced
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while any(journal.segment(folder, one).stat().st_size for one in journal.segments(folder)):  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+    assert kept(path) == {f"req_{number}" for number in range(3)}
+    await writer.close(PATIENCE_SECONDS)
+
+
+DIES = """
+import asyncio, os, sys
+from pathlib import Path
+from tests.unit.storage.test_journal import dies
+asyncio.run(dies(Path(sys.argv[1])))
+"""
+
+
+async def dies(path: Path) -> None:
+    """Acknowledges rows and is killed, its draining process before it."""
+    writer = Journaled(path, "proc_dying", "never", backlog_rows=100)
+    await writer.open()
+    for drain in children_of(os.getpid()):
+        os.kill(drain, signal.SIGKILL)
+    for number in range(50):
+        writer.write(line(record(f"req_{number}"), "proc_dying", moment))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+async def test_what_a_dead_process_acknowledged_is_there_for_whoever_looks(path: Path) -> None:
+    dying = await asyncio.create_subprocess_exec(sys.executable, "-c", DIES, str(path))
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        assert await dying.wait() == -signal.SIGKILL
+    [folder] = journal.folders(path)
+    assert journal.applied(folder) == Position(0, 0) < journal.end_of(folder)
+    await settle(path)
+    assert kept(path) == {f"req_{number}" for number in range(50)}
+    assert list(journal.folders(path)) == []
