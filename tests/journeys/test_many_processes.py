@@ -7,6 +7,7 @@ import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import partial
 from typing import Any, TypeVar
 
@@ -201,14 +202,17 @@ def test_either_shows_the_streams_that_both_have_open(server: LiveServer, two: t
     def shown(client: httpx.Client) -> Any:
         return client.get(STREAMS, headers={"X-Admin-Token": server.admin_token}).json()
 
-    with one_client_each(server, 2) as viewers:
-        slow = IPOP.chat("simulator/slow-500ms", stream=True)
-        with two[0].stream("POST", IPOP.url, json=slow) as one, two[1].stream("POST", IPOP.url, json=slow) as other:
-            open_ids = {answer.headers["x-request-id"] for answer in (one, other)}
+    with ExitStack() as stack:
+        slow = IPOP.chat("simulator/slow-500ms", stream=True, messages=[{"role": "user", "content": LONG}])
+        streams = [stack.enter_context(client.stream("POST", IPOP.url, json=slow)) for client in two]
+        open_ids = {answer.headers["x-request-id"] for answer in streams}
+        with one_client_each(server, 2) as viewers:
             for viewer in viewers:
                 seen = eventually(partial(shown, viewer), lambda found: found["stream_active"] == 2)
                 assert {stream["request_id"] for stream in seen["streams"]} == open_ids
                 assert len({stream["instance_id"] for stream in seen["streams"]}) == 2
                 assert (seen["replica_count"], seen["stream_limit"]) == (2, 20_000)
-        for viewer in viewers:
-            eventually(partial(shown, viewer), lambda found: not found["streams"])
+            for answer in streams:
+                answer.close()
+            for viewer in viewers:
+                eventually(partial(shown, viewer), lambda found: not found["streams"])
