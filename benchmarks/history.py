@@ -1,7 +1,8 @@
 """One million requests in the ledger, and how long it takes to ask for them: `python -m benchmarks.history [ROWS]`.
 
-Fills an SQLite database in a temporary folder, prints the milliseconds of operations over HTTP, of a server of its own,
-and then what the ledger's writer takes for a row with the indices of the history and without.
+Fills an SQLite database in a temporary folder, prints the milliseconds of operations over HTTP, of a server of its own
+and of its processor time, and then what the ledger's writer takes for a row with the indices of the history and
+without.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any
 
 import httpx
 
+from benchmarks.rig.processes import cpu_seconds
 from storage.database import Database
 from storage.ledger import tally
 from storage.ledger.sink import line
@@ -38,6 +40,7 @@ DAYS = 30
 MODELS = tuple(f"vendor/model-{number}" for number in range(20))
 APIS = ("ipop", "maniac", "llama_stack", "llama_stack_deprecated")
 KEYS = tuple(f"key_{number:02}" for number in range(40))
+TELEMETRY = "/llama-stack-deprecated/v1/telemetry"
 INDICES = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND name LIKE 'ix_requests_%' AND sql LIKE '%kind%'"
 
 
@@ -127,9 +130,13 @@ def measure_indices(path: Path, filling: Filling) -> None:
 
 @dataclass
 class Asker:
+    """`pid` and `server_url` are the server's."""
+
     client: httpx.Client
     admin: httpx.Client
     now: float
+    pid: int
+    server_url: str
     dice: random.Random = field(default_factory=lambda: random.Random(2))
 
     def history(self, **params: Any) -> httpx.Response:
@@ -164,31 +171,60 @@ class Asker:
             "filter by model, status, API and time": lambda: self.history(
                 model=MODELS[0], status="failed", api="ipop", **self.window()
             ),
+            "filter by a rare model and an API": lambda: self.history(model=MODELS[-3], api=dice.choice(APIS)),
+            "filter by a rare model and status": lambda: self.history(model=MODELS[-3], status="failed"),
             "usage": lambda: self.client.get("/usage", params={"limit": 20}),
             "usage of a model": lambda: self.client.get("/usage", params={"limit": 20, "model": dice.choice(MODELS)}),
             "usage of an API": lambda: self.client.get("/usage", params={"limit": 20, "api": dice.choice(APIS)}),
             "usage of a day": lambda: self.client.get("/usage", params={"limit": 20, **self.window()}),
             "meter events": lambda: self.client.get("/account/meter-events", params={"limit": 100}),
             "admin: events": lambda: post(events, json={"limit": 100}),
+            "admin: failures": lambda: post(events, json={"limit": 100, "kinds": ["failed"]}),
             "admin: failures of a model": lambda: post(
                 events, json={"limit": 100, "model": dice.choice(MODELS[:5]), "kinds": ["failed"]}
             ),
             "admin: events of a day": lambda: post(events, json={"limit": 100, **self.event_window()}),
             "admin: stats of a day": lambda: self.admin.get("/admin/inference/stats"),
             "admin: stats of a week": lambda: self.admin.get("/admin/inference/stats", params={"window_hours": 168}),
+            **self.telemetry(),
+        }
+
+    def telemetry(self) -> dict[str, Any]:
+        def traces(*filters: Any) -> httpx.Response:
+            named = [dict(zip(("key", "op", "value"), one, strict=True)) for one in filters]
+            return self.client.post(
+                f"{self.server_url}{TELEMETRY}/traces", json={"attribute_filters": named, "limit": 100}
+            )
+
+        def tokens(days: float, granularity: str) -> httpx.Response:
+            asked = {"start_time": int(self.now - days * 86_400), "end_time": int(self.now), "query_type": "range"}
+            return self.client.post(
+                f"{self.server_url}{TELEMETRY}/metrics/total_tokens", json={**asked, "granularity": granularity}
+            )
+
+        return {
+            "traces": traces,
+            "traces of a model": lambda: traces(("model", "eq", self.dice.choice(MODELS))),
+            "traces of a model that nobody asked": lambda: traces(("model", "eq", "vendor/none")),
+            "traces without a model": lambda: traces(("model", "eq", None)),
+            "traces with an attribute of nobody's": lambda: traces(("custom", "eq", "x")),
+            "traces of more tokens than there are": lambda: traces(("prompt_tokens", "gt", 1_000_000)),
+            "tokens of a month by day and provider": lambda: tokens(DAYS, "1d"),
+            "tokens of a day by hour and provider": lambda: tokens(1, "1h"),
         }
 
     def run(self) -> None:
         self.cursors = [self.somewhere() for _ in range(RUNS + 1)]
-        print(f"{'':40}{'p50 ms':>9}{'max ms':>9}")
+        print(f"{'':40}{'p50 ms':>9}{'max ms':>9}{'cpu ms':>9}")
         for name, act in self.acts().items():
-            took = []
+            took, worked = [], cpu_seconds(self.pid)
             for _ in range(RUNS):
                 began = time.perf_counter()
                 answer = act()
                 took.append((time.perf_counter() - began) * 1000)
                 assert answer.status_code == 200, answer.text
-            print(f"{name:40}{statistics.median(took):9.2f}{max(took):9.2f}")
+            cpu_ms = (cpu_seconds(self.pid) - worked) * 1000 / RUNS
+            print(f"{name:40}{statistics.median(took):9.2f}{max(took):9.2f}{cpu_ms:9.2f}", flush=True)
 
 
 async def project_ids(path: Path) -> tuple[str, str]:
@@ -200,12 +236,13 @@ async def project_ids(path: Path) -> tuple[str, str]:
 
 
 def ask(server: LiveServer, until: float) -> None:
+    assert server.process
     prefix = f"{server.url}/ipop/v1"
     with (
         httpx.Client(base_url=prefix, headers={"Authorization": f"Bearer {server.key}"}, timeout=60) as client,
         httpx.Client(base_url=prefix, headers={"X-Admin-Token": server.admin_token}, timeout=60) as admin,
     ):
-        Asker(client, admin, until).run()
+        Asker(client, admin, until, server.process.pid, server.url).run()
 
 
 def main(rows: int = ROWS) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from server.commands import (
+    backup,
     codegen,
     config,
     credits,
@@ -31,6 +32,8 @@ app.command("serve")(serve.serve)
 app.command("worker")(worker.work)
 app.command("config")(config.show)
 app.command("status")(status.show)
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
 app.command("generate")(codegen.generate)
 app.command("check")(codegen.check)
 app.command("diff")(codegen.diff)

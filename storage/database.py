@@ -68,12 +68,12 @@ class Database:
         self._writer = self._engine.execution_options(writing=True)
 
     @classmethod
-    def open(cls, url: str, connections: int = CONNECTIONS) -> Database:
+    def open(cls, url: str, connections: int = CONNECTIONS, *, is_made: bool = True) -> Database:
         """`sqlite+aiosqlite:///path` (or `sqlite:///path`) or `postgresql://...` with libpq's parameters, and with
         at most so many `connections`.
 
         Raises `ValueError` for any other URL, and for an SQLite database in memory, which no second connection shares;
-        `StorageUnavailable` when there cannot be such a file.
+        `StorageUnavailable` when there cannot be such a file, which is made unless `is_made` is false.
         """
         parsed = make_url(url.replace("postgres://", "postgresql://", 1))
         if parsed.get_backend_name() not in ("sqlite", "postgresql"):
@@ -81,7 +81,8 @@ class Database:
         if parsed.get_backend_name() == "sqlite":
             if parsed.database in (None, "", ":memory:"):
                 raise ValueError("an SQLite database needs a file")
-            _make_file(Path(str(parsed.database)))
+            if is_made:
+                _make_file(Path(str(parsed.database)))
             return cls(parsed.set(drivername="sqlite+aiosqlite"))
         return cls(parsed.set(drivername="postgresql"), connections)
 

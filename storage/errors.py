@@ -5,6 +5,7 @@ StorageError
 ├── StorageConflict      a unique name is taken, or a row refers to one that is not there
 ├── RowRefused           the database cannot hold this value (a number too large, a NUL in a text)
 ├── SchemaMismatch       the database's schema is older or newer than this version
+├── CopyRefused          a backup is damaged, or what is to be copied does not fit where it is to go
 └── UnsafeKey            a blob's key could leave its folder
 """
 
@@ -28,6 +29,10 @@ class RowRefused(StorageError):
 
 
 class SchemaMismatch(StorageError):
+    pass
+
+
+class CopyRefused(StorageError):
     pass
 
 

@@ -22,6 +22,8 @@ from storage.tables.types import core, instant
 
 PROCESSES = core(ProcessRow)
 LEASE_SECONDS = 20.0
+BACKUP = "backup-"
+"""What the ids of processes that back up begin with: meanwhile no blob is removed."""
 
 
 def this_host() -> str:

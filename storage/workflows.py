@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import orjson
 from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from storage.database import Database
+from storage.errors import StorageUnavailable
 
 if TYPE_CHECKING:
     from dbos import DBOS
@@ -81,13 +83,16 @@ class Workflows:
         return self._run is not None
 
     async def start(self) -> None:
-        """Does nothing when it is started. Makes and migrates the tables."""
+        """Does nothing when it is started. Makes and migrates the tables. Raises `StorageUnavailable`."""
         async with self._starting:
             if self._run is None:
                 self._home = asyncio.get_running_loop()
                 self._preparing = self._home.run_in_executor(None, self._prepare)
                 await asyncio.shield(self._preparing)
-                await self._there(self._launch())
+                try:
+                    await self._there(self._launch())
+                except (OperationalError, InterfaceError) as error:
+                    raise StorageUnavailable(f"background work cannot begin: {error.orig}") from error
 
     async def submit(self, workflow_id: str) -> None:
         """Executes it in this process; nothing happens when there is such a workflow."""

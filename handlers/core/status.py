@@ -32,7 +32,7 @@ class Provider:
 async def require_ready(services: Services) -> None:
     """Raises `Unavailable` when storage does not answer."""
     if not await services.ready():
-        raise Unavailable("storage does not answer")
+        raise Unavailable("storage does not answer", headers={"Retry-After": "1"})
 
 
 async def read_status(call: Call) -> Status:

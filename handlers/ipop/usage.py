@@ -13,12 +13,14 @@ from handlers.ipop import downloads
 from handlers.ipop.moments import read_moment, usd, write_moment
 from handlers.wire.reply import ByteStream
 
+SUMMED = ("prompt_tokens", "completion_tokens", "cost_micros")
+
 
 async def usage_get(params: UsageGetParams, call: Call) -> dict[str, Any]:
     """The totals are of all that was asked for, the records a page of it."""
     which = _which(params, call)
     found = await records.list_records(which, call, limit=params.limit, after=params.after)
-    sums = await call.services.history.sums(which)
+    sums = await call.services.history.sums(which, of=("requests", *SUMMED))
     return {**_totals(sums.get((), {})), "records": [_render(record) for record in found]}
 
 
@@ -51,7 +53,7 @@ def _totals(sums: Mapping[str, int]) -> dict[str, Any]:
 async def _rendered(pages: AsyncIterator[list[Record]], totals: Counter[str]) -> AsyncIterator[list[dict[str, Any]]]:
     async for page in pages:
         totals["requests"] += len(page)
-        for name in ("prompt_tokens", "completion_tokens", "cost_micros"):
+        for name in SUMMED:
             totals[name] += sum(getattr(record, name) for record in page)
         yield [_render(record) for record in page]
 

@@ -14,6 +14,8 @@ from server.request import Request
 from storage.errors import StorageError
 from storage.ledger_record import Record, State
 
+COME_AGAIN = {"Retry-After": "1"}
+
 
 class Observer(Protocol):
     """Is told of every request that has ended, and must neither wait nor fail."""
@@ -71,7 +73,7 @@ class Recorder:
         try:
             await self.ledger.start(record, request.begun)
         except StorageError as error:
-            raise Unavailable("the request could not be recorded") from error
+            raise Unavailable("the request could not be recorded", headers=COME_AGAIN) from error
 
     def note(self, record: Record) -> None:
         """Writes behind how far a stream has come: should this process be killed, that is what is billed."""
@@ -99,7 +101,7 @@ class Recorder:
             record.http_status = Unavailable.status
             if state == "failed":  # or else the client is yet to be told, by `fail`
                 self._tell(record, request)
-            raise Unavailable("the answer could not be recorded") from error
+            raise Unavailable("the answer could not be recorded", headers=COME_AGAIN) from error
         self._tell(record, request)
 
     async def fail(self, record: Record, request: Request, error: CoreError) -> None:

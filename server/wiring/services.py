@@ -76,7 +76,7 @@ def prefixes_of(settings: Settings) -> dict[str, str]:
 
 def build_services(settings: Settings, stores: Stores, documents: Mapping[str, Document], models: Models) -> Services:
     seal = Seal(partial(secret_key, settings))
-    blobs = _blobs(settings)
+    blobs = blob_store(settings)
     return Services(
         profile=settings.profile,
         version=app_version(),
@@ -131,7 +131,8 @@ def _objects(settings: Settings, stores: Stores, blobs: Blobs) -> ObjectStore:
     return ObjectStore(stores.database, blobs, allowance, stores.meters, time.time, new_id)
 
 
-def _blobs(settings: Settings) -> Blobs:
+def blob_store(settings: Settings) -> Blobs:
+    """Raises `ConfigError`."""
     url = settings.blob_url.get_secret_value()
     names = {name for scheme in CREDENTIALS.values() for name in scheme}
     try:

@@ -11,7 +11,7 @@ from typing import Any
 
 from obstore.exceptions import BaseError
 
-from storage.blobs.interface import Blob, checked
+from storage.blobs.interface import READ_BYTES, Blob, checked
 from storage.errors import StorageUnavailable
 
 PART_BYTES = 8 * 1_048_576
@@ -152,7 +152,7 @@ class _Feed:
 
 async def _pieces(found: Any) -> AsyncIterator[bytes]:
     with _translated():
-        async for piece in found.stream():
+        async for piece in found.stream(min_chunk_size=READ_BYTES):
             yield bytes(piece)
 
 

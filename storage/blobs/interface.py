@@ -11,6 +11,9 @@ from storage.errors import UnsafeKey
 
 KEY = re.compile(r"(?!.*(?:^|/)\.{1,2}(?:/|$))[A-Za-z0-9._=-]{1,200}(?:/[A-Za-z0-9._=-]{1,200}){0,15}")
 
+READ_BYTES = 128 * 1024
+"""About what a piece of a blob has that is read: a few of them are in memory for each reader, however slow it is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Blob:

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from storage.blobs.interface import Blob, checked
+from storage.blobs.interface import READ_BYTES, Blob, checked
 from storage.errors import StorageUnavailable
 
-PIECE_BYTES = 1_048_576
 INCOMING = ".incoming~"
 """Where files grow before they get their name; no key can name it, for its `~`."""
 
@@ -87,7 +86,7 @@ async def _pieces(path: Path, start: int, stop: int) -> AsyncIterator[bytes]:
             await asyncio.to_thread(file.seek, start)
         while start < stop:
             with _translated():
-                piece = await asyncio.to_thread(file.read, min(PIECE_BYTES, stop - start))
+                piece = await asyncio.to_thread(file.read, min(READ_BYTES, stop - start))
             if not piece:
                 return
             start += len(piece)

@@ -1,4 +1,4 @@
-"""Keeps the sums by the hour: in the commit that writes a request, so that they are always exact.
+"""Keeps sums by the hour: in the commit that writes a request, so that they are always exact.
 
 A final row is counted once, whoever writes it again. An interrupted one that gives way to its process's own word is
 taken out first.
@@ -6,7 +6,7 @@ taken out first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -40,22 +40,44 @@ HOURS: Final = {
     "postgresql": "floor(extract(epoch FROM started_at) / 3600)::bigint * 3600",
 }
 
+ORDERS: Final = {"sqlite": "", "postgresql": "ORDER BY {}"}
+"""On Postgres all writers have one order, so that two cannot deadlock; SQLite has one writer."""
+
 KNOWN = "SELECT request_id, state FROM requests WHERE request_id {chosen} {locked}"
 
 ALL: Final = "*"
 GRAINS: Final = (
-    "'*', '*', state, COALESCE(error_code, '')",
-    "api, COALESCE(model, ''), '*', '*'",
-    "api, '*', '*', '*'",
+    "project_id, kind, '*', '*', state, error_code",
+    "project_id, kind, api, model, '*', '*'",
+    "project_id, kind, api, '*', '*', '*'",
+    "'*', '*', '*', '*', state, error_code",
 )
-"""Every request is counted thrice: by how it ended, by what was asked, and by API alone. All at once would make many
-times the rows, and so would sums over long windows take many times as long."""
+"""Every request is counted four times: by how it ended, by what was asked, by API alone, and with those of all projects
+by how it ended. All at once would make many times the rows, and so would sums over long windows take many times as
+long."""
+CHOSEN_ROWS = "FROM requests WHERE request_id {chosen} AND kind IS NOT NULL AND project_id IS NOT NULL"
 
-TALLY = """
+HOURLY = """
+WITH counted AS MATERIALIZED (
+    SELECT {hour} AS hour, project_id, kind, api, COALESCE(model, '') AS model, state,
+        COALESCE(error_code, '') AS error_code, {terms}
+    {rows}
+)
 INSERT INTO request_hours ({keys}, {sums})
-SELECT {hour}, project_id, kind, {grain}, {terms}
-FROM requests WHERE request_id {chosen} AND kind IS NOT NULL AND project_id IS NOT NULL
-GROUP BY 1, 2, 3, 4, 5, 6, 7 ORDER BY 1, 2, 3, 4, 5, 6, 7
+{grains}
+{order}
+ON CONFLICT ({keys}) DO UPDATE SET {changes}
+"""
+GRAIN = "SELECT hour, {grain}, {totals} FROM counted GROUP BY 1, 2, 3, 4, 5, 6, 7"
+
+TOKEN_KEYS: Final = ("project_id", "hour", "model", "provider")
+TOKENS: Final = ("prompt_tokens", "completion_tokens")
+TOKENS_HOURLY = """
+INSERT INTO request_tokens ({keys}, {sums})
+SELECT project_id, {hour}, model, COALESCE(provider, ''), {totals}
+{rows} AND model IS NOT NULL
+GROUP BY 1, 2, 3, 4
+{order}
 ON CONFLICT ({keys}) DO UPDATE SET {changes}
 """
 
@@ -93,17 +115,30 @@ def known(chosen: str, locked: str = "") -> str:
 
 
 def tally(dialect: str, chosen: str, sign: int) -> tuple[str, ...]:
-    """Statements that add the chosen requests, or take them out (`sign` -1). All writers have one order, so that two
-    cannot deadlock."""
-    return tuple(
-        TALLY.format(
-            keys=", ".join(KEYS),
-            sums=", ".join(SUMS),
-            hour=HOURS[dialect],
-            grain=grain,
-            terms=", ".join(f"SUM({'-' if sign < 0 else ''}({term}))" for term in SUMS.values()),
-            chosen=chosen,
-            changes=", ".join(f"{name} = request_hours.{name} + excluded.{name}" for name in SUMS),
-        )
-        for grain in GRAINS
+    """Statements that add the chosen requests, or take them out (`sign` -1)."""
+    minus, rows, hour = "-" if sign < 0 else "", CHOSEN_ROWS.format(chosen=chosen), HOURS[dialect]
+    totals = ", ".join(f"SUM({name})" for name in SUMS)
+    hourly = HOURLY.format(
+        keys=", ".join(KEYS),
+        sums=", ".join(SUMS),
+        hour=hour,
+        terms=", ".join(f"{minus}({term}) AS {name}" for name, term in SUMS.items()),
+        rows=rows,
+        grains=" UNION ALL ".join(GRAIN.format(grain=grain, totals=totals) for grain in GRAINS),
+        order=ORDERS[dialect].format("1, 2, 3, 4, 5, 6, 7"),
+        changes=_additions("request_hours", SUMS),
     )
+    tokens = TOKENS_HOURLY.format(
+        keys=", ".join(TOKEN_KEYS),
+        sums=", ".join(TOKENS),
+        hour=hour,
+        totals=", ".join(f"{minus}SUM({name})" for name in TOKENS),
+        rows=rows,
+        order=ORDERS[dialect].format("1, 2, 3, 4"),
+        changes=_additions("request_tokens", TOKENS),
+    )
+    return hourly, tokens
+
+
+def _additions(table: str, names: Iterable[str]) -> str:
+    return ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in names)

@@ -19,6 +19,6 @@ def config(connection: Connection | None = None) -> Config:
     return made
 
 
-def upgrade(connection: Connection) -> None:
-    """Applies what is missing, in the caller's transaction."""
-    command.upgrade(config(connection), "head")
+def upgrade(connection: Connection, revision: str = "head") -> None:
+    """Applies what is missing up to there, in the caller's transaction."""
+    command.upgrade(config(connection), revision)

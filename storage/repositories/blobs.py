@@ -14,10 +14,12 @@ from sqlalchemy import Select, case, delete, func, literal, select, update
 
 from storage.database import Database, Transaction
 from storage.errors import StorageConflict
+from storage.presence import BACKUP
 from storage.tables.files import BlobRow
+from storage.tables.traffic import ProcessRow
 from storage.tables.types import core
 
-BLOBS = core(BlobRow)
+BLOBS, PROCESSES = core(BlobRow), core(ProcessRow)
 AT_ONCE = 5000
 
 
@@ -64,8 +66,10 @@ class BlobRows:
         await tx.execute(update(BLOBS).where(mine).values(holders=BLOBS.c.holders - times, removable_at=then))
 
     async def doom(self, now: datetime, limit: int) -> list[str]:
-        """The keys of blobs that nobody holds and that may go; from now on nobody can hold them."""
-        unheld = BLOBS.c.removable_at <= now
+        """The keys of blobs that nobody holds and that may go; from now on nobody can hold them. None while a backup
+        is made, which holds them in its own picture of the rows."""
+        backups = select(PROCESSES.c.id).where(PROCESSES.c.id.startswith(BACKUP), PROCESSES.c.lease_until > now)
+        unheld = (BLOBS.c.removable_at <= now) & ~backups.exists()
         some = select(BLOBS.c.key).where(unheld).order_by(BLOBS.c.removable_at).limit(limit)
         doomed = update(BLOBS).where(BLOBS.c.key.in_(some) & unheld).values(is_doomed=True).returning(BLOBS.c.key)
         async with self.database.writing() as tx:

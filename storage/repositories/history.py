@@ -20,7 +20,7 @@ from storage.ledger.tally import ALL, KEYS, SUMS
 from storage.ledger_record import Record
 from storage.repositories.requests import FIELDS, REQUESTS, record
 from storage.tables.history import RequestHourRow
-from storage.tables.traffic import ASKED, NOT_COMPLETED
+from storage.tables.traffic import ASKED, IN_VAIN, NOT_COMPLETED
 from storage.tables.types import core, instant
 
 HOURS = core(RequestHourRow)
@@ -83,19 +83,23 @@ class History:
             yield page
             after = place_of(page[-1])
 
-    async def sums(self, which: Which, *names: str) -> dict[tuple[Any, ...], dict[str, int]]:
-        """`storage.ledger.tally.SUMS` of finished requests, by the values of `names` (of its `KEYS`). Whole hours are
-        read from their sums, the rest of the window from its requests.
+    async def sums(
+        self, which: Which, *names: str, of: Sequence[str] = tuple(SUMS)
+    ) -> dict[tuple[Any, ...], dict[str, int]]:
+        """`of` finished requests, some of `storage.ledger.tally.SUMS`, by the values of `names` (of its `KEYS`). Whole
+        hours are read from their sums, the rest of the window from its requests.
 
-        Raises `ValueError` for sums that nobody keeps: those by `key_id`, and of a model or an API by how it ended."""
+        Raises `ValueError` for sums that nobody keeps: those by `key_id`, of a model or an API by how it ended, and of
+        all projects by anything else."""
         totals: dict[tuple[Any, ...], dict[str, int]] = {}
-        queries = [_of_hours(which, names), *(_of_requests(edge, names) for edge in edges(which))]
+        counted = ("requests", *(name for name in of if name != "requests"))
+        queries = [_of_hours(which, names, counted), *(_of_requests(edge, names, counted) for edge in edges(which))]
         async with self.database.reading(settled=True) as connection:
             for query in queries:
                 for row in await connection.execute(query):
                     key, values = tuple(row[: len(names)]), row[len(names) :]
-                    total = totals.setdefault(key, dict.fromkeys(SUMS, 0))
-                    for name, value in zip(SUMS, values, strict=True):
+                    total = totals.setdefault(key, dict.fromkeys(counted, 0))
+                    for name, value in zip(counted, values, strict=True):
                         total[name] += int(value or 0)
         return {key: total for key, total in totals.items() if total["requests"]}
 
@@ -132,9 +136,13 @@ def _chosen(query: Select[Any], which: Which) -> Select[Any]:
     query = query.where(text(ASKED))
     for name in ("project_id", "request_id", "api", "model", "state", "key_id"):
         if (value := getattr(which, name)) is not None:
-            query = query.where(REQUESTS.c[name] == value)
+            # a model tells more than an API: who asks for both is to be led by the model's index
+            column = REQUESTS.c[name] if name != "api" or which.model is None else REQUESTS.c.api.concat("")
+            query = query.where(column == value)
     if which.state not in (None, "completed"):
         query = query.where(text(NOT_COMPLETED))  # names the index
+    if which.state in ("failed", "interrupted"):
+        query = query.where(text(IN_VAIN))
     if which.kinds is not None:
         query = query.where(REQUESTS.c.kind.in_(sorted(which.kinds)))
     if which.since is not None:
@@ -144,16 +152,20 @@ def _chosen(query: Select[Any], which: Which) -> Select[Any]:
     return query.where(REQUESTS.c.state != "started") if which.finished else query
 
 
-def _of_hours(which: Which, names: Sequence[str]) -> Select[Any]:
+def _of_hours(which: Which, names: Sequence[str], sums: Sequence[str]) -> Select[Any]:
     by_model, by_api = which.model is not None or "model" in names, which.api is not None or "api" in names
     by_end = which.state is not None or not {"state", "error_code"}.isdisjoint(names)
-    if which.key_id or (by_end and (by_model or by_api)):
+    by_project = which.project_id is not None
+    by_kind = which.kinds is not None or "kind" in names
+    if which.key_id or (by_end and (by_model or by_api)) or (not by_project and (by_model or by_api or by_kind)):
         raise ValueError("such sums are not kept")
     groups = [HOURS.c[name] for name in names]
-    query = select(*groups, *(func.sum(HOURS.c[name]) for name in SUMS)).group_by(*groups)
+    query = select(*groups, *(func.sum(HOURS.c[name]) for name in sums)).group_by(*groups)
     query = query.where(HOURS.c.model != ALL if by_model else HOURS.c.model == ALL)
     if not by_model:
         query = query.where(HOURS.c.api != ALL if by_api else HOURS.c.api == ALL)
+    if not by_project:
+        query = query.where(HOURS.c.project_id == ALL)
     for name in ("project_id", "api", "model", "state"):
         if (value := getattr(which, name)) is not None:
             query = query.where(HOURS.c[name] == value)
@@ -166,10 +178,10 @@ def _of_hours(which: Which, names: Sequence[str]) -> Select[Any]:
     return query
 
 
-def _of_requests(which: Which, names: Sequence[str]) -> Select[Any]:
+def _of_requests(which: Which, names: Sequence[str], sums: Sequence[str]) -> Select[Any]:
     groups = [_key(name, which) for name in names]
-    sums = [func.sum(literal_column(term, BigInteger)) for term in SUMS.values()]
-    return _chosen(select(*groups, *sums).group_by(*groups), replace(which, finished=True))
+    totals = [func.sum(literal_column(SUMS[name], BigInteger)) for name in sums]
+    return _chosen(select(*groups, *totals).group_by(*groups), replace(which, finished=True))
 
 
 def _key(name: str, which: Which) -> ColumnElement[Any]:

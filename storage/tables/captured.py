@@ -55,19 +55,30 @@ class OpenStreamsRow(Row, table=True):
     streams: list[dict[str, Any]] = Field(sa_type=Verbatim)
 
 
+MARKS = """'p' || hex({0}.project_id) || ' k' || hex({0}.kind) || ' r' || hex({0}.role)
+        || CASE WHEN {0}.model IS NULL THEN '' ELSE ' m' || hex({0}.model) END"""
 SQLITE_INDEX = (
     """CREATE VIRTUAL TABLE captured_messages_text USING fts5(
-    content, content='captured_messages', content_rowid='id', tokenize='unicode61 remove_diacritics 0'
+    content, marks, content='', tokenize='unicode61 remove_diacritics 0'
 )""",
+    """CREATE TABLE captured_messages_text_hours (
+    hour TEXT NOT NULL PRIMARY KEY, first_id INTEGER NOT NULL, last_id INTEGER NOT NULL
+) WITHOUT ROWID""",
     """CREATE TRIGGER captured_messages_inserted AFTER INSERT ON captured_messages BEGIN
-    INSERT INTO captured_messages_text (rowid, content) VALUES (new.id, new.content);
+    INSERT INTO captured_messages_text (rowid, content, marks) VALUES (new.id, new.content,
+        {new});
+    INSERT INTO captured_messages_text_hours VALUES (substr(new.at, 1, 13), new.id, new.id)
+    ON CONFLICT DO UPDATE SET first_id = min(first_id, new.id), last_id = max(last_id, new.id);
 END""",
     """CREATE TRIGGER captured_messages_deleted AFTER DELETE ON captured_messages BEGIN
-    INSERT INTO captured_messages_text (captured_messages_text, rowid, content)
-    VALUES ('delete', old.id, old.content);
+    INSERT INTO captured_messages_text (captured_messages_text, rowid, content, marks)
+    VALUES ('delete', old.id, old.content,
+        {old});
 END""",
 )
-"""An index over the text that is kept where it is; the triggers keep them in step."""
+"""An index over the text that is kept where it is, and over a word for each of what messages are filtered by: where
+few of those with a word are wanted, the others are not looked up. Beside it between which ids the messages of an hour
+are, as `2026-03-18 09`: others may be there, too, and some be gone. The triggers keep all in step."""
 
 POSTGRES_INDEX = (
     r"""ALTER TABLE captured_messages ADD COLUMN terms tsvector GENERATED ALWAYS AS (
@@ -78,7 +89,10 @@ POSTGRES_INDEX = (
 """Words are cut at ASCII's marks, as FTS5 does, for Postgres' own parser makes one word of an address or a path; so
 much of a text is indexed as no tsvector is too small for."""
 
-for _dialect, _statements in (("sqlite", SQLITE_INDEX), ("postgresql", POSTGRES_INDEX)):
+for _dialect, _statements in (
+    ("sqlite", [statement.format(new=MARKS.format("new"), old=MARKS.format("old")) for statement in SQLITE_INDEX]),
+    ("postgresql", POSTGRES_INDEX),
+):
     for _statement in _statements:
         # DDL formats its text with %
         _ddl = DDL(_statement.replace("%", "%%")).execute_if(dialect=_dialect)  # type: ignore[no-untyped-call]

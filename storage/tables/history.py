@@ -18,17 +18,15 @@ def _sum() -> Any:
 class RequestHourRow(Row, table=True):
     """Sums over the final requests of one kind that began within an hour, kept by the ledger in the commit that writes
     them: once by how they ended, where `api` and `model` are `*`, once by what was asked, where `state` and
-    `error_code` are, and once by API, where all three others are. `hour` is its first unix second; `model` and
-    `error_code` are empty where there is none.
+    `error_code` are, once by API, where all three others are, and once those of all projects and kinds by how they
+    ended, where `project_id` and `kind` are, too. `hour` is its first unix second; `model` and `error_code` are empty
+    where there is none.
 
     `free_...` are tokens that cost nothing, `..._meters` the requests that used such tokens at all.
     """
 
     __tablename__ = "request_hours"
-    __table_args__ = (
-        Index("ix_request_hours_model_api_hour", "model", "api", "hour"),
-        Index("ix_request_hours_project_id_model_api_hour", "project_id", "model", "api", "hour"),
-    )
+    __table_args__ = (Index("ix_request_hours_project_id_model_api_hour", "project_id", "model", "api", "hour"),)
 
     hour: int = Field(primary_key=True, sa_type=BigInteger)
     project_id: str = Field(primary_key=True)
@@ -54,6 +52,21 @@ class RequestHourRow(Row, table=True):
     requeues: int = _sum()
     first_bytes: int = _sum()
     cache_hits: int = _sum()
+
+
+class RequestTokensRow(Row, table=True):
+    """Sums as those of `request_hours`, over the requests that a model answered; `provider` is empty where there is
+    none. Narrow, for metrics read them over long windows."""
+
+    __tablename__ = "request_tokens"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    project_id: str = Field(primary_key=True)
+    hour: int = Field(primary_key=True, sa_type=BigInteger)
+    model: str = Field(primary_key=True)
+    provider: str = Field(primary_key=True)
+    prompt_tokens: int = _sum()
+    completion_tokens: int = _sum()
 
 
 class RequestFeedbackRow(Row, table=True):

@@ -13,6 +13,8 @@ from storage.tables.types import Document, Instant, Row
 ASKED, OTHERS = "kind IS NOT NULL", "kind IS NULL"
 """Requests that asked a model, and the others, which are in no history, and cost one index."""
 NOT_COMPLETED = f"{ASKED} AND state <> 'completed'"
+IN_VAIN = f"{ASKED} AND state IN ('failed', 'interrupted')"
+"""Rare as a rule: an index of these costs the others nothing."""
 
 
 def _history(name: str, *columns: str, where: str = ASKED) -> Index:
@@ -33,6 +35,9 @@ class RequestRow(Row, table=True):
         _history("ix_requests_history_key", "key_id"),
         _history("ix_requests_history_model", "project_id", "model"),
         _history("ix_requests_history_unfinished", "project_id", "state", where=NOT_COMPLETED),
+        _history("ix_requests_in_vain", "state", where=IN_VAIN),
+        _history("ix_requests_in_vain_model", "model", "state", where=IN_VAIN),
+        _history("ix_requests_in_vain_project_id_model", "project_id", "model", "state", where=IN_VAIN),
         _history("ix_requests_others", "project_id", where=OTHERS),
         _history("ix_requests_everyones"),
         _history("ix_requests_everyones_model", "model"),

@@ -38,18 +38,20 @@ async def count_events(window_hours: int, call: Call) -> EventStats:
     """Of finished requests of all projects that began in this clock hour or one of those before."""
     last = int(call.services.clock()) // HOUR_SECONDS * HOUR_SECONDS
     first = last - (window_hours - 1) * HOUR_SECONDS
-    sums = await call.services.history.sums(Which(since=instant(first)), "hour", "state", "error_code")
+    counted = tuple(COUNTED.values())
+    sums = await call.services.history.sums(Which(since=instant(first)), "hour", "state", "error_code", of=counted)
     by_kind, errors = Counter[str](), Counter[str]()
     by_hour = dict.fromkeys(range(first, last + 1, HOUR_SECONDS), 0)
     for (hour, state, error_code), figures in sums.items():
-        counts = Counter({kind: figures[name] for kind, name in COUNTED.items()})
-        counts[ENDS[state]] += figures["requests"]
-        by_kind += counts
-        by_hour[hour] = by_hour.get(hour, 0) + counts.total()
+        ended = figures["requests"]
+        by_kind[ENDS[state]] += ended
+        for kind, name in COUNTED.items():
+            by_kind[kind] += figures[name]
+        by_hour[hour] = by_hour.get(hour, 0) + ended + sum(figures[name] for name in counted)
         if error_code:
-            errors[error_code] += figures["requests"]
+            errors[error_code] += ended
     return EventStats(
-        by_kind=by_kind,
+        by_kind=+by_kind,
         by_hour=by_hour,
         errors=errors.most_common(MOST_ERRORS),
         opinions=await call.services.feedback.count(instant(first)),

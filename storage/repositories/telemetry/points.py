@@ -8,14 +8,18 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import func, literal, select, text
+from sqlalchemy import BigInteger, ColumnElement, Select, Table, func, literal, select, text, union_all
 
 from storage.database import Database
 from storage.repositories.telemetry import requests
 from storage.repositories.telemetry.log import POINTS
 from storage.repositories.telemetry.requests import REQUESTS
-from storage.tables.traffic import ASKED
-from storage.tables.types import instant
+from storage.tables.history import RequestTokensRow
+from storage.tables.traffic import ASKED, NOT_COMPLETED
+from storage.tables.types import core, instant
+
+SUMS = core(RequestTokensRow)
+HOUR_SECONDS = 3600
 
 TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens")
 """The metrics that requests have, labelled `model_id` and `provider_id`."""
@@ -65,33 +69,57 @@ class Points:
         return _series([((labels, unit), at, value) for labels, unit, at, value in rows], limit)
 
     async def of_requests(self, project_id: str, name: str, window: Window, limit: int) -> list[Series]:
-        """For one of `TOKENS`. Raises `TooManyPoints`."""
-        seconds = requests.seconds_of(self.database.dialect)
-        at = seconds - seconds % window.step_seconds if window.step_seconds else literal(window.start)
+        """For one of `TOKENS`. Whole hours are read from their sums where steps are hours. Raises `TooManyPoints`."""
+        parts = union_all(*self._parts(project_id, name, window)).subquery()
         query = (
-            select(REQUESTS.c.model, REQUESTS.c.provider, at.label("at"), func.sum(requests.column_of(name)))
-            .where(
-                REQUESTS.c.project_id == project_id,
-                text(ASKED),
-                REQUESTS.c.model.is_not(None),
-                REQUESTS.c.started_at >= instant(window.start),
-                REQUESTS.c.started_at < instant(window.end),
-            )
-            .group_by(REQUESTS.c.model, REQUESTS.c.provider, "at")
-            .order_by("at")
+            select(parts.c.model, parts.c.provider, parts.c.at, func.sum(parts.c.tokens))
+            .group_by(parts.c.model, parts.c.provider, parts.c.at)
+            .order_by(parts.c.at)
             .limit(limit + 1)
         )
         async with self.database.reading(settled=True) as connection:
             rows = (await connection.execute(query)).all()
-        labelled = [((_labels(model, provider), "tokens"), at, value) for model, provider, at, value in rows]
+        labelled = [((_labels(model, provider or None), "tokens"), at, value) for model, provider, at, value in rows]
         return _series(labelled, limit)
+
+    def _parts(self, project_id: str, name: str, window: Window) -> list[Select[Any]]:
+        start, end = window.start, window.end
+        at = _step(requests.seconds_of(self.database.dialect), window)
+        mine = (REQUESTS.c.project_id == project_id, text(ASKED), REQUESTS.c.model.is_not(None))
+        rows = _part(REQUESTS, name, at).where(*mine)
+        first, last = -(-start // HOUR_SECONDS) * HOUR_SECONDS, end // HOUR_SECONDS * HOUR_SECONDS
+        if (window.step_seconds or HOUR_SECONDS) % HOUR_SECONDS or first >= last:
+            return [_during(rows, start, end)]
+        hour = SUMS.c.hour
+        whole = (SUMS.c.project_id == project_id, hour >= first, hour < last)
+        running = _during(rows, first, last).where(REQUESTS.c.state == "started", text(NOT_COMPLETED))
+        edges = [(start, first), (last, end)]
+        return [
+            _part(SUMS, name, _step(hour, window)).where(*whole),
+            running,
+            *(_during(rows, *edge) for edge in edges if edge[0] < edge[1]),
+        ]
+
+
+def _during(rows: Select[Any], start: int, end: int) -> Select[Any]:
+    return rows.where(REQUESTS.c.started_at >= instant(start), REQUESTS.c.started_at < instant(end))
+
+
+def _step(seconds: ColumnElement[int], window: Window) -> ColumnElement[int]:
+    return seconds - seconds % window.step_seconds if window.step_seconds else literal(window.start, BigInteger)
+
+
+def _part(table: Table, name: str, at: ColumnElement[int]) -> Select[Any]:
+    provider = func.coalesce(table.c.provider, "").label("provider")
+    total = func.sum(requests.column_of(name, table)).label("tokens")
+    return select(table.c.model, provider, at.label("at"), total).group_by(table.c.model, provider, "at")
 
 
 class TooManyPoints(Exception):
     """The answer would be longer than was allowed."""
 
 
-def _labels(model: str, provider: str) -> str:
+def _labels(model: str, provider: str | None) -> str:
     return orjson.dumps({"model_id": model, "provider_id": provider}).decode()
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
+from random import Random
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,7 +17,7 @@ from storage.ledger.writer import Ledger
 from storage.ledger_record import State
 from storage.presence import Presence
 from storage.repositories.capture_policies import CapturePolicies, PolicyRow
-from storage.repositories.captured import CapturedMessages, Search
+from storage.repositories.captured import CapturedMessages, Effort, Search
 from storage.tables.types import instant
 from tests.contract.storage.conftest import Two
 from tests.contract.storage.test_ledger import NOW, request_of
@@ -182,7 +183,7 @@ async def test_a_common_word_must_be_there_but_is_not_ranked_by(
         ledger, mine, "the rare rare rare", *(f"the {number} the" for number in range(300)), "the rare, at length"
     )
     await keep(ledger, mine, "rare without it")
-    repository = CapturedMessages(database, few=0)
+    repository = CapturedMessages(database, Effort(counted=50))
 
     async def found(text: str) -> list[str]:
         hits = await repository.search(Search(phrases=read_phrases(text), project_id=mine), 1000)
@@ -192,3 +193,47 @@ async def test_a_common_word_must_be_there_but_is_not_ranked_by(
     assert await found("the rare") == ["the rare rare rare", "the rare, at length"]
     assert len(await found("the")) == 302
     assert await found("the missing") == []
+
+
+@pytest.mark.parametrize("effort", [Effort(), Effort(looked_up=0), Effort(counted=0, looked_up=0)])
+async def test_filters_and_windows_choose_what_they_name_however_many_there_are(
+    database: Database, projects: Two, ledger: Ledger, effort: Effort
+) -> None:
+    """Messages come in another order than their times."""
+    random, repository = Random(11), CapturedMessages(database, effort)
+    kept = [
+        message
+        for _ in range(120)
+        for message in await keep(
+            ledger, random.choice([projects.mine.id, projects.other.id]), random.choice(["stoat", "stoat asked", "no"]),
+            at=AT + timedelta(seconds=random.choice([0, 1800, 3600, random.randint(0, 9000)])),
+            kind=random.choice(["request", "response"]), role=random.choice(["user", "röle \"x"]),
+            model=random.choice([None, "", "M/1", "m/1"]),
+        )
+    ]  # fmt: skip
+    for number in range(60):
+        filters = {"project_id": random.choice([projects.mine.id, projects.other.id])}
+        filters |= {
+            name: getattr(random.choice(kept), name) for name in ("kind", "role", "model") if random.random() < 0.4
+        }
+        since, before = sorted(
+            AT + timedelta(seconds=random.choice([0, 3600, random.randint(-99, 9999)])) for _ in "ab"
+        )
+        window = [{}, {"since": since}, {"before": before}, {"since": since, "before": before}][number % 4]
+        wanted = {
+            (one.request_id, one.message_seq) for one in kept
+            if "stoat" in one.content
+            and all(value is None or getattr(one, name) == value for name, value in filters.items())
+            and window.get("since", one.at) <= one.at and ("before" not in window or one.at < before)
+        }  # fmt: skip
+        search = Search(phrases=[("stoat",)], **filters, **window)  # type: ignore[arg-type]
+        found = await repository.get([hit.id for hit in await repository.search(search, 1000)])
+        assert {(one.request_id, one.message_seq) for one in found.values()} == wanted
+
+
+async def test_what_messages_are_filtered_by_is_no_word_of_theirs(
+    database: Database, projects: Two, ledger: Ledger
+) -> None:
+    await keep(ledger, projects.mine.id, "a pine marten", kind="request")
+    assert await search(database, "marten", projects.mine.id) == ["a pine marten"]
+    assert await search(database, f"k{b'request'.hex()}", projects.mine.id) == []

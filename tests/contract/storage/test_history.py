@@ -110,8 +110,43 @@ async def test_the_sums_are_those_of_the_requests_in_every_window(
         assert sums.get((), figures([])) == figures([r for r in inside if (r.model, r.api) == ("a", "ipop")])
 
 
+async def test_those_of_all_projects_are_counted_together(database: Database, ledger: Ledger, projects: Two) -> None:
+    random, history, names = Random(17), History(database), ("state", "error_code")
+    windows = [Which(), Which(since=instant(NOW + HOUR / 2), until=instant(NOW + 3.2 * HOUR))]
+    before = [await history.sums(which, *names) for which in windows]
+    records = [drawn(random.choice([projects.mine.id, projects.other.id]), random) for _ in range(100)]
+    await asyncio.gather(*map(ledger.finish, records))
+    for which, earlier in zip(windows, before, strict=True):
+        for key, total in (await history.sums(which, *names)).items():
+            counted = [
+                r for r in records
+                if r.kind and (r.state, r.error_code or "") == key
+                and (which.since is None or which.since <= instant(r.started_at))
+                and (which.until is None or instant(r.started_at) < which.until)
+            ]  # fmt: skip
+            known = earlier.get(key, {})
+            assert {name: value - known.get(name, 0) for name, value in total.items()} == figures(counted)
+
+
+async def test_only_the_sums_that_are_asked_for_are_read(database: Database, ledger: Ledger, projects: Two) -> None:
+    await ledger.finish(asked(projects.mine.id, completion_tokens=5, model="m"))
+    which = Which(project_id=projects.mine.id)
+    assert await sums_of(database, which, "completion_tokens") == {"requests": 1, "completion_tokens": 5}
+    assert await sums_of(database, which) == {"requests": 1}
+    since = replace(which, since=instant(NOW - 60))
+    assert await sums_of(database, since, "completion_tokens") == {"requests": 1, "completion_tokens": 5}
+
+
+async def sums_of(database: Database, which: Which, *names: str) -> dict[str, int]:
+    return (await History(database).sums(which, of=names))[()]
+
+
 async def test_sums_that_nobody_keeps_are_not_made_up(database: Database) -> None:
-    for which in (Which(key_id="k"), Which(model="m", state="failed"), Which(api="ipop", state="failed")):
+    unkept = (
+        Which(key_id="k"), Which(model="m"), Which(api="ipop"), Which(kinds=["chat"]),
+        Which(project_id="p", model="m", state="failed"), Which(project_id="p", api="ipop", state="failed"),
+    )  # fmt: skip
+    for which in unkept:
         with pytest.raises(ValueError, match="not kept"):
             await History(database).sums(which)
 
@@ -169,6 +204,9 @@ async def test_a_walk_meets_each_request_once_while_others_are_written(
         Which(model="b"),
         Which(state="failed"),
         Which(state="completed", model="a"),
+        Which(state="failed", model="a"),
+        Which(state="interrupted", model="a", api="ipop"),
+        Which(model="b", api="maniac"),
         Which(kinds=("embedding",)),
         Which(since=instant(NOW + HOUR), until=instant(NOW + 2 * HOUR)),
         Which(finished=True),

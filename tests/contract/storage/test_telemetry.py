@@ -6,6 +6,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import Any
 
 import pytest
@@ -427,3 +428,31 @@ async def test_tokens_of_requests_are_a_metric(database: Database, projects: Two
     assert one.sums == {start: 10}
     with pytest.raises(TooManyPoints):
         await points.of_requests(mine, "prompt_tokens", Window(start, start + 120), 1)
+
+
+async def test_tokens_by_the_hour_are_those_of_the_requests_that_still_run_too(
+    database: Database, projects: Two, ledger: Ledger
+) -> None:
+    random, mine, start = Random(13), projects.mine.id, int(NOW.timestamp())
+    records = [
+        request(
+            mine, random.random() * 9 * 3600, state=random.choice(["completed", "failed", "started"]),
+            model=random.choice(["a/b", "c/d"]), provider=random.choice(["a", "b", None]),
+            prompt_tokens=random.randint(0, 99),
+        )
+        for _ in range(200)
+    ]  # fmt: skip
+    for record in records:
+        await (ledger.start if record.state == "started" else ledger.finish)(record)
+    for number in range(30):
+        begin, end = sorted(start + random.choice([0, 3600, random.randint(-999, 36_000)]) for _ in "ab")
+        step = [None, 3600, 7200, 1800, 86_400][number % 5]
+        wanted: dict[tuple[str, str | None], dict[int, float]] = {}
+        for record in records:
+            at = int(record.started_at)
+            if begin <= record.started_at < end:
+                sums = wanted.setdefault((str(record.model), record.provider), {})
+                place = at - at % step if step else begin
+                sums[place] = sums.get(place, 0) + record.prompt_tokens
+        series = await Points(database).of_requests(mine, "prompt_tokens", Window(begin, end, step), 1000)
+        assert {(one.labels["model_id"], one.labels["provider_id"]): one.sums for one in series} == wanted

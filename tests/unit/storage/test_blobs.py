@@ -9,8 +9,8 @@ import pytest
 from obstore.store import LocalStore, MemoryStore
 
 from storage.blobs.bucket import BucketBlobs
-from storage.blobs.interface import Blobs
-from storage.blobs.local import PIECE_BYTES, LocalBlobs
+from storage.blobs.interface import READ_BYTES, Blobs
+from storage.blobs.local import LocalBlobs
 from storage.errors import StorageUnavailable, UnsafeKey
 
 
@@ -42,12 +42,12 @@ def files(folder: Path) -> list[Path]:
 
 
 async def test_what_is_put_can_be_read_whole_and_in_part(blobs: Blobs) -> None:
-    data = bytes(range(256)) * (PIECE_BYTES // 100)
+    data = bytes(range(256)) * (READ_BYTES // 100)
     blob = await blobs.put("proj_1/file-1", pieces(data[:1000], b"", data[1000:]))
     assert (blob.key, blob.size_bytes) == ("proj_1/file-1", len(data))
     assert blob.sha256 == hashlib.sha256(data).hexdigest()
     assert await read(blobs, "proj_1/file-1") == data
-    assert await read(blobs, "proj_1/file-1", 5, PIECE_BYTES + 9) == data[5 : PIECE_BYTES + 9]
+    assert await read(blobs, "proj_1/file-1", 5, READ_BYTES + 9) == data[5 : READ_BYTES + 9]
     assert await read(blobs, "proj_1/file-1", len(data) - 3) == data[-3:]
     assert await read(blobs, "proj_1/file-1", len(data) + 1) == b""
     assert await blobs.size("proj_1/file-1") == len(data)
@@ -90,7 +90,7 @@ async def test_a_folder_is_no_blob(local: Blobs) -> None:
         await blobs.put("folder/a/b", pieces(b"x"))
 
 
-@pytest.mark.parametrize("size", [1, 20 * PIECE_BYTES])
+@pytest.mark.parametrize("size", [1, 20 * READ_BYTES])
 async def test_content_that_fails_on_the_way_changes_nothing(blobs: Blobs, tmp_path: Path, size: int) -> None:
     async def broken() -> AsyncIterator[bytes]:
         yield b"new" * size
@@ -103,7 +103,7 @@ async def test_content_that_fails_on_the_way_changes_nothing(blobs: Blobs, tmp_p
     assert len(files(tmp_path)) == (0 if isinstance(blobs, BucketBlobs) and "Memory" in repr(blobs) else 1)
 
 
-@pytest.mark.parametrize("size", [100, 20 * PIECE_BYTES])
+@pytest.mark.parametrize("size", [100, 20 * READ_BYTES])
 async def test_an_upload_that_is_cancelled_leaves_no_file(blobs: Blobs, tmp_path: Path, size: int) -> None:
     begun = asyncio.Event()
 
@@ -123,13 +123,13 @@ async def test_an_upload_that_is_cancelled_leaves_no_file(blobs: Blobs, tmp_path
 
 async def test_a_reader_keeps_the_content_it_began_with(local: Blobs) -> None:
     blobs = local
-    await blobs.put("a", pieces(b"1" * PIECE_BYTES, b"1" * PIECE_BYTES))
+    await blobs.put("a", pieces(b"1" * READ_BYTES, b"1" * READ_BYTES))
     content = await blobs.get("a")
     assert content is not None
     first = await anext(content)
-    await blobs.put("a", pieces(b"2" * 2 * PIECE_BYTES))
-    assert first + b"".join([piece async for piece in content]) == b"1" * 2 * PIECE_BYTES
-    assert await read(blobs, "a") == b"2" * 2 * PIECE_BYTES
+    await blobs.put("a", pieces(b"2" * 2 * READ_BYTES))
+    assert first + b"".join([piece async for piece in content]) == b"1" * 2 * READ_BYTES
+    assert await read(blobs, "a") == b"2" * 2 * READ_BYTES
 
 
 @pytest.mark.parametrize(
