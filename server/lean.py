@@ -78,14 +78,19 @@ def missing(names: tuple[str, ...]) -> Iterator[None]:
             del sys.modules[name]
 
 
+def prepare_logs() -> None:
+    """To be called before anything imports structlog, where nothing else is needed."""
+    with missing(OF_STRUCTLOG):
+        import structlog  # noqa: F401
+
+
 def prepare() -> None:
     """To be called before anything imports connexion or structlog; later it changes nothing.
 
     The garbage collector rests meanwhile, as what is imported stays; whoever calls this wakes it when all is there.
     """
     gc.disable()
-    with missing(OF_STRUCTLOG):
-        import structlog  # noqa: F401
+    prepare_logs()
     with standing_in(OF_CONNEXION), warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # connexion's imports of what jsonschema deprecates
         import connexion  # noqa: F401

@@ -18,6 +18,7 @@ from handlers.core.jobs import Definition
 from server import logs
 from server.binding.watch import OpenStreams
 from server.config import Settings
+from server.crew.part import Part
 from server.protocol import Protocol
 from server.wiring import Wired, build, build_worker
 
@@ -36,12 +37,22 @@ Python's own 5 ms a busy event loop would make every answer wait for that."""
 
 
 class Server(uvicorn.Server):
-    """On shutdown running requests get `grace_seconds` to finish; then those still open are told and ended."""
+    """On shutdown running requests get `grace_seconds` to finish; then those still open are told and ended. `part` is
+    told when requests are answered."""
 
-    def __init__(self, config: uvicorn.Config, streams: OpenStreams, grace_seconds: float) -> None:
+    def __init__(self, config: uvicorn.Config, streams: OpenStreams, grace_seconds: float, part: Part | None) -> None:
         super().__init__(config)
         self._streams = streams
         self._grace_seconds = grace_seconds
+        self._part = part
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self._part is not None:
+            self._part.tell_ready()
+
+    def stop(self) -> None:
+        self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         timer = asyncio.get_running_loop().call_later(self._grace_seconds, self._streams.end)
@@ -59,31 +70,34 @@ class Server(uvicorn.Server):
             self._captured_signals.clear()
 
 
-def serve(settings: Settings) -> None:
-    """Serves until a signal. Raises `server.config.ConfigError`, `storage.errors.StorageError`."""
-    logs.configure(settings)
+def serve(settings: Settings, part: Part | None = None) -> None:
+    """Serves until a signal: with a `part`, beside other processes, on the sockets that they share. Raises
+    `server.config.ConfigError`, `storage.errors.StorageError`."""
+    logs.configure(settings, worker=part.number if part else None)
     sys.setswitchinterval(SWITCH_SECONDS)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(settings))
+        runner.run(_serve(settings, part))
 
 
-async def _serve(settings: Settings) -> None:
-    async with _open(settings) as wired:
+async def _serve(settings: Settings, part: Part | None) -> None:
+    async with _open(settings, part) as wired:
         if wired.first_start is not None:
             print(wired.first_start, file=sys.stderr, flush=True)  # noqa: T201  shown once, and never logged
-        server = Server(_uvicorn_config(settings, wired), wired.streams, settings.shutdown_grace_seconds)
+        server = Server(_uvicorn_config(settings, wired), wired.streams, settings.shutdown_grace_seconds, part)
         gc.freeze()
         gc.enable()
         async with asyncio.TaskGroup() as group:
             background = [group.create_task(job()) for job in wired.background]
-            await server.serve()
+            if part is not None:
+                background.append(group.create_task(part.watch_parent(server.stop)))
+            await server.serve(list(part.sockets) if part else None)
             for task in background:
                 task.cancel()
 
 
-def _open(settings: Settings) -> AbstractAsyncContextManager[Wired | Mocked]:
+def _open(settings: Settings, part: Part | None) -> AbstractAsyncContextManager[Wired | Mocked]:
     if not settings.mock:
-        return build(settings)
+        return build(settings, part)
     from server.wiring.mock import build_mock
 
     return build_mock(settings)

@@ -49,3 +49,22 @@ def listen(address: str) -> socket.socket:
         return socket.create_server((host, int(port)), family=family)
     except (OSError, OverflowError) as error:
         raise ConfigError(f"cannot listen on {address}: {error}") from None
+
+
+def bind(host: str, port: int) -> list[socket.socket]:
+    """A socket for each address of the host, none of which listens yet. Raises `ConfigError`."""
+    bound: list[socket.socket] = []
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, address in dict.fromkeys((family, address) for family, *_, address in found):
+            one = socket.socket(family, socket.SOCK_STREAM)
+            bound.append(one)
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            one.bind(address)
+    except OSError as error:
+        for one in bound:
+            one.close()
+        raise ConfigError(f"cannot listen on {host}:{port}: {error}") from None
+    return bound

@@ -83,12 +83,13 @@ class Redaction:
         return text
 
 
-def configure(settings: Settings, stream: TextIO | None = None) -> None:
-    """Replaces whatever logging was configured before. `stream` is standard error unless given."""
+def configure(settings: Settings, stream: TextIO | None = None, worker: int | None = None) -> None:
+    """Replaces whatever logging was configured before. `stream` is standard error unless given. Every line carries the
+    number of the `worker`, where several share a port."""
     out = stream or sys.stderr
     as_json = settings.log_format == "json" or (settings.log_format == "auto" and not out.isatty())
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
-    shared = _shared_processors(Redaction(settings.secret_values()))
+    shared = _shared_processors(Redaction(settings.secret_values()), worker)
     renderer = (
         _render_json
         if as_json
@@ -110,8 +111,12 @@ def configure(settings: Settings, stream: TextIO | None = None) -> None:
     _install(handler, level)
 
 
-def _shared_processors(redaction: Redaction) -> list[Processor]:
+def _shared_processors(redaction: Redaction, worker: int | None) -> list[Processor]:
+    def add_worker(logger: Any, method: str, event: Event) -> Event:
+        return event if worker is None else {"worker": worker, **event}
+
     return [
+        add_worker,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _add_request_id,

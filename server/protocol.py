@@ -13,13 +13,17 @@ GATHERED_BYTES = 64 * 1024
 
 class Protocol(HttpToolsProtocol):
     """Closes a connection whose request line and headers take too many bytes or too long. `head_bytes` is counted as
-    it arrives, so that as much as one read of the socket may come on top."""
+    it arrives, so that as much as one read of the socket may come on top. A process that stops still takes the request
+    of a connection that was just made, for `last_seconds`: other processes may share the port, and its client had no
+    way to know."""
 
     head_bytes = 256 * 1024
     head_seconds = 60.0
+    last_seconds = 1.0
 
     _received_bytes = 0
     _head_complete = False
+    _is_last = False
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
@@ -46,14 +50,28 @@ class Protocol(HttpToolsProtocol):
         self._head_complete = True
         self._disarm()
         super().on_headers_complete()
+        if self._is_last and self.cycle is not None:
+            self.cycle.keep_alive = False
+
+    def shutdown(self) -> None:
+        is_answering = self.cycle is not None and not self.cycle.response_complete
+        is_awaited = not self._head_complete and (self.cycle is None or self._received_bytes > 0)
+        if is_answering or not is_awaited:
+            super().shutdown()
+            return
+        self._is_last = True
+        self._arm(self.last_seconds)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         super()._start_asgi_task(cycle, Gathering(cycle, app))
 
     def _begin(self) -> None:
-        self._disarm()
         self._received_bytes, self._head_complete = 0, False
-        self._timer = self.loop.call_later(self.head_seconds, self._give_up)
+        self._arm(self.last_seconds if self._is_last else self.head_seconds)
+
+    def _arm(self, seconds: float) -> None:
+        self._disarm()
+        self._timer = self.loop.call_later(seconds, self._give_up)
 
     def _disarm(self) -> None:
         if self._timer is not None:

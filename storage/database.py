@@ -31,6 +31,9 @@ Transaction: TypeAlias = AsyncConnection
 BUSY_TIMEOUT_SECONDS = 5.0
 SWITCH_RETRY_SECONDS = 0.02
 CONNECT_TIMEOUT_SECONDS = 10.0
+CONNECTIONS = 15
+CONNECTIONS_KEPT = 5
+"""Of those, how many stay open when they are not needed."""
 MIGRATION_LOCK = 0x636F6E63
 """The key of the Postgres advisory lock under which one process at a time migrates."""
 
@@ -55,18 +58,19 @@ class Database:
     from its first statement on.
     """
 
-    def __init__(self, url: URL) -> None:
+    def __init__(self, url: URL, connections: int = CONNECTIONS) -> None:
         self.url = url
         self.dialect: Literal["sqlite", "postgresql"] = "sqlite" if url.get_backend_name() == "sqlite" else "postgresql"
-        self._engine = _sqlite_engine(url) if self.dialect == "sqlite" else _postgres_engine(self.dsn)
+        self._engine = _sqlite_engine(url) if self.dialect == "sqlite" else _postgres_engine(self.dsn, connections)
         self._reader = self._engine
         if self.dialect == "postgresql":
             self._reader = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._writer = self._engine.execution_options(writing=True)
 
     @classmethod
-    def open(cls, url: str, *, is_made: bool = True) -> Database:
-        """`sqlite+aiosqlite:///path` (or `sqlite:///path`) or `postgresql://...` with libpq's parameters.
+    def open(cls, url: str, connections: int = CONNECTIONS, *, is_made: bool = True) -> Database:
+        """`sqlite+aiosqlite:///path` (or `sqlite:///path`) or `postgresql://...` with libpq's parameters, and with
+        at most so many `connections`.
 
         Raises `ValueError` for any other URL, and for an SQLite database in memory, which no second connection shares;
         `StorageUnavailable` when there cannot be such a file, which is made unless `is_made` is false.
@@ -80,7 +84,7 @@ class Database:
             if is_made:
                 _make_file(Path(str(parsed.database)))
             return cls(parsed.set(drivername="sqlite+aiosqlite"))
-        return cls(parsed.set(drivername="postgresql"))
+        return cls(parsed.set(drivername="postgresql"), connections)
 
     @property
     def path(self) -> Path:
@@ -212,7 +216,7 @@ def _switch_to_wal(cursor: Any) -> None:
             await_only(asyncio.sleep(SWITCH_RETRY_SECONDS))
 
 
-def _postgres_engine(dsn: str) -> AsyncEngine:
+def _postgres_engine(dsn: str, connections: int) -> AsyncEngine:
     async def connect(*_: object, **__: object) -> Any:
         import asyncpg
 
@@ -221,7 +225,14 @@ def _postgres_engine(dsn: str) -> AsyncEngine:
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             raise StorageUnavailable(f"cannot connect to Postgres: {error}") from error
 
-    return create_async_engine("postgresql+asyncpg://", async_creator=connect, json_deserializer=_load_json)
+    kept = min(CONNECTIONS_KEPT, connections)
+    return create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=connect,
+        json_deserializer=_load_json,
+        pool_size=kept,
+        max_overflow=connections - kept,
+    )
 
 
 def _load_json(text: str) -> Any:

@@ -125,7 +125,11 @@ async def find_model(model_id: str, call: Call) -> Offer | None:
     if model is not None:
         return _offer(model, services, own)
     offers = await list_models(call) if ":" in model_id or "/" in model_id else []
-    return next((offer for offer in offers if fold(offer.model.id) == fold(model_id)), None)
+    listed = next((offer for offer in offers if fold(offer.model.id) == fold(model_id)), None)
+    if listed is None and call.who is not None:
+        fresh = await services.registered_models.look(call.who.project_id, model_id)
+        return _registered_offer(fresh, services, own) if fresh else None
+    return listed
 
 
 def may_use(model_id: str, call: Call) -> bool:

@@ -19,6 +19,8 @@ from storage.repositories.open_streams import OpenStreams
 from storage.tables.types import instant
 
 TELL_SECONDS = 1.0
+TOLD_AGAIN_SECONDS = 10.0
+"""Others forget what a process told whose lease ran out, as it does when the database was away."""
 KEPT_UP_A_SECOND = 250
 """So many streams are looked at in a second: with more, each is looked at less often."""
 SHOWN_AT_ONCE = 100
@@ -139,13 +141,14 @@ class Streams:
 
     async def run(self) -> None:
         told: list[dict[str, Any]] | None = None
+        told_at = 0.0
         while True:
-            shown = await self._shown()
+            shown, now = await self._shown(), self.clock()
             try:
-                if shown != told:
-                    await self.repository.tell(self.process_id, shown, instant(self.clock()))
+                if shown != told or now - told_at >= TOLD_AGAIN_SECONDS:
+                    await self.repository.tell(self.process_id, shown, instant(now))
                     await self.repository.bury()
-                    told = shown
+                    told, told_at = shown, now
             except StorageError:
                 pass  # the next time may get through
             await asyncio.sleep(self.pace_seconds)

@@ -26,6 +26,13 @@ class Registrations:
     async def get(self, project_id: str, identifier: str) -> RegisteredModel | None:
         return (await self._of(project_id)).get(identifier)
 
+    async def look(self, project_id: str, identifier: str) -> RegisteredModel | None:
+        """Past the memory, for what is not in it: a model that another process has just registered works at once."""
+        found = await self.repository.get(project_id, identifier)
+        if found is not None:
+            self._remembered.pop(project_id, None)
+        return found
+
     async def put(self, model: RegisteredModel) -> None:
         try:
             await self.repository.put(model)

@@ -67,11 +67,14 @@ class Traits:
 
 
 class RegisteredModels(Protocol):
-    """What projects registered: `put` replaces a model of the same id, `delete` says whether there was one."""
+    """What projects registered: `put` replaces a model of the same id, `delete` says whether there was one. `look` is
+    a `get` that sees at once what another process has put."""
 
     async def put(self, model: RegisteredModel) -> None: ...
 
     async def get(self, project_id: str, identifier: str) -> RegisteredModel | None: ...
+
+    async def look(self, project_id: str, identifier: str) -> RegisteredModel | None: ...
 
     async def list(self, project_id: str) -> Sequence[RegisteredModel]: ...
 

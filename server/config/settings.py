@@ -53,6 +53,12 @@ class Settings(BaseSettings):
     database_url: SecretUrl = Field(
         SecretUrl(""), description="`sqlite:///...` or `postgresql://...`; empty is SQLite in the data directory."
     )
+    database_connections: int = Field(
+        15,
+        ge=2,
+        description="Connections to Postgres at the same time in one process. The ledger has one more, background jobs "
+        "eight.",
+    )
     ledger_sync: Literal["always", "billed", "never"] = Field(
         "billed",
         description="Which requests' rows are on the disk of SQLite before an answer ends, in case the power goes: "
@@ -137,6 +143,7 @@ class Settings(BaseSettings):
     app_telemetry_cache_bytes: int = Field(
         64 * 2**20, ge=0, description="App Telemetry: memory for source maps that were read."
     )
+    workers: int = Field(1, ge=1, le=256, description="Server processes on this host that share the port.")
     worker: bool = Field(True, description="Do background jobs in the server. Without, `concordat worker` does them.")
     max_jobs: int = Field(32, gt=0, description="Background jobs at the same time in one process.")
     keep_alive_seconds: Seconds = Field(15.0, description="Silence on an event stream until a comment is sent.")

@@ -56,6 +56,7 @@ BREAKERS = Family(
 )
 LEDGER_BACKLOG = Family("concordat_ledger_backlog_rows", "gauge", "Records of requests that wait to be in the database")
 LOOP_LAG = Family("concordat_event_loop_lag_seconds", "histogram", "How late the event loop was, twice a second")
+WORKERS = Family("concordat_workers", "gauge", "Server processes on one port that this page is of")
 JOBS = Family(
     "concordat_jobs",
     "gauge",
@@ -83,6 +84,7 @@ FAMILIES = (
     BREAKERS,
     LEDGER_BACKLOG,
     LOOP_LAG,
+    WORKERS,
     JOBS,
     JOB_AGE,
     OTLP_SENT,

@@ -1,12 +1,13 @@
-"""The page of metrics in Prometheus' text format, written by its own library, which is imported on first need."""
+"""The page of metrics, and where its numbers come from."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import structlog
 
@@ -15,18 +16,15 @@ from server.binding.watch import OpenStreams
 from server.metrics import families as f
 from server.metrics.counters import Counters, Labels
 from server.metrics.lag import Lag
+from server.metrics.snapshot import Snapshot, load
+from server.metrics.text import write
 from storage.errors import StorageError
 from storage.repositories.jobs import Jobs
 from storage.tables.types import instant
 
-if TYPE_CHECKING:
-    from prometheus_client import Metric
-
 log = structlog.get_logger(__name__)
 
 RECENT = timedelta(hours=1)
-
-Cells = Mapping[Labels, list[float]]
 
 
 class Exporting(Protocol):
@@ -51,12 +49,29 @@ class Sources:
     exporting: Exporting | None = None
 
 
+class Mates(Protocol):
+    """`server.crew.mates.Mates`: the processes that share this one's port."""
+
+    @property
+    def number(self) -> int: ...
+
+    async def ask(self) -> Sequence[bytes]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     sources: Sources
+    mates: Mates | None = None
 
     async def render(self) -> bytes:
-        """Without the jobs, when the database does not answer."""
+        """Of all processes that share the port. Without the jobs, when the database does not answer."""
+        others = [load(one) for one in await self.mates.ask()] if self.mates else []
+        workers: dict[Labels, float] = {(): 1 + len(others)}
+        common = {f.WORKERS: workers, **await self._jobs()}
+        snapshots = sorted([self.snapshot(), *others], key=lambda one: one.worker or 0)
+        return await asyncio.to_thread(write, snapshots, common)
+
+    def snapshot(self) -> Snapshot:
         counters = self.sources.counters
         histograms = {
             f.DURATION: counters.durations,
@@ -64,8 +79,8 @@ class Page:
             f.LOOP_LAG: self.sources.lag.seconds,
         }
         counted = {family: (one.bounds, one.copy()) for family, one in histograms.items()}
-        sampled = {**self._sums(), **self._gauges(), **await self._jobs()}
-        return await asyncio.to_thread(_write, counted, sampled)
+        number = self.mates.number if self.mates else None
+        return Snapshot(os.getpid(), number, counted, {**self._sums(), **self._gauges()})
 
     def _sums(self) -> dict[f.Family, Mapping[Labels, float]]:
         counters, exporting = self.sources.counters, self.sources.exporting
@@ -99,42 +114,3 @@ class Page:
             return {}
         age_seconds = max(0.0, (now - oldest).total_seconds()) if oldest else 0.0
         return {f.JOBS: {(state,): count for state, count in found.items()}, f.JOB_AGE: {(): age_seconds}}
-
-
-def _write(
-    counted: Mapping[f.Family, tuple[tuple[float, ...], Cells]], sampled: Mapping[f.Family, Mapping[Labels, float]]
-) -> bytes:
-    from prometheus_client import ProcessCollector, generate_latest
-    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
-
-    made: list[Metric] = []
-    for family, (bounds, cells) in counted.items():
-        histogram = HistogramMetricFamily(family.name, family.help, labels=family.labels)
-        for labels, cell in cells.items():
-            histogram.add_metric(labels, _buckets(bounds, cell), cell[-1])
-        made.append(histogram)
-    requests = {labels: sum(cell[:-1]) for labels, cell in counted[f.DURATION][1].items()}
-    for family, samples in {f.REQUESTS: requests, **sampled}.items():
-        kind = CounterMetricFamily if family.kind == "counter" else GaugeMetricFamily
-        metric = kind(family.name, family.help, labels=family.labels)
-        for labels, value in samples.items():
-            metric.add_metric(labels, value)
-        made.append(metric)
-    return generate_latest(_Collected([*made, *ProcessCollector(registry=None).collect()]))
-
-
-def _buckets(bounds: tuple[float, ...], cell: list[float]) -> list[tuple[str, float]]:
-    """Prometheus counts what is up to each bound."""
-    count, buckets = 0.0, []
-    for bound, inside in zip((*map(str, bounds), "+Inf"), cell, strict=False):
-        count += inside
-        buckets.append((bound, count))
-    return buckets
-
-
-@dataclass(frozen=True, slots=True)
-class _Collected:
-    metrics: Iterable[Metric]
-
-    def collect(self) -> Iterable[Metric]:
-        return self.metrics

@@ -25,6 +25,8 @@ from server.attendance import Attendance
 from server.binding.desk import Desk
 from server.binding.watch import OpenStreams
 from server.config import Settings
+from server.crew.mates import Mates
+from server.crew.part import Part
 from server.listener import Listener, listen
 from server.openapi31.specification import Document
 from server.operational import worker_app
@@ -59,14 +61,17 @@ class Wired:
 
 
 @asynccontextmanager
-async def build(settings: Settings) -> AsyncIterator[Wired]:
+async def build(settings: Settings, part: Part | None = None) -> AsyncIterator[Wired]:
     """Raises `ConfigError`, `storage.errors.StorageError` and `server.catalog.CatalogError`."""
     async with AsyncExitStack() as stack:
         documents = {api: load_document(api, prefix) for api, prefix in prefixes_of(settings).items()}
-        core = await _assemble(settings, documents, stack)
+        mates = Mates(part.folder, part.number) if part else None
+        core = await _assemble(settings, documents, stack, mates)
         first = await bootstrap(Tenancy(core.stores.database), first_start.given(settings))
         app = await build_application(settings, core.stores, documents, core.services, core.watching)
         background = [*core.background, core.services.streams.run]
+        if mates is not None:
+            background.append(partial(mates.run, lambda: core.watching.page.snapshot().dump()))
         if settings.worker:
             background += _working(_worker(settings, core.services, (), stack), core.services, stack)
         greeting = first_start.greeting(first) if first else None
@@ -97,12 +102,14 @@ class _Core:
     background: tuple[Background, ...]
 
 
-async def _assemble(settings: Settings, documents: Mapping[str, Document], stack: AsyncExitStack) -> _Core:
+async def _assemble(
+    settings: Settings, documents: Mapping[str, Document], stack: AsyncExitStack, mates: Mates | None = None
+) -> _Core:
     stores = await open_stores(settings, stack)
     models = await open_models(settings, stack)
     services = build_services(settings, stores, documents, models)
     stack.callback(services.capture.close)
-    watching = watch_requests(settings, stores, services, models)
+    watching = watch_requests(settings, stores, services, models, mates)
     services = replace(services, ledger=ToldLedger(stores.ledger, watching.observers))
     background = [*stores.background, models.watcher.run, watching.lag.run]
     if watching.exporter is not None:

@@ -42,7 +42,7 @@ class Stores:
 
 
 async def open_stores(settings: Settings, stack: AsyncExitStack) -> Stores:
-    database = Database.open(settings.database_url.get_secret_value())
+    database = Database.open(settings.database_url.get_secret_value(), settings.database_connections)
     stack.push_async_callback(database.close)
     await database.ensure_current()
     presence = Presence(database)

@@ -15,7 +15,7 @@ from server.binding.watch import OpenStreams
 from server.config import Settings
 from server.metrics.counters import Counters
 from server.metrics.lag import Lag
-from server.metrics.page import Page, Sources
+from server.metrics.page import Mates, Page, Sources
 from server.operational import Metrics
 from server.wiring.models import Models
 from server.wiring.services import app_version
@@ -37,6 +37,7 @@ class Watching:
     streams: OpenStreams
     counters: Counters
     lag: Lag
+    page: Page
     metrics: Metrics
     exporter: Exporter | None
 
@@ -45,7 +46,9 @@ class Watching:
         return (self.counters,) if self.exporter is None else (self.counters, self.exporter)
 
 
-def watch_requests(settings: Settings, stores: Stores, services: Services, models: Models) -> Watching:
+def watch_requests(
+    settings: Settings, stores: Stores, services: Services, models: Models, mates: Mates | None
+) -> Watching:
     streams, counters, lag, exporter = OpenStreams(), Counters(models.holder), Lag(), _exporter(settings, models)
     sources = Sources(
         counters=counters,
@@ -59,8 +62,9 @@ def watch_requests(settings: Settings, stores: Stores, services: Services, model
         exporting=exporter,
     )
     token = settings.metrics_token.get_secret_value() if settings.metrics_token else None
-    metrics = Metrics(Page(sources).render, Overseer(stores.keys, token).admits)
-    return Watching(streams, counters, lag, metrics, exporter)
+    page = Page(sources, mates)
+    metrics = Metrics(page.render, Overseer(stores.keys, token).admits)
+    return Watching(streams, counters, lag, page, metrics, exporter)
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,16 +76,36 @@ async def _is_first(tenancy: Tenancy) -> bool:
 
 
 async def _ensure_admin_token(tenancy: Tenancy, secret: str) -> None:
-    if await AdminTokens(tenancy.database).presented(digest(secret)) is None:
+    """Of several processes that start at once the slower ones find it made."""
+    tokens = AdminTokens(tenancy.database)
+    if await tokens.presented(digest(secret)) is not None:
+        return
+    try:
         await tenancy.add_admin_token(ACTOR, "bootstrap", secret)
+    except Conflict:
+        if await tokens.presented(digest(secret)) is None:
+            raise
 
 
 async def _ensure_key(tenancy: Tenancy, slug: str, secret: str) -> None:
-    if await Projects(tenancy.database).find(slug) is None:
-        await tenancy.create_project(ACTOR, slug)
-    project = await tenancy.project(slug)
-    owner = await Keys(tenancy.database).owner(digest(secret))
+    await _ensure_project(tenancy, slug)
+    project, keys = await tenancy.project(slug), Keys(tenancy.database)
+    owner = await keys.owner(digest(secret))
     if owner is None:
-        await tenancy.add_key(ACTOR, slug, secret, KeyDraft(name="bootstrap"))
-    elif owner != project.id:
+        try:
+            await tenancy.add_key(ACTOR, slug, secret, KeyDraft(name="bootstrap"))
+        except Conflict:
+            owner = await keys.owner(digest(secret))
+    if owner is not None and owner != project.id:
         raise Conflict(f"a bootstrap key of project {slug!r} belongs to another project")
+
+
+async def _ensure_project(tenancy: Tenancy, slug: str) -> None:
+    projects = Projects(tenancy.database)
+    if await projects.find(slug) is not None:
+        return
+    try:
+        await tenancy.create_project(ACTOR, slug)
+    except Conflict:
+        if await projects.find(slug) is None:
+            raise

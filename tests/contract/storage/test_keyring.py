@@ -64,6 +64,13 @@ async def test_processes_that_start_together_make_one_first_project(database: Da
     assert await bootstrap(Tenancy(database), Bootstrap()) is None
 
 
+async def test_processes_that_start_together_with_given_keys_all_start(database: Database) -> None:
+    slug, secret = f"given-{uuid.uuid4().hex[:6]}", f"sk-{uuid.uuid4().hex}"
+    tenancy, given = Tenancy(database), Bootstrap.parse(f"{slug}={secret}", admin_token=f"adm-{secret}")
+    assert await asyncio.gather(*(bootstrap(tenancy, given) for _ in range(6))) == [None] * 6
+    assert [key.name for key in await tenancy.list_keys(slug)] == ["bootstrap"]
+
+
 async def test_given_keys_are_made_sure_of_at_each_start(database: Database) -> None:
     slug, secret = f"given-{uuid.uuid4().hex[:6]}", f"sk-{uuid.uuid4().hex}"
     tenancy, given = Tenancy(database), Bootstrap.parse(f"{slug}={secret}", admin_token=f"adm-{secret}")

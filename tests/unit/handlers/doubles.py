@@ -31,6 +31,8 @@ class Registry:
     async def get(self, project_id: str, identifier: str) -> RegisteredModel | None:
         return self.rows.get((project_id, identifier))
 
+    look = get
+
     async def list(self, project_id: str) -> Sequence[RegisteredModel]:
         return [row for (owner, _), row in self.rows.items() if owner == project_id]
 

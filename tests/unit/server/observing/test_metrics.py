@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from server.metrics import families
 from server.metrics.counters import Counters
 from server.metrics.lag import Lag
 from server.metrics.page import Page, Sources
+from server.metrics.snapshot import load
 from storage.database import Database
 from storage.repositories.jobs import Job, Jobs
 from storage.tables.types import instant
@@ -197,3 +199,34 @@ async def test_the_page_is_for_operators(headers: dict[str, str], admitted: bool
     assert await Overseer(Ring(), "the-metrics-token").admits(headers) is admitted
     if headers.get("authorization") == "Bearer the-metrics-token":
         assert not await Overseer(Ring(), None).admits(headers)
+
+
+class Neighbours:
+    """Processes that share the port, and have said this."""
+
+    number = 1
+
+    def __init__(self, *said: bytes) -> None:
+        self.said = said
+
+    async def ask(self) -> tuple[bytes, ...]:
+        return self.said
+
+
+async def test_processes_on_one_port_are_shown_side_by_side(sources: Sources) -> None:
+    neighbour = replace(Page(sources).snapshot(), worker=2)
+    sources.counters.ended(record(), None)
+    page = (await Page(sources, Neighbours(neighbour.dump())).render()).decode()
+    found = {family.name: family.samples for family in text_string_to_metric_families(page)}
+    assert [(s.labels["worker"], s.value) for s in found["concordat_requests"]] == [("1", 1.0)]
+    backlog = [(sample.labels, sample.value) for sample in found["concordat_ledger_backlog_rows"]]
+    assert backlog == [({"worker": "1"}, 5.0), ({"worker": "2"}, 5.0)]
+    assert {sample.labels["worker"] for sample in found["process_resident_memory_bytes"]} == {"1", "2"}
+    assert [(sample.labels, sample.value) for sample in found["concordat_workers"]] == [({}, 2.0)]
+    assert [sample.labels for sample in found["concordat_oldest_queued_job_seconds"]] == [{}]
+
+
+async def test_what_a_process_counts_reaches_another_whole(sources: Sources) -> None:
+    sources.counters.ended(record(), None)
+    snapshot = Page(sources).snapshot()
+    assert load(snapshot.dump()) == snapshot
