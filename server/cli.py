@@ -7,6 +7,7 @@ import typer
 from server.commands import (
     codegen,
     config,
+    contract,
     credits,
     database,
     jobs,
@@ -34,6 +35,7 @@ app.command("status")(status.show)
 app.command("generate")(codegen.generate)
 app.command("check")(codegen.check)
 app.command("diff")(codegen.diff)
+app.command("contract")(contract.contract)
 app.command("tables")(tables.update)
 app.add_typer(keys.app, name="keys")
 app.add_typer(projects.app, name="projects")
