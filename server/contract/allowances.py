@@ -1,4 +1,4 @@
-"""What is known to be refused though a schema allows it: `allowances.yaml`."""
+"""What is known to be done though a schema says otherwise: `allowances.yaml`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ import yaml
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """Valid requests of these operations may be refused, in the documented words."""
+    """What these operations may do though a schema says otherwise. `may` is `refuse` valid requests, in the documented
+    words, or `say nothing`: an empty body where one is documented."""
 
+    may: str
     operations: tuple[str, ...]
     reason: str
 
@@ -21,15 +23,20 @@ class Allowance:
 @cache
 def allowances() -> tuple[Allowance, ...]:
     rows = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
-    return tuple(Allowance(tuple(row["operations"]), row["reason"]) for row in rows)
+    return tuple(Allowance(row.get("may", "refuse"), tuple(row["operations"]), row["reason"]) for row in rows)
+
+
+def allowed(may: str) -> frozenset[str]:
+    """The operations that may."""
+    return frozenset(name for allowance in allowances() if allowance.may == may for name in allowance.operations)
 
 
 def reasons(operation_ids: Iterable[str]) -> dict[str, list[str]]:
-    """By operation, why valid requests of it may be refused."""
+    """By operation, what it may, and why."""
     named = set(operation_ids)
     found: dict[str, list[str]] = {}
     for allowance in allowances():
         for name in allowance.operations:
             if name in named:
-                found.setdefault(name, []).append(allowance.reason)
+                found.setdefault(name, []).append(f"It may {allowance.may}. {allowance.reason}")
     return found

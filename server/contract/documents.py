@@ -121,7 +121,7 @@ class Judge:
         if key is None:
             says = f"{answer.media_type or 'no media type'} is not documented for status {answer.status}"
             yield Departure("media type", says, (f"{pointer}/content", where))
-        elif "schema" in content[key] and _is_json(answer.media_type):
+        elif "schema" in content[key] and _is_json(key.partition(";")[0].strip().lower()):
             yield from self._of_body(answer, f"{pointer}/content/{_step(key)}/schema")
 
     def _of_body(self, answer: Answer, pointer: str) -> Iterable[Departure]:
@@ -149,7 +149,7 @@ class Judge:
         steps = error.schema_path
         yield point(*steps)
         if steps and steps[-1] in ("additionalProperties", "unevaluatedProperties"):
-            yield point(*steps[:-1], "properties")
+            yield from (point(*steps[:-1], "properties", name) for name in error.kind.unexpected)
         yield from self._references(error.evaluation_path[1:], start)
         for branch in getattr(error.kind, "context", None) or ():
             for inner in branch if depth < DEEPEST else ():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from server.contract.allowances import allowances
+from server.auth.sigv4 import ALGORITHM
+from server.contract.allowances import allowed
 from server.contract.documents import STREAM, Answer
 
 if TYPE_CHECKING:
@@ -26,7 +28,8 @@ LONGEST_STREAM = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is run: `credentials` by security scheme, `phases` by schemathesis' names, `examples` per operation. `sign`
+    """What is run: `credentials` by security scheme, `phases` by schemathesis' names, `examples` per operation. `known`
+    are names of what there is, by the member or parameter that takes them: every other valid request has them. `sign`
     is put on requests to paths below `signed`, every other time."""
 
     document: Mapping[str, Any]
@@ -37,6 +40,7 @@ class Plan:
     phases: frozenset[str]
     seconds: int | None = None
     examples: int | None = None
+    known: Mapping[str, str] = field(default_factory=dict)
     signed: str = ""
     sign: Callable[[Any], Any] | None = None
 
@@ -51,6 +55,7 @@ class Tried:
     mode: str
     answer: Answer | None
     whole: bool
+    signed: bool = False
     asked: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -151,7 +156,10 @@ def _tried(case: Case[Any], phase: str, response: Any, body: bytes | None, heade
         sent=sent,
     )
     asked = sent if isinstance(sent, dict) else dict(case.query or {})
-    return Tried(operation_id, phase, mode, answer, not probe and not response.stream_cut_short, asked)
+    signed = any(
+        value.startswith(ALGORITHM) for value in headers.get("Authorization", headers.get("authorization", []))
+    )
+    return Tried(operation_id, phase, mode, answer, not probe and not response.stream_cut_short, signed, asked)
 
 
 def _json_of(body: bytes | None, headers: Mapping[str, list[str]]) -> Any:
@@ -195,24 +203,30 @@ def _configure(plan: Plan) -> Any:
 @contextmanager
 def _hooks(plan: Plan) -> Iterator[None]:
     """What schemathesis is not to send, how some of it is signed, and which of its failures are not ours."""
+    from schemathesis.core.failures import MalformedJson
     from schemathesis.hooks import GLOBAL_HOOK_DISPATCHER as dispatcher
-    from schemathesis.openapi.checks import JsonSchemaError, RejectedPositiveData
+    from schemathesis.openapi.checks import JsonSchemaError, MissingContentType, RejectedPositiveData
 
-    calls = 0
-    allowed = {name for allowance in allowances() for name in allowance.operations}
+    calls: Counter[str] = Counter()
+    refusing, silent = (allowed(may) for may in ("refuse", "say nothing"))
 
     def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -> None:
-        nonlocal calls
-        if plan.sign is not None and case.operation.path.startswith(plan.signed):
-            calls += 1
-            if calls % 2:
-                kwargs["auth"] = plan.sign
+        calls[case.operation.label] += 1
+        number = calls[case.operation.label]
+        if number % 2 and case.meta is not None and case.meta.generation.mode.value == "positive":
+            name_known(case, plan.known)
+        if plan.sign is not None and case.operation.path.startswith(plan.signed) and number % 4 < 2:
+            kwargs["auth"] = plan.sign
 
     def filter_failure(context: HookContext, failure: Failure, case: Case[Any], response: Response) -> bool:
         """Streams are held against their rules: schemathesis knows what one event is. Some refusals are known."""
         if isinstance(failure, RejectedPositiveData):
-            return _operation_id(case) not in allowed
-        return not (isinstance(failure, JsonSchemaError) and _is_stream(response))
+            return _operation_id(case) not in refusing
+        if isinstance(failure, MissingContentType | MalformedJson) and not response.content:
+            return _operation_id(case) not in silent
+        if isinstance(failure, JsonSchemaError):
+            return not _is_stream(response) and failure.schema.get("format") != "binary"
+        return True
 
     def filter_query(context: HookContext, query: Any) -> bool:
         return fits(query)
@@ -228,6 +242,15 @@ def _hooks(plan: Plan) -> Iterator[None]:
     finally:
         for hook in hooks:
             dispatcher.unregister(hook)
+
+
+def name_known(case: Case[Any], known: Mapping[str, str]) -> None:
+    """Schemathesis judges anew whether a request is valid that has changed."""
+    for container in (case.path_parameters, case.body):
+        if isinstance(container, dict):
+            for name in known.keys() & container.keys():
+                if isinstance(container[name], str):
+                    container[name] = known[name]
 
 
 def _is_stream(response: Response) -> bool:

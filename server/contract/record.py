@@ -28,8 +28,8 @@ class Finding:
 
 @dataclass(slots=True)
 class OperationRecord:
-    """`cases` are by phase and mode (`positive`, `negative`, or empty), `statuses` by the answer's status, 0 for none;
-    `findings` are by check and words, with how often each was made."""
+    """`cases` are by phase and mode (`positive`, `negative`, or empty), `statuses` by the answer's status, 0 for none,
+    `signed` those of signed requests; `findings` are by check and words, with how often each was made."""
 
     operation_id: str
     method: str
@@ -37,6 +37,7 @@ class OperationRecord:
     built: bool
     cases: Counter[tuple[str, str]] = field(default_factory=Counter)
     statuses: Counter[int] = field(default_factory=Counter)
+    signed: Counter[int] = field(default_factory=Counter)
     streams: int = 0
     findings: dict[tuple[str, str], Finding] = field(default_factory=dict)
     times: Counter[tuple[str, str]] = field(default_factory=Counter)

@@ -98,14 +98,17 @@ def _code(finding: Finding) -> Iterator[str]:
 def _tried(one: OperationRecord) -> list[str]:
     phases = dict.fromkeys(phase for phase, _ in one.cases)
     cases = (f"{phase} {one.cases[phase, 'positive']} + {one.cases[phase, 'negative']}" for phase in phases)
-    statuses = (f"{status or 'none'}: {number}" for status, number in sorted(one.statuses.items()))
     return [
         f"`{one.operation_id}` {one.method} {one.path}",
         one.standing.value,
         ", ".join(cases),
-        ", ".join(statuses),
+        _statuses(one.statuses) + (f"; signed {_statuses(one.signed)}" if one.signed else ""),
         str(one.streams or ""),
     ]
+
+
+def _statuses(counted: Counter[int]) -> str:
+    return ", ".join(f"{status or 'none'}: {number}" for status, number in sorted(counted.items()))
 
 
 def _known(api: ApiRecord) -> Iterator[str]:
@@ -134,7 +137,7 @@ def _allowed(api: ApiRecord) -> Iterator[str]:
     tried = [one.operation_id for one in api.operations.values() if one.built and one.tried]
     found = reasons(tried)
     if found:
-        yield from ("", "### Valid requests that may be refused", "")
+        yield from ("", "### What no schema says", "")
         yield from (f"- `{name}`: {' '.join(why)}" for name, why in found.items())
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -20,15 +20,17 @@ from server.inspect import find_handler, operations
 
 PHASES = frozenset({"examples", "coverage", "fuzzing"})
 STREAMS, STREAMS_LONG = 12, 100
-SECONDS_LEAST = 3
 OBJECTS = "/storage/s3"
 """What of an API that has the scheme `AwsSigV4` takes signed requests."""
+
+KNOWN = {"bucket": "contract", "key": "contract.txt"}
+"""What a run leaves on the server, so that requests can name it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """`prefixes` say where each API is mounted, and which are run; `operations` chooses among theirs, all when empty.
-    `seconds` are shared by the APIs."""
+    `seconds` are shared by the APIs. What is not `built` is only asked whether it says so."""
 
     prefixes: Mapping[str, str]
     seed: int
@@ -38,18 +40,26 @@ class Options:
     stateful: bool = False
     long: bool = False
     model: str = "simulator/chat"
+    built: Callable[[Operation], bool] = lambda operation: find_handler(operation) is not None
 
 
 def run(options: Options, target: Target, command: str) -> RunRecord:
     """Raises `ImportError` where schemathesis is not installed, `httpx.TransportError` where there is no server."""
     record = RunRecord(target.url, options.seed, command)
     chosen = {api: _choose(api, options.operations) for api in options.prefixes}
-    number = sum(len(found) for found in chosen.values()) or 1
+    chosen = {api: found for api, found in chosen.items() if found}
+    seconds = shares({api: len(found) for api, found in chosen.items()}, options.seconds)
     for api, found in chosen.items():
-        if found:
-            seconds = options.seconds and max(options.seconds * len(found) / number, SECONDS_LEAST)
-            record.apis.append(ApiRun(api, options, target, found, seconds).go())
+        record.apis.append(ApiRun(api, options, target, found, seconds[api]).go())
     return record
+
+
+def shares(numbers: Mapping[str, int], seconds: float | None) -> dict[str, float | None]:
+    """The APIs' parts of a run's seconds, by how many operations each has to be tried: half by heads, half by those."""
+    if seconds is None:
+        return dict.fromkeys(numbers)
+    each, total = 0.5 * seconds / max(len(numbers), 1), sum(numbers.values())
+    return {api: each + 0.5 * seconds * number / total for api, number in numbers.items()}
 
 
 def _choose(api: str, names: frozenset[str]) -> Sequence[Operation]:
@@ -71,7 +81,7 @@ class ApiRun:
         self._record = ApiRecord(
             api,
             {
-                one.operation_id: OperationRecord(one.operation_id, one.method, one.path, find_handler(one) is not None)
+                one.operation_id: OperationRecord(one.operation_id, one.method, one.path, options.built(one))
                 for one in chosen
             },
         )
@@ -80,6 +90,7 @@ class ApiRun:
         started = time.monotonic()
         with self._client() as client:
             self._compare_document(client)
+            self._prepare(client)
             self._ask_unbuilt(client)
             self._ask_streams(client)
         built = frozenset(name for name, one in self._record.operations.items() if one.built)
@@ -104,6 +115,12 @@ class ApiRun:
             self._record.notes.append(f"It hands out no openapi.json ({answer.status_code}).")
         elif not _is_same(answer, self._yardsticks.served.document):
             self._record.faults.append("the server hands out another document than the one of this checkout")
+
+    def _prepare(self, client: httpx.Client) -> None:
+        """A bucket with an object in it, for no random name would meet one."""
+        if any(one.path.startswith(OBJECTS) for one in self._chosen):
+            for path in (KNOWN["bucket"], f"{KNOWN['bucket']}/{KNOWN['key']}"):
+                client.put(f"{OBJECTS.lstrip('/')}/{path}", content=b"contract" if "/" in path else b"")
 
     def _ask_unbuilt(self, client: httpx.Client) -> None:
         missing = [one for one in self._chosen if not self._record.operations[one.operation_id].built]
@@ -149,6 +166,8 @@ class ApiRun:
     def _tried(self, told: engine.Tried) -> None:
         record = self._record.operations[told.operation_id]
         record.saw(told.phase, told.mode, told.answer.status if told.answer else 0)
+        if told.signed and told.answer is not None:
+            record.signed[told.answer.status] += 1
         if told.answer is None or not told.whole:
             return
         if told.answer.status == 200 and told.answer.media_type == STREAM:
@@ -199,6 +218,7 @@ class ApiRun:
             phases=PHASES | ({"stateful"} if options.stateful or options.long else set()),
             seconds=None if seconds is None else int(seconds),
             examples=options.examples,
+            known={**KNOWN, "model": options.model, "model_id": options.model},
             signed=OBJECTS,
             sign=signer,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import orjson
@@ -19,6 +20,7 @@ def served_document(api: str) -> dict[str, Any]:
     return document
 
 
+@cache
 def load(api: str) -> Yardsticks:
     """Raises `DocumentError` when a document or its overlay cannot be read."""
     pristine = load_document(find_documents(SPECS / "documents")[api])

@@ -9,19 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from server.contract.runner import shares
 from server.inspect import apis, operations
 from tests.live import ROOT, LiveServer
 
 SECONDS = float(os.environ.get("CONCORDAT_FUZZ_SECONDS", "80"))
 """Shared by the APIs."""
 
+SHARES = shares({api: len(operations(api)) for api in apis()}, SECONDS)
+
 SEED = os.environ.get("CONCORDAT_FUZZ_SEED", "1")
 """The same cases in every run of the tests."""
-
-
-def share(api: str) -> float:
-    """Of the seconds, by how many operations there are to be tried."""
-    return SECONDS * len(operations(api)) / sum(len(operations(one)) for one in apis())
 
 
 @pytest.mark.parametrize("api", apis())
@@ -30,7 +28,7 @@ def test_an_api_keeps_to_its_contract(server: LiveServer, access_key: str, api: 
         sys.executable, "-m", "server.cli", "contract",
         "--url", server.url, "--key", server.key,
         "--admin-token", server.admin_token, "--access-key", access_key,
-        "--api", api, "--seconds", f"{share(api):.0f}", "--seed", SEED,
+        "--api", api, "--seconds", f"{SHARES[api]:.0f}", "--seed", SEED,
         "--report", str(tmp_path / "report.md"),
     ]  # fmt: skip
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS + 120, check=False)
