@@ -13,7 +13,8 @@ import yaml
 @dataclass(frozen=True, slots=True)
 class Allowance:
     """What these operations may do though a schema says otherwise. `may` is `refuse` valid requests, in the documented
-    words, or `say nothing`: an empty body where one is documented."""
+    words, `say nothing`: an empty body where one is documented, or `miss something`: answer 404 to one operation right
+    after another made what it names."""
 
     may: str
     operations: tuple[str, ...]

@@ -205,10 +205,15 @@ def _hooks(plan: Plan) -> Iterator[None]:
     """What schemathesis is not to send, how some of it is signed, and which of its failures are not ours."""
     from schemathesis.core.failures import MalformedJson
     from schemathesis.hooks import GLOBAL_HOOK_DISPATCHER as dispatcher
-    from schemathesis.openapi.checks import JsonSchemaError, MissingContentType, RejectedPositiveData
+    from schemathesis.openapi.checks import (
+        EnsureResourceAvailability,
+        JsonSchemaError,
+        MissingContentType,
+        RejectedPositiveData,
+    )
 
     calls: Counter[str] = Counter()
-    refusing, silent = (allowed(may) for may in ("refuse", "say nothing"))
+    refusing, silent, missing = (allowed(may) for may in ("refuse", "say nothing", "miss something"))
 
     def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -> None:
         calls[case.operation.label] += 1
@@ -222,6 +227,8 @@ def _hooks(plan: Plan) -> Iterator[None]:
         """Streams are held against their rules: schemathesis knows what one event is. Some refusals are known."""
         if isinstance(failure, RejectedPositiveData):
             return _operation_id(case) not in refusing
+        if isinstance(failure, EnsureResourceAvailability):
+            return _operation_id(case) not in missing
         if isinstance(failure, MissingContentType | MalformedJson) and not response.content:
             return _operation_id(case) not in silent
         if isinstance(failure, JsonSchemaError):

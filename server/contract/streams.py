@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -66,6 +67,10 @@ SHAPES: Mapping[tuple[str, str], Shape] = {
     ("llama_stack_deprecated", "responses_create"): DEPRECATED_RESPONSE,
 }
 
+RESUMED = ("ipop", "responses_get")
+RESUMPTIONS = 4
+NAMED = re.compile(r'"id":"(?P<id>resp_[^"]+)"')
+
 
 @dataclass(frozen=True, slots=True)
 class Streamed:
@@ -95,16 +100,31 @@ class Asking:
 
 def ask(client: httpx.Client, api: str, operation_id: str, path: str, options: Asking) -> Iterator[Streamed]:
     """As many streams of an operation as `options` say; none where no body is known."""
-    shape = SHAPES.get((api, operation_id))
     random = Random(f"{options.seed} {api} {operation_id}")  # noqa: S311 - to be repeated
+    if (api, operation_id) == RESUMED:
+        for _ in range(min(options.number, RESUMPTIONS)):
+            yield _resume(client, path, RESPONSE.body(random, options.model), random)
+    shape = SHAPES.get((api, operation_id))
     for _ in range(options.number if shape is not None else 0):
         assert shape is not None
         body = shape.body(random, options.model)
         answer = client.post(path.lstrip("/"), json=body)
-        told = Answer(
-            "POST", path, answer.status_code, {k.lower(): v for k, v in answer.headers.items()}, answer.content, body
-        )
-        yield Streamed(body, told, curl(str(answer.request.url), body))
+        yield Streamed(body, _told(answer, path, body), curl(str(answer.request.url), body))
+
+
+def _resume(client: httpx.Client, path: str, body: Mapping[str, Any], random: Random) -> Streamed:
+    """A response made in the background, read again from some event on."""
+    made = client.post(path.partition("/{")[0].lstrip("/"), json={**body, "background": True})
+    found = NAMED.search(made.text)
+    after = random.choice([None, 0, 2])
+    query = {"stream": "true", **({} if after is None else {"starting_after": str(after)})}
+    answer = client.get(path.format(response_id=found["id"] if found else "none").lstrip("/"), params=query)
+    return Streamed(query, _told(answer, path), f"curl -N -H 'Authorization: Bearer ...' {answer.request.url}")
+
+
+def _told(answer: httpx.Response, path: str, sent: Any = ()) -> Answer:
+    headers = {name.lower(): value for name, value in answer.headers.items()}
+    return Answer(answer.request.method, path, answer.status_code, headers, answer.content, sent)
 
 
 def curl(url: str, body: Mapping[str, Any]) -> str:
