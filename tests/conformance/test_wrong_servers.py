@@ -137,7 +137,7 @@ def test_a_seed_repeats_a_run() -> None:
     runs = []
     for seed in (3, 3, 4):
         with serving() as server:
-            contract(server, frozenset({"models_list", "version_get"}), seed)
+            contract(server, frozenset({"completions_create"}), seed)
         runs.append([(asked.method, asked.path, asked.body) for asked in server.asked])
     assert runs[0] == runs[1]
     assert runs[0] != runs[2]
