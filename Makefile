@@ -52,8 +52,14 @@ test-heavy: $(READY_TO_TEST) ## run the tests that take long or much
 	$(PYTHON) -m pytest tests/heavy
 
 .PHONY: fuzz
-fuzz: $(READY_TO_TEST) ## fuzz every bound operation for five minutes an API
-	CONCORDAT_FUZZ_SECONDS=300 CONCORDAT_FUZZ_SEED=$$$$ $(PYTHON) -m pytest tests/conformance
+fuzz: $(READY_TO_TEST) ## hold a server against the documents for five minutes (FUZZ="--seed 7 --api ipop" adds options)
+	@mkdir -p data
+	$(PYTHON) -m server.cli contract --seconds 300 --report data/contract.md --junit data/contract.xml $(FUZZ)
+
+.PHONY: fuzz-long
+fuzz-long: $(READY_TO_TEST) ## the same for an hour, operations one after the other too
+	@mkdir -p data
+	$(PYTHON) -m server.cli contract --long --report data/contract.md --junit data/contract.xml $(FUZZ)
 
 .PHONY: bench
 bench: $(READY_TO_TEST) ## measure requests a second, time to start and memory

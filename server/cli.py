@@ -8,6 +8,7 @@ from server.commands import (
     backup,
     codegen,
     config,
+    contract,
     credits,
     database,
     jobs,
@@ -39,6 +40,7 @@ app.command("new")(new.new)
 app.command("generate")(codegen.generate)
 app.command("check")(codegen.check)
 app.command("diff")(codegen.diff)
+app.command("contract")(contract.contract)
 app.command("tables")(tables.update)
 app.add_typer(keys.app, name="keys")
 app.add_typer(projects.app, name="projects")

@@ -122,8 +122,9 @@ class _Relay:
         self._new = b'"model":' + orjson.dumps(model_id)
 
     def write(self, chunk: Chunk) -> bytes:
-        if self._style.edit is not None:
-            return orjson.dumps(self._style.edit({**chunk.body, "model": self._model_id}))
+        if self._style.edit is not None:  # several prompts are several calls, and one answer
+            head = {name: self._head.get(name) for name in ("id", "created")}
+            return orjson.dumps(self._style.edit({**chunk.body, **head, "model": self._model_id}))
         raw = chunk.raw
         if self._old is None or self._old not in raw:
             raw = orjson.dumps({**chunk.body, "model": self._model_id})

@@ -24,7 +24,9 @@ def may_import(file: Path) -> tuple[str, ...]:
         return ("codegen",)
     if room == "handlers":
         return handlers_may_import(rest[0])
-    steps = ("codegen",) if file.parts[:2] in (("server", "commands"), ("server", "cli.py")) else ()
+    steps = (
+        ("codegen",) if file.parts[:2] in (("server", "commands"), ("server", "contract"), ("server", "cli.py")) else ()
+    )
     return ("server", "handlers", "storage", "providers", "codegen.operation", "codegen.generated", *steps)
 
 

@@ -18,7 +18,7 @@ from server.inspect import apis, operations
 from tests.house.files import ROOT
 
 Concordat = Callable[..., Result]
-SERVING = ("serve", "worker", "config", "status", "new", "generate", "check", "diff", "tables")
+SERVING = ("serve", "worker", "config", "status", "new", "generate", "check", "diff", "contract", "tables")
 COMMANDS = (*SERVING, "keys", "projects", "limits", "credits", "jobs", "db")
 
 
