@@ -77,7 +77,7 @@ class Body(Generic[View]):
     """A request body that the document's schema has accepted.
 
     `data` is the JSON value (None when an optional body was left out); `view` the same value as the generated
-    pydantic model, built on first use.
+    pydantic model, built on first use and strictly: a number is not read from a text.
     """
 
     def __init__(self, data: Json, model: str | None = None) -> None:
@@ -90,5 +90,5 @@ class Body(Generic[View]):
         if self._model is None:
             raise TypeError("this body has no generated model")
         module, _, name = self._model.rpartition(".")
-        view: View = getattr(import_module(module), name).model_validate(self.data)
+        view: View = getattr(import_module(module), name).model_validate(self.data, strict=True)
         return view

@@ -26,6 +26,12 @@ SINGLES = (
 ANNOTATIONS = ("default", "deprecated", "description", "examples", "example", "title", "readOnly", "writeOnly")
 
 
+def kinds_of(schema: dict[str, Any]) -> list[str]:
+    """The types that a schema names."""
+    kinds = schema.get("type", [])
+    return kinds if isinstance(kinds, list) else [kinds]
+
+
 def subschemas(schema: Json) -> Iterator[dict[str, Any]]:
     """The schema itself and every schema written inside it, references unfollowed; booleans are left out."""
     if not isinstance(schema, dict):
