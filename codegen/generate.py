@@ -21,10 +21,11 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where documents, overlays and their lock are, and the generated packages."""
+    """Where documents, overlays and their lock are, the generated packages, and the package `handlers`."""
 
     specs: Path = ROOT / "specs"
     out: Path = ROOT / "codegen" / "generated"
+    code: Path = ROOT
 
     @property
     def documents(self) -> Path:
@@ -125,6 +126,10 @@ def find_stale(layout: Layout, files: dict[Path, str]) -> list[str]:
         for path, text in files.items()
         if not path.exists() or path.read_bytes() != text.encode()
     ]
+    return stale + [f"{folder}: has no document" for folder in find_orphans(layout, files)]
+
+
+def find_orphans(layout: Layout, files: dict[Path, str]) -> list[Path]:
+    """Generated packages of documents that are gone."""
     folders = {path.parent for path in files}
-    orphans = [path for path in sorted(layout.out.glob("*/routes.py")) if path.parent not in folders]
-    return stale + [f"{path.parent}: has no document" for path in orphans]
+    return [path.parent for path in sorted(layout.out.glob("*/routes.py")) if path.parent not in folders]

@@ -92,3 +92,18 @@ class Body(Generic[View]):
         module, _, name = self._model.rpartition(".")
         view: View = getattr(import_module(module), name).model_validate(self.data, strict=True)
         return view
+
+
+def expected_parameters(operation: Operation) -> list[tuple[str, str]]:
+    """Names and annotations of a handler's parameters."""
+    stem = "".join(part[:1].upper() + part[1:] for part in operation.operation_id.split("_"))
+    expected = [("params", f"{stem}Params")] if operation.params is not None else []
+    if operation.body:
+        expected.append(("body", f"{stem}Body"))
+    return [*expected, ("call", "Call")]
+
+
+def signature(operation: Operation) -> str:
+    """How a handler begins."""
+    parameters = ", ".join(f"{name}: {annotation}" for name, annotation in expected_parameters(operation))
+    return f"async def {operation.operation_id}({parameters}) -> Answer"
