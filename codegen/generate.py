@@ -67,7 +67,7 @@ def build_api(api: str, document: Path, overlay: Path, out: Path) -> Build:
     return Build(
         {out / api / name: text for name, text in files.items()},
         tuple(
-            f"{api}: {name_operation(source)} has no name and is called {source.operation_id}; "
+            f"{api}: {name_operation(source)} has no usable name and is called {source.operation_id}; "
             f"its handler belongs in {source.module}"
             for source in derived
         ),

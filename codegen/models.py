@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from datamodel_code_generator import generate
+from datamodel_code_generator import Error, generate
 from datamodel_code_generator.enums import DataModelType, InputFileType
 from datamodel_code_generator.format import Formatter, PythonVersion
 from datamodel_code_generator.parser import LiteralType
@@ -37,28 +37,37 @@ def write_models(api: str, document: dict[str, Any], names: Names) -> str:
     if not names.by_pointer:
         return HEADER.format(api=api) + "\n"
     schemas = {name: shape(document, resolve(document, pointer), names) for pointer, name in names.by_pointer.items()}
-    text = generate(
-        {"openapi": "3.1.0", "info": {"title": api, "version": "1"}, "paths": {}, "components": {"schemas": schemas}},
-        input_file_type=InputFileType.OpenAPI,
-        output_model_type=DataModelType.PydanticV2BaseModel,
-        target_python_version=PythonVersion.PY_311,
-        base_class="codegen.base.View",
-        enum_field_as_literal=LiteralType.All,
-        use_annotated=True,
-        use_standard_collections=True,
-        use_union_operator=True,
-        strict_nullable=True,
-        disable_timestamp=True,
-        formatters=[Formatter.BUILTIN],
-        strict_refs=True,
-        custom_file_header=HEADER.format(api=api),
-    )
-    if not isinstance(text, str):
-        raise DocumentError("the model generator wrote more than one module")
+    text = _generate(api, schemas)
     written = {node.name for node in ast.parse(text).body if isinstance(node, ast.ClassDef)}
     if set(schemas) - written:
         raise DocumentError(f"the model generator renamed or lost {', '.join(sorted(set(schemas) - written))}")
     return text.rstrip("\n") + "\n"
+
+
+def _generate(api: str, schemas: dict[str, Json]) -> str:
+    document = {"openapi": "3.1.0", "info": {"title": api, "version": "1"}, "paths": {}}
+    try:
+        text = generate(
+            {**document, "components": {"schemas": schemas}},
+            input_file_type=InputFileType.OpenAPI,
+            output_model_type=DataModelType.PydanticV2BaseModel,
+            target_python_version=PythonVersion.PY_311,
+            base_class="codegen.base.View",
+            enum_field_as_literal=LiteralType.All,
+            use_annotated=True,
+            use_standard_collections=True,
+            use_union_operator=True,
+            strict_nullable=True,
+            disable_timestamp=True,
+            formatters=[Formatter.BUILTIN],
+            strict_refs=True,
+            custom_file_header=HEADER.format(api=api),
+        )
+    except Error as error:
+        raise DocumentError(f"no models can be made: {error}") from error
+    if not isinstance(text, str):
+        raise DocumentError("the model generator wrote more than one module")
+    return text
 
 
 def shape(document: Json, schema: Json, names: Names) -> Json:
@@ -96,7 +105,10 @@ def _shape_parts(document: Json, schema: dict[str, Any], names: Names) -> dict[s
     for key, exception in (("items", "prefixItems"), ("additionalProperties", "patternProperties")):
         if key in schema and exception not in schema:
             result[key] = shape(document, schema[key], names)
-    if "allOf" in schema:
+    if len(schema.get("allOf", [])) == 1 and not result:
+        branch = shape(document, schema["allOf"][0], names)
+        result |= branch if isinstance(branch, dict) else {}
+    elif "allOf" in schema:
         result["allOf"] = [shape(document, branch, names) for branch in schema["allOf"]]
     if "anyOf" in schema:
         result["anyOf"] = [shape(document, branch, names) for branch in schema["anyOf"]]

@@ -110,8 +110,12 @@ def widen_unions(document: dict[str, Any]) -> None:
     which refuses just the values that two members accept. Members that only require properties mean what they say.
     """
     for node in [node for root in roots(document) for node in subschemas(root)]:
-        if any(set(branch) != {"required"} for branch in node.get("oneOf", [])) and "anyOf" not in node:
+        if "anyOf" not in node and not all(_only_requires(branch) for branch in node.get("oneOf", [])):
             node["anyOf"] = node.pop("oneOf")
+
+
+def _only_requires(schema: Json) -> bool:
+    return isinstance(schema, dict) and set(schema) == {"required"}
 
 
 def allow_nulls(document: dict[str, Any]) -> None:

@@ -52,7 +52,7 @@ def test_a_document_without_an_overlay_generates_with_a_warning(
     assert main(["generate", *options]) == 0
     output = capsys.readouterr()
     assert "new-things.json: added" in output.out
-    assert "warning: new_things: GET /v1/things/{id} has no name and is called get_v1_things_by_id" in output.err
+    assert "warning: new_things: GET /v1/things/{id} has no usable name and is called get_v1_things_by_id" in output.err
     assert main(["check", *options]) == 0
     routes = load_module((tmp_path / "out" / "new_things" / "routes.py").read_text(), tmp_path)
     (operation,) = routes.OPERATIONS
