@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 class View(BaseModel):
     """Keeps what the document does not name; a vendor may know it."""
 
-    model_config = ConfigDict(extra="allow", populate_by_name=True, protected_namespaces=())
+    model_config = ConfigDict(extra="allow", protected_namespaces=())
 
 
 def _whole(value: Any) -> Any:

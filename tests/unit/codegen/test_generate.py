@@ -248,3 +248,29 @@ def test_a_document_may_be_odd(tmp_path: Path) -> None:
         "json": {"x": 1},
     }
     assert models.Odd.model_validate(value).class_ == "c"
+
+
+def test_a_property_is_not_taken_for_another_that_python_calls_alike(tmp_path: Path) -> None:
+    schema = {"type": "object", "properties": {"a-b": {"type": "string"}, "a_b": {"type": "number"}}}
+    document = make_document({"/a": {"get": make_operation("a")}}, {"Pair": schema})
+    build = build_api("made", write_json(tmp_path / "made.json", document), tmp_path / "absent.yaml", tmp_path)
+    models = load_module(build.files[tmp_path / "made" / "models.py"], tmp_path)
+    pair = models.Pair.model_validate({"a_b": 1.5})
+    assert pair.model_dump(by_alias=True, exclude_unset=True) == {"a_b": 1.5}
+
+
+def test_parameters_that_python_calls_alike_are_told_apart(tmp_path: Path) -> None:
+    names = ("x-y", "x_y", "x.y", "field", "名前")
+    parameters = [query(name, {"type": "array", "default": []}) for name in names]
+    paths = {"/a": {"get": make_operation("list-things", parameters=parameters)}}
+    routes = build_routes(make_document(paths), tmp_path)
+    (operation,) = routes.OPERATIONS
+    assert (operation.operation_id, operation.derived) == ("list_things", True)
+    assert [each.field for each in operation.parameters] == ["x_y", "x_y_query", "x_y_2", "field", "value"]
+    assert routes.ListThingsParams().field == []
+
+
+def test_operations_whose_types_would_be_one_are_refused(tmp_path: Path) -> None:
+    paths = {"/a": {"get": make_operation("get_thing"), "post": make_operation("getThing")}}
+    with pytest.raises(DocumentError, match="get_thing and getThing are too alike"):
+        build_routes(make_document(paths), tmp_path)
