@@ -34,6 +34,10 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text)
         command.add_argument("--specs", type=Path, help="folder of documents/, overlays/ and documents.lock")
         command.add_argument("--out", type=Path, help="folder of the generated packages")
+        command.add_argument("--code", type=Path, help="folder that the package handlers is in")
+    commands.choices["generate"].add_argument(
+        "--fail-on-breaking", action="store_true", help="write, but exit 1 when a change breaks clients"
+    )
     command = commands.add_parser("diff", help="exit 1 when NEW breaks clients of OLD, 2 when one cannot be read")
     command.add_argument("old", type=Path, metavar="OLD")
     command.add_argument("new", type=Path, metavar="NEW")
@@ -52,16 +56,30 @@ def diff(old: Path, new: Path, *, as_json: bool) -> int:
 
 
 def generate(options: argparse.Namespace) -> int:
-    from codegen.generate import describe_lock
+    """Prints what changed since the last time, and what there is to do about it."""
+    from codegen.chores import read_generated, report
+    from codegen.generate import describe_lock, find_orphans
 
     layout, build = _build(options)
-    before = layout.lock.read_text() if layout.lock.exists() else ""
-    for line in describe_lock(before, build.files[layout.lock]):
-        print(line)
+    apis = [path.parent for path in build.files if path.name == "routes.py"]
+    before = {folder: read_generated(folder) for folder in apis}
+    locked = layout.lock.read_text() if layout.lock.exists() else ""
     for path, text in build.files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text.encode())
-    return 0
+    for line in describe_lock(locked, build.files[layout.lock]):
+        print(line)
+    for folder in find_orphans(layout, build.files):
+        print(f"{folder.name} has no document: delete {folder}, its overlay and handlers/{folder.name}")
+    reports = [
+        found
+        for folder in apis
+        if (after := read_generated(folder)) and (found := report(folder.name, before[folder], after, layout.code))
+    ]
+    for found in reports:
+        print(f"\n{found}", end="")
+    broken = any(found.difference and found.difference.breaking for found in reports)
+    return 1 if broken and options.fail_on_breaking else 0
 
 
 def check(options: argparse.Namespace) -> int:
@@ -79,7 +97,12 @@ def _build(options: argparse.Namespace) -> tuple[Layout, Build]:
     from codegen.generate import Layout, build_all
 
     layout = Layout()
-    layout = replace(layout, specs=options.specs or layout.specs, out=options.out or layout.out)
+    layout = replace(
+        layout,
+        specs=options.specs or layout.specs,
+        out=options.out or layout.out,
+        code=options.code or layout.code,
+    )
     build = build_all(layout)
     for warning in build.warnings:
         print(f"warning: {warning}", file=sys.stderr)

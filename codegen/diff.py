@@ -44,8 +44,8 @@ def compare(old: dict[str, Any], new: dict[str, Any]) -> Difference:
     """Two loaded documents. Raises `DocumentError` when one of them cannot be read as a document."""
     old, old_sources = normalise("old", old, is_named=False)
     new, new_sources = normalise("new", new)
-    before = {_key(source): source for source in old_sources}
-    after = {_key(source): source for source in new_sources}
+    before = {key_of(source.method, source.path): source for source in old_sources}
+    after = {key_of(source.method, source.path): source for source in new_sources}
     found: dict[Finding, list[str]] = {}
     for key, source in before.items():
         for finding in _compare_operation(old, source, new, after[key]) if key in after else [_removed(source)]:
@@ -68,9 +68,9 @@ def name_operation(source: Source) -> str:
     return f"{source.method.upper()} {source.path}"
 
 
-def _key(source: Source) -> tuple[str, str]:
-    """Clients send values, not the names of template variables."""
-    return source.method, re.sub(r"\{[^}]+\}", "{}", source.path)
+def key_of(method: str, path: str) -> tuple[str, str]:
+    """What clients tell an operation by: they send values, not the names of template variables."""
+    return method, re.sub(r"\{[^}]+\}", "{}", path)
 
 
 def _removed(source: Source) -> Finding:

@@ -23,10 +23,11 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where documents, overlays and their lock are, and the generated packages."""
+    """Where documents, overlays and their lock are, the generated packages, and the package `handlers`."""
 
     specs: Path = ROOT / "specs"
     out: Path = ROOT / "codegen" / "generated"
+    code: Path = ROOT
 
     @property
     def documents(self) -> Path:
@@ -77,7 +78,7 @@ def build_from(api: str, value: dict[str, Any], overlay: dict[str, Any] | None, 
     return Build(
         {out / api / name: text for name, text in files.items()},
         tuple(
-            f"{api}: {name_operation(source)} has no name and is called {source.operation_id}; "
+            f"{api}: {name_operation(source)} has no usable name and is called {source.operation_id}; "
             f"its handler belongs in {source.module}"
             for source in derived
         ),
@@ -138,6 +139,10 @@ def find_stale(layout: Layout, files: dict[Path, str]) -> list[str]:
         for path, text in files.items()
         if not path.exists() or path.read_bytes() != text.encode()
     ]
+    return stale + [f"{folder}: has no document" for folder in find_orphans(layout, files)]
+
+
+def find_orphans(layout: Layout, files: dict[Path, str]) -> list[Path]:
+    """Generated packages of documents that are gone."""
     folders = {path.parent for path in files}
-    orphans = [path for path in sorted(layout.out.glob("*/routes.py")) if path.parent not in folders]
-    return stale + [f"{path.parent}: has no document" for path in orphans]
+    return [path.parent for path in sorted(layout.out.glob("*/routes.py")) if path.parent not in folders]

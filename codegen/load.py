@@ -21,7 +21,7 @@ class DocumentError(Exception):
 
 
 class _JsonYaml(yaml.CSafeLoader):
-    """YAML restricted to what JSON can say: dates stay strings, a key that appears twice is an error."""
+    """YAML restricted to what JSON can say: dates stay strings, a key that appears twice is an error; `<<` merges."""
 
 
 _JsonYaml.yaml_implicit_resolvers = {
@@ -32,12 +32,27 @@ _JsonYaml.yaml_implicit_resolvers = {
 
 def _construct_mapping(loader: _JsonYaml, node: yaml.MappingNode) -> dict[Hashable, Any]:
     mapping: dict[Hashable, Any] = {}
+    merged: dict[Hashable, Any] = {}
     for key_node, value_node in node.value:
+        if key_node.tag == "tag:yaml.org,2002:merge":
+            merged |= _construct_merged(loader, value_node)
+            continue
         key = key_node.value if isinstance(key_node, yaml.ScalarNode) else loader.construct_object(key_node)
         if key in mapping:
             raise DocumentError(f"the key {key!r} appears twice, line {key_node.start_mark.line + 1}")
         mapping[key] = loader.construct_object(value_node, deep=True)
-    return mapping
+    return merged | mapping
+
+
+def _construct_merged(loader: _JsonYaml, node: yaml.Node) -> dict[Hashable, Any]:
+    """What `<<` takes in: a mapping, or several, of which the earlier ones count for more."""
+    values = loader.construct_object(node, deep=True)
+    merged: dict[Hashable, Any] = {}
+    for value in values if isinstance(values, list) else [values]:
+        if not isinstance(value, dict):
+            raise DocumentError(f"what << takes in is no mapping, line {node.start_mark.line + 1}")
+        merged = value | merged
+    return merged
 
 
 _JsonYaml.add_constructor("tag:yaml.org,2002:map", _construct_mapping)

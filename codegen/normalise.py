@@ -1,8 +1,9 @@
 """Brings an overlaid document into the one form that the later steps read.
 
 Every operation has a unique `operationId`, its path item's parameters, and its parameters resolved in place. What the
-document forgot is derived: an id from method and path, a handler module from tag or path, a parameter for a template
-variable. `x-handler-module` is taken out, so that the served document does not tell how the server is built.
+document forgot is derived: an id from method and path, or from one that is no name in Python, a handler module from tag
+or path, a parameter for a template variable. `x-handler-module` is taken out, so that the served document does not tell
+how the server is built.
 
 Schemas are rewritten in three ways, which are deviations from the document just as the overlay's actions are: inline
 `$defs` move to the components, `oneOf` becomes `anyOf`, and with `x-optional-takes-null` optional properties of bodies
@@ -22,6 +23,9 @@ from codegen.load import DocumentError
 from codegen.operation import Json
 from codegen.pointer import resolve
 from codegen.schema import allow_nulls, hoist_definitions, references, widen_unions
+
+USABLE = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+"""What a function may be called, and so an operation."""
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
@@ -88,9 +92,11 @@ def _normalise_operation(api: str, document: dict[str, Any], path: str, method: 
         for name in _template_variables(path)
         if not any(p["in"] == "path" and p["name"] == name for p in node["parameters"])
     ]
-    derived = "operationId" not in node
+    given = str(node.get("operationId", ""))
+    derived = not USABLE.fullmatch(given) or keyword.iskeyword(given)
     if derived:
-        node["operationId"] = derive_name(method, path)
+        spoken = re.search(r"[A-Za-z0-9]", given)
+        node["operationId"] = identifier(given) if spoken else derive_name(method, path)
     tags = node.get("tags") or []
     noun = identifier(tags[0] if tags else next(iter(words(path)), "root"))
     module = node.pop("x-handler-module", None) or f"handlers.{api}.{noun}"
@@ -132,5 +138,5 @@ def words(path: str) -> Iterator[str]:
 
 def identifier(text: str) -> str:
     name = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_").lower() or "root"
-    name = f"_{name}" if name[0].isdigit() else name
+    name = f"n{name}" if name[0].isdigit() else name
     return f"{name}_" if keyword.iskeyword(name) else name

@@ -87,7 +87,7 @@ class Body(Generic[View]):
     """A request body that the document's schema has accepted.
 
     `data` is the JSON value (None when an optional body was left out); `view` the same value as the generated
-    pydantic model, built on first use.
+    pydantic model, built on first use and strictly: a number is not read from a text.
     """
 
     def __init__(self, data: Json, model: str | None = None) -> None:
@@ -100,5 +100,20 @@ class Body(Generic[View]):
         if self._model is None:
             raise TypeError("this body has no generated model")
         module, _, name = self._model.rpartition(".")
-        view: View = getattr(import_module(module), name).model_validate(self.data)
+        view: View = getattr(import_module(module), name).model_validate(self.data, strict=True)
         return view
+
+
+def expected_parameters(operation: Operation) -> list[tuple[str, str]]:
+    """Names and annotations of a handler's parameters."""
+    stem = "".join(part[:1].upper() + part[1:] for part in operation.operation_id.split("_"))
+    expected = [("params", f"{stem}Params")] if operation.params is not None else []
+    if operation.body:
+        expected.append(("body", f"{stem}Body"))
+    return [*expected, ("call", "Call")]
+
+
+def signature(operation: Operation) -> str:
+    """How a handler begins."""
+    parameters = ", ".join(f"{name}: {annotation}" for name, annotation in expected_parameters(operation))
+    return f"async def {operation.operation_id}({parameters}) -> Answer"

@@ -12,7 +12,7 @@ from codegen.normalise import Source
 from codegen.operation import Json, Payload, Response
 from codegen.pointer import point, resolve
 
-RESERVED = frozenset({"Annotated", "Any", "ConfigDict", "Field", "Literal", "None", "RootModel", "View"})
+RESERVED = frozenset({"Annotated", "Any", "ConfigDict", "Field", "Integer", "Literal", "None", "RootModel", "View"})
 COMPONENTS = "#/components/schemas/"
 
 

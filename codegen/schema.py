@@ -26,6 +26,12 @@ SINGLES = (
 ANNOTATIONS = ("default", "deprecated", "description", "examples", "example", "title", "readOnly", "writeOnly")
 
 
+def kinds_of(schema: dict[str, Any]) -> list[str]:
+    """The types that a schema names."""
+    kinds = schema.get("type", [])
+    return kinds if isinstance(kinds, list) else [kinds]
+
+
 def subschemas(schema: Json) -> Iterator[dict[str, Any]]:
     """The schema itself and every schema written inside it, references unfollowed; booleans are left out."""
     if not isinstance(schema, dict):
@@ -104,8 +110,12 @@ def widen_unions(document: dict[str, Any]) -> None:
     which refuses just the values that two members accept. Members that only require properties mean what they say.
     """
     for node in [node for root in roots(document) for node in subschemas(root)]:
-        if any(set(branch) != {"required"} for branch in node.get("oneOf", [])) and "anyOf" not in node:
+        if "anyOf" not in node and not all(_only_requires(branch) for branch in node.get("oneOf", [])):
             node["anyOf"] = node.pop("oneOf")
+
+
+def _only_requires(schema: Json) -> bool:
+    return isinstance(schema, dict) and set(schema) == {"required"}
 
 
 def allow_nulls(document: dict[str, Any]) -> None:

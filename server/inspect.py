@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from codegen.operation import Operation
+from codegen.operation import Operation, expected_parameters, signature
 
 ROOT = Path(__file__).resolve().parent.parent
 GENERATED = ROOT / "codegen" / "generated"
@@ -71,20 +71,6 @@ def _exists(module: str) -> bool:
         return find_spec(module) is not None
     except ModuleNotFoundError:
         return False
-
-
-def expected_parameters(operation: Operation) -> list[tuple[str, str]]:
-    """Names and annotations of a handler's parameters."""
-    stem = "".join(part[:1].upper() + part[1:] for part in operation.operation_id.split("_"))
-    expected = [("params", f"{stem}Params")] if operation.params is not None else []
-    if operation.body:
-        expected.append(("body", f"{stem}Body"))
-    return [*expected, ("call", "Call")]
-
-
-def signature(operation: Operation) -> str:
-    parameters = ", ".join(f"{name}: {annotation}" for name, annotation in expected_parameters(operation))
-    return f"async def {operation.operation_id}({parameters}) -> Answer"
 
 
 def report() -> list[Row]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from codegen.operation import Operation
-from server.inspect import expected_parameters, signature
+from codegen.operation import Operation, expected_parameters, signature
 
 WIDTH = 120
 MODULE = '''\

@@ -12,9 +12,13 @@ import typer
 from server.commands.output import CANNOT, complain
 
 
-def generate() -> None:
-    """Write the code that is made from the documents."""
-    raise typer.Exit(_codegen("generate"))
+def generate(
+    fail_on_breaking: Annotated[
+        bool, typer.Option("--fail-on-breaking", help="Write, but fail when a change breaks clients.")
+    ] = False,
+) -> None:
+    """Write the code that is made from the documents; print what changed, breaking changes first, and what to do."""
+    raise typer.Exit(_codegen("generate", *(["--fail-on-breaking"] if fail_on_breaking else [])))
 
 
 def check() -> None:

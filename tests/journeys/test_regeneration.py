@@ -110,6 +110,12 @@ def test_operation_without_a_name_gets_one_and_a_warning(checkout: Checkout) -> 
     assert "handlers.maniac.greetings" in warning
 
 
+def test_what_changed_and_what_to_write_is_told(checkout: Checkout) -> None:
+    assert "Added operations (1)\n  POST /v1/greetings\n" in checkout.said
+    assert f"To write (1)\n  handlers/maniac/greetings.py\n    {SIGNATURE}    # POST /v1/greetings\n" in checkout.said
+    assert "Breaking" not in checkout.said
+
+
 def test_new_operation_is_501_until_its_function_is_written_as_told(checkout: Checkout, server: LiveServer) -> None:
     status = checkout.run("server.cli", "status").stdout
     assert f"handlers.maniac.greetings: {SIGNATURE}" in status

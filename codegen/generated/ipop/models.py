@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from codegen.base import View
+from codegen.base import Integer, View
 from pydantic import ConfigDict, Field, RootModel
 
 
 class AgentCapabilitiesResponse(View):
     model_config = ConfigDict(
         extra='allow',
+        arbitrary_types_allowed=True,
     )
     capability_fingerprint: str
     client_configs: list[dict[str, Any]] | None = None
@@ -22,7 +23,7 @@ class AgentCapabilitiesResponse(View):
     object: Literal['agent_capabilities']
     orchestration: dict[str, Any] | None = None
     resumable_turns: dict[str, Any] | None = None
-    schema_version: int
+    schema_version: Integer
     streaming: dict[str, Any] | None = None
     tool_calls: dict[str, Any] | None = None
     urls: dict[str, str]
@@ -81,9 +82,10 @@ class ToolCall(View):
 class AgentToolBatchPlanRequest(View):
     model_config = ConfigDict(
         extra='allow',
+        arbitrary_types_allowed=True,
     )
     client: str | None = None
-    schema_version: int
+    schema_version: Integer
     tool_calls: list[ToolCall]
     workspace_policy: str | None = None
 
@@ -91,29 +93,31 @@ class AgentToolBatchPlanRequest(View):
 class AgentToolBatchPlanResponse(View):
     model_config = ConfigDict(
         extra='allow',
+        arbitrary_types_allowed=True,
     )
     decisions: list[dict[str, Any]]
     groups: list[dict[str, Any]]
     object: Literal['agent_tool_batch_plan']
-    schema_version: int
+    schema_version: Integer
 
 
 class AgentTurnResponse(View):
     model_config = ConfigDict(
         extra='allow',
+        arbitrary_types_allowed=True,
     )
     cancel_url: str | None = None
     detail_url: str | None = None
     events_url: str | None = None
     full_event_replay_available: bool | None = None
-    latest_event_seq: int | None = None
+    latest_event_seq: Integer | None = None
     lifecycle: Literal['queued', 'warming', 'running', 'streaming', 'tooling', 'cancel_requested', 'completed', 'failed', 'canceled']
     model: str | None = None
     object: Literal['agent_turn']
     replay_url: str | None = None
     request_history_url: str | None = None
     request_id: str
-    retry_after_seconds: int | None = None
+    retry_after_seconds: Integer | None = None
     retryable: bool | None = None
 
 
@@ -146,22 +150,24 @@ class AppTelemetryEvent(View):
 class AppTelemetryIngestResult(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
-    accepted_events: int
-    billed_units: int
-    free_units: int
+    accepted_events: Integer
+    billed_units: Integer
+    free_units: Integer
     object: Literal['app_telemetry.ingest_result']
-    rejected_events: int
+    rejected_events: Integer
     warnings: list[str]
 
 
 class AppTelemetryPlan(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     features: list[str]
     id: str
-    included_units: int
+    included_units: Integer
     monthly_usd: float | None
     name: str
     overage_unit_rate_usd: float
@@ -171,17 +177,18 @@ class AppTelemetryPlan(View):
 class AppTelemetrySourceMap(View):
     model_config = ConfigDict(
         extra='allow',
+        arbitrary_types_allowed=True,
     )
     artifact_name: str
-    billed_units: int
-    compressed_bytes: int
+    billed_units: Integer
+    compressed_bytes: Integer
     content_type: str | None = None
     cost_usd: float
     created_at: str
     file_name: str
     id: str
     org_id: str
-    original_bytes: int
+    original_bytes: Integer
     release: str
 
 
@@ -199,17 +206,18 @@ class AppTelemetrySourceMapUpload(View):
 class AppTelemetryUsage(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
-    billed_units: int
+    billed_units: Integer
     cost_usd: float
-    error_count: int
-    event_count: int
-    free_limit_units: int
-    free_units: int
+    error_count: Integer
+    event_count: Integer
+    free_limit_units: Integer
+    free_units: Integer
     month_utc: str
     object: Literal['app_telemetry.usage']
     org_id: str
-    total_units: int
+    total_units: Integer
 
 
 class AttachVectorStoreFileRequest(View):
@@ -229,17 +237,18 @@ class AudioTranscriptionJsonResponse(View):
 class Segment(View):
     model_config = ConfigDict(
         extra='allow',
+        arbitrary_types_allowed=True,
     )
     avg_logprob: float | None = None
     compression_ratio: float | None = None
     end: float
-    id: int
+    id: Integer
     no_speech_prob: float | None = None
-    seek: int
+    seek: Integer
     start: float
     temperature: float | None = None
     text: str
-    tokens: list[int] | None = None
+    tokens: list[Integer] | None = None
 
 
 class Word(View):
@@ -264,18 +273,22 @@ class AudioTranscriptionVerboseResponse(View):
 
 
 class RequestCounts(View):
-    completed: int
-    failed: int
-    total: int
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True,
+    )
+    completed: Integer
+    failed: Integer
+    total: Integer
 
 
 class BatchJob(View):
     model_config = ConfigDict(
         extra='allow',
+        arbitrary_types_allowed=True,
     )
     cancel_requested_at: str | None = None
     completed_at: str | None = None
-    completion_window_secs: int
+    completion_window_secs: Integer
     created_at: str
     deadline_at: str
     endpoint: Literal['chat_completions', 'embeddings', '/v1/chat/completions', '/v1/embeddings']
@@ -296,6 +309,7 @@ class BatchJob(View):
 class BatchJobRow(View):
     model_config = ConfigDict(
         extra='allow',
+        arbitrary_types_allowed=True,
     )
     batch_id: str
     created_at: str
@@ -303,7 +317,7 @@ class BatchJobRow(View):
     error: dict[str, Any] | None = None
     output_line: str | None = None
     request_id: str | None = None
-    row_index: int
+    row_index: Integer
     status: Literal['pending', 'queued', 'running', 'completed', 'failed', 'cancelled']
     updated_at: str | None = None
 
@@ -320,9 +334,10 @@ class BatchListResponse(View):
 class Documents(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
-    failed_documents: int
-    indexed_documents: int
+    failed_documents: Integer
+    indexed_documents: Integer
 
 
 class Metrics(View):
@@ -336,19 +351,20 @@ class Metrics(View):
 class Queue(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
-    failed_jobs: int
-    leased_jobs: int
-    oldest_leased_age_seconds: int | None = None
-    oldest_queued_age_seconds: int | None = None
-    oldest_retry_age_seconds: int | None = None
-    oldest_stale_lease_age_seconds: int | None = None
-    queued_jobs: int
-    recent_chat_failures: int
-    recent_embedding_failures: int
-    recent_failures_by_stage: dict[str, int]
-    retrying_jobs: int
-    stale_leased_jobs: int
+    failed_jobs: Integer
+    leased_jobs: Integer
+    oldest_leased_age_seconds: Integer | None = None
+    oldest_queued_age_seconds: Integer | None = None
+    oldest_retry_age_seconds: Integer | None = None
+    oldest_stale_lease_age_seconds: Integer | None = None
+    queued_jobs: Integer
+    recent_chat_failures: Integer
+    recent_embedding_failures: Integer
+    recent_failures_by_stage: dict[str, Integer]
+    retrying_jobs: Integer
+    stale_leased_jobs: Integer
 
 
 class RunbookLink(View):
@@ -377,23 +393,25 @@ class BoxBinaryResponse(RootModel[str]):
 class BoxCitation(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     chunk_id: str
-    chunk_index: int
+    chunk_index: Integer
     document_id: str
     document_name: str
     page: str | None = None
     sheet: str | None = None
-    slide: int | None = None
-    source_end: int | None = None
-    source_start: int | None = None
+    slide: Integer | None = None
+    source_end: Integer | None = None
+    source_start: Integer | None = None
 
 
 class BoxDocument(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
-    chunk_count: int
+    chunk_count: Integer
     created_at: str
     error: str | None = None
     filename: str
@@ -401,7 +419,7 @@ class BoxDocument(View):
     indexed_at: str | None = None
     mime_type: str
     project_id: str
-    size_bytes: int
+    size_bytes: Integer
     source_hash: str
     status: Literal['queued', 'indexing', 'indexed', 'failed', 'deleted']
     updated_at: str
@@ -428,8 +446,9 @@ class BoxDocumentUploadRequest(View):
 class BoxJob(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
-    attempts: int
+    attempts: Integer
     created_at: str
     document_id: str
     error: str | None = None
@@ -438,7 +457,7 @@ class BoxJob(View):
     kind: str
     lease_expires_at: str | None = None
     lease_owner: str | None = None
-    max_attempts: int
+    max_attempts: Integer
     project_id: str
     run_after: str
     status: str
@@ -448,11 +467,12 @@ class BoxJob(View):
 class BoxLimits(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
-    max_chunks_per_document: int
-    max_documents_per_project: int
-    max_file_bytes: int
-    retrieval_top_k: int
+    max_chunks_per_document: Integer
+    max_documents_per_project: Integer
+    max_file_bytes: Integer
+    retrieval_top_k: Integer
     supported_file_types: list[str]
 
 
@@ -468,6 +488,7 @@ class BoxPublicWorkerStatus(View):
 class BoxQueryHistoryItem(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     answer: str
     cost_usd: float
@@ -475,36 +496,38 @@ class BoxQueryHistoryItem(View):
     id: str
     model_id: str
     question: str
-    retrieved_chunk_count: int
-    total_tokens: int
+    retrieved_chunk_count: Integer
+    total_tokens: Integer
 
 
 class BoxQueryRequest(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     model: str | None = None
     question: str
-    top_k: int | None = None
+    top_k: Integer | None = None
 
 
 class BoxQueryUsage(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     chat_cost_usd: float | None = None
-    chat_latency_ms: int | None = None
+    chat_latency_ms: Integer | None = None
     chat_model: str
-    completion_tokens: int
+    completion_tokens: Integer
     cost_usd: float
     embedding_cost_usd: float | None = None
-    embedding_latency_ms: int | None = None
+    embedding_latency_ms: Integer | None = None
     embedding_model: str
-    embedding_tokens: int
-    latency_ms: int
-    prompt_tokens: int
+    embedding_tokens: Integer
+    latency_ms: Integer
+    prompt_tokens: Integer
     route_metadata: dict[str, Any] | None = None
-    total_tokens: int
+    total_tokens: Integer
 
 
 class BoxReadinessAlert(View):
@@ -529,8 +552,9 @@ class BoxReadinessConfigItem(View):
 class BoxRetrievedChunk(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
-    chunk_index: int
+    chunk_index: Integer
     citation: BoxCitation
     document_id: str
     document_name: str
@@ -538,7 +562,7 @@ class BoxRetrievedChunk(View):
     metadata: dict[str, Any] | None = None
     score: float
     text: str
-    token_count: int
+    token_count: Integer
 
 
 class BoxToolProbe(View):
@@ -554,17 +578,18 @@ class BoxToolProbe(View):
 class BoxUsage(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
-    chunk_count: int
-    document_count: int
-    embedding_tokens: int
-    extracted_bytes: int
-    failed_documents: int
-    indexed_documents: int
+    chunk_count: Integer
+    document_count: Integer
+    embedding_tokens: Integer
+    extracted_bytes: Integer
+    failed_documents: Integer
+    indexed_documents: Integer
     last_indexed_at: str | None = None
-    query_count: int
-    query_tokens: int
-    storage_bytes: int
+    query_count: Integer
+    query_tokens: Integer
+    storage_bytes: Integer
     total_cost_usd: float
 
 
@@ -584,29 +609,38 @@ class CodingOptimizationAlert(View):
 
 
 class CodingOptimizationEndpointBucket(View):
-    apply_requests: int
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True,
+    )
+    apply_requests: Integer
     average_latency_ms: float | None = None
     endpoint: str
-    prompt_cache_auto_requests: int
-    prompt_cache_off_requests: int
-    request_count: int
-    semantic_retrieval_context_bytes: int
-    semantic_retrieval_requests: int
+    prompt_cache_auto_requests: Integer
+    prompt_cache_off_requests: Integer
+    request_count: Integer
+    semantic_retrieval_context_bytes: Integer
+    semantic_retrieval_requests: Integer
 
 
 class CodingOptimizationNamedCount(View):
-    count: int
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True,
+    )
+    count: Integer
     name: str
 
 
 class CodingOptimizationProviderBucket(View):
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True,
+    )
     average_latency_ms: float | None = None
-    cache_creation_input_tokens: int
-    cached_input_tokens: int
+    cache_creation_input_tokens: Integer
+    cached_input_tokens: Integer
     cached_token_ratio: float
-    input_tokens: int
+    input_tokens: Integer
     provider: str
-    request_count: int
+    request_count: Integer
 
 
 class CodingOptimizationRecommendation(View):
@@ -617,46 +651,56 @@ class CodingOptimizationRecommendation(View):
 
 
 class CodingOptimizationRepoBucket(View):
-    apply_requests: int | None = None
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True,
+    )
+    apply_requests: Integer | None = None
     average_latency_ms: float | None = None
     cached_token_ratio: float | None = None
     read_file_cache_hit_ratio: float | None = None
     repo_id_hash: str | None = None
-    request_count: int | None = None
-    semantic_retrieval_context_bytes: int | None = None
+    request_count: Integer | None = None
+    semantic_retrieval_context_bytes: Integer | None = None
 
 
 class CodingOptimizationSessionBucket(View):
-    apply_requests: int | None = None
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True,
+    )
+    apply_requests: Integer | None = None
     average_latency_ms: float | None = None
     cached_token_ratio: float | None = None
-    context_cleaner_bytes_saved: int | None = None
+    context_cleaner_bytes_saved: Integer | None = None
     read_file_cache_hit_ratio: float | None = None
-    request_count: int | None = None
+    request_count: Integer | None = None
     session_id: str | None = None
 
 
 class CodingOptimizationTrendBucket(View):
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True,
+    )
     apply_success_ratio: float | None = None
     average_latency_ms: float | None = None
-    coding_requests: int | None = None
-    context_cleaner_bytes_saved: int | None = None
+    coding_requests: Integer | None = None
+    context_cleaner_bytes_saved: Integer | None = None
     provider_cached_token_ratio: float | None = None
     read_file_cache_hit_ratio: float | None = None
-    request_count: int | None = None
-    semantic_retrieval_context_bytes: int | None = None
-    started_at_unix: int | None = None
+    request_count: Integer | None = None
+    semantic_retrieval_context_bytes: Integer | None = None
+    started_at_unix: Integer | None = None
 
 
 class ContentCapturePolicy(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
-    max_chars_per_message: int
+    max_chars_per_message: Integer
     mode: Literal['off', 'sampled', 'all']
     redact: bool
     redaction_rule_id: str | None = None
-    retention_days: int
+    retention_days: Integer
     sample_rate: float
 
 
@@ -694,6 +738,7 @@ class CreateVectorStoreRequest(View):
 class Error(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     code: Literal['bad_request', 'capacity_unavailable', 'context_length_exceeded', 'model_not_allowed', 'model_unavailable', 'payment_required', 'policy_violation', 'rate_limit_exceeded', 'service_unavailable', 'unauthorized']
     error: str
@@ -701,15 +746,16 @@ class Error(View):
     message: str | None = None
     param: str | None = None
     request_id: str
-    retry_after_seconds: int | None = None
+    retry_after_seconds: Integer | None = None
     retryable: bool
 
 
 class FileObject(View):
     model_config = ConfigDict(
         extra='allow',
+        arbitrary_types_allowed=True,
     )
-    bytes: int
+    bytes: Integer
     created_at: str
     expires_at: str | None = None
     filename: str | None = None
@@ -725,17 +771,19 @@ class FileObject(View):
 class FineTuneHyperparameters(View):
     model_config = ConfigDict(
         extra='allow',
+        arbitrary_types_allowed=True,
     )
-    batch_size: int | None = None
+    batch_size: Integer | None = None
     learning_rate: float | None = None
-    lora_alpha: int = 16
-    lora_rank: int = 8
-    n_epochs: int = 3
+    lora_alpha: Integer = 16
+    lora_rank: Integer = 8
+    n_epochs: Integer = 3
 
 
 class FineTuneJob(View):
     model_config = ConfigDict(
         extra='allow',
+        arbitrary_types_allowed=True,
     )
     backend: Literal['mlx_lora', 'cuda_lora']
     base_model_id: str
@@ -753,7 +801,7 @@ class FineTuneJob(View):
     result_adapter_file_id: str | None = None
     result_model_id: str | None = None
     result_visibility: Literal['user', 'project']
-    seed: int | None = None
+    seed: Integer | None = None
     started_at: str | None = None
     status: Literal['validating_files', 'queued', 'running', 'succeeded', 'failed', 'cancelled']
     suffix: str | None = None
@@ -775,12 +823,13 @@ class FineTuneJobListResponse(View):
 class ImageGenerationRequest(View):
     model_config = ConfigDict(
         extra='allow',
+        arbitrary_types_allowed=True,
     )
     image_config: dict[str, Any] | None = None
     image_url: str | None = None
     image_urls: list[str] | None = None
     model: str = 'grok-imagine-image-quality'
-    n: int = 1
+    n: Integer = 1
     prompt: str
     quality: str | None = None
     response_format: Literal['url', 'b64_json'] = 'url'
@@ -800,8 +849,9 @@ class Datum(View):
 class ImageGenerationResponse(View):
     model_config = ConfigDict(
         extra='allow',
+        arbitrary_types_allowed=True,
     )
-    created: int
+    created: Integer
     data: list[Datum]
     usage: dict[str, Any] | None = None
 
@@ -819,19 +869,28 @@ class InferenceContentPolicySummary(View):
 
 
 class InferenceErrorClassCount(View):
-    count: int
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True,
+    )
+    count: Integer
     error_class: str
 
 
 class InferenceEventBucket(View):
-    count: int
-    hour_unix: int
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True,
+    )
+    count: Integer
+    hour_unix: Integer
 
 
 class InferenceEventQuery(View):
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True,
+    )
     cursor: str | None = None
     kinds: list[str] | None = None
-    limit: int | None = None
+    limit: Integer | None = None
     model: str | None = None
     occurred_at_from: str | None = None
     occurred_at_to: str | None = None
@@ -841,32 +900,39 @@ class InferenceEventQuery(View):
 
 
 class InferenceFeedbackRow(View):
-    created_at_unix: int
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True,
+    )
+    created_at_unix: Integer
     model: str
     notes: str | None = None
     outcome: str | None = None
     project_id: str | None = None
-    rating: int | None = None
+    rating: Integer | None = None
     request_id: str
     task_type: str | None = None
     user_id: str
 
 
 class InferenceKindCount(View):
-    count: int
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True,
+    )
+    count: Integer
     kind: str
 
 
 class InferenceLatencySplit(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
-    decode_ms: int | None = None
+    decode_ms: Integer | None = None
     decode_tokens_per_second: float | None = None
-    first_progress_ms: int | None = None
-    prepare_ms: int | None = None
-    queue_ms: int | None = None
-    total_ms: int | None = None
+    first_progress_ms: Integer | None = None
+    prepare_ms: Integer | None = None
+    queue_ms: Integer | None = None
+    total_ms: Integer | None = None
 
 
 class Redaction(View):
@@ -875,6 +941,9 @@ class Redaction(View):
 
 
 class InferenceMessage(View):
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True,
+    )
     content: str
     content_parts: Any | None = None
     content_truncated: bool | None = None
@@ -882,7 +951,7 @@ class InferenceMessage(View):
     endpoint: str | None = None
     execution_model_id: str | None = None
     kind: Literal['request', 'response']
-    message_seq: int
+    message_seq: Integer
     model: str | None = None
     payload_available: bool | None = None
     project_id: str | None = None
@@ -893,20 +962,23 @@ class InferenceMessage(View):
     response_format: Any | None = None
     role: Literal['system', 'developer', 'user', 'assistant', 'tool', 'function']
     route_type: str | None = None
-    tokens: int | None = None
+    tokens: Integer | None = None
     tool_call_id: str | None = None
     tool_calls: Any | None = None
     tools: Any | None = None
 
 
 class InferencePayload(View):
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True,
+    )
     created_at: str
     endpoint: str | None = None
     execution_model_id: str | None = None
     kind: Literal['request', 'response']
     model: str | None = None
     payload: Any
-    payload_seq: int
+    payload_seq: Integer
     project_id: str | None = None
     provider: str | None = None
     request_id: str
@@ -914,8 +986,11 @@ class InferencePayload(View):
 
 
 class InferenceSearchHit(View):
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True,
+    )
     kind: Literal['request', 'response']
-    message_seq: int
+    message_seq: Integer
     model: str | None = None
     occurred_at: str
     project_id: str | None = None
@@ -926,9 +1001,12 @@ class InferenceSearchHit(View):
 
 
 class InferenceSearchQuery(View):
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True,
+    )
     cursor: str | None = None
     kind: Literal['request', 'response'] | None = None
-    limit: int | None = None
+    limit: Integer | None = None
     model: str | None = None
     occurred_at_from: str | None = None
     occurred_at_to: str | None = None
@@ -943,28 +1021,32 @@ class InferenceSearchResponse(View):
 
 
 class InferenceStatsResponse(View):
-    captured_messages: int
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True,
+    )
+    captured_messages: Integer
     events_by_kind: list[InferenceKindCount]
     events_per_hour: list[InferenceEventBucket]
-    feedback_records: int
-    project_overrides: int
+    feedback_records: Integer
+    project_overrides: Integer
     top_error_classes: list[InferenceErrorClassCount]
-    total_events: int
-    window_hours: int
+    total_events: Integer
+    window_hours: Integer
 
 
 class InferenceStream(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     api_surface: Literal['chat_completions', 'responses']
     assigned_node_id: str | None = None
-    bytes_sent: int
+    bytes_sent: Integer
     cancel_on_disconnect: bool
-    content_delta_count: int
+    content_delta_count: Integer
     current_request_id: str
-    event_count: int
-    fallback_count: int
+    event_count: Integer
+    fallback_count: Integer
     instance_id: str
     last_event_at: str
     last_event_kind: str
@@ -977,31 +1059,33 @@ class InferenceStream(View):
     started_at: str
     status: str
     stream_id: str
-    tool_delta_count: int
+    tool_delta_count: Integer
     user_id: str
 
 
 class InferenceStreamsResponse(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     generated_at: str
     instance_id: str
     object: Literal['admin.inference_streams']
-    replica_count: int
-    stream_active: int
-    stream_available: int
-    stream_limit: int
+    replica_count: Integer
+    stream_active: Integer
+    stream_available: Integer
+    stream_limit: Integer
     streams: list[InferenceStream]
 
 
 class InferenceTokenUsageDetails(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
-    cached_input_tokens: int | None = None
-    reasoning_tokens: int | None = None
-    total_tokens: int | None = None
+    cached_input_tokens: Integer | None = None
+    reasoning_tokens: Integer | None = None
+    total_tokens: Integer | None = None
 
 
 class ProviderKey(View):
@@ -1024,18 +1108,19 @@ class RoutePreference(View):
 class IpopMetadata(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     cache_hit: bool
     cost_usd: float
     estimated_cost_usd: float | None = None
-    external_fallback_after_ms: int | None = None
-    fallback_count: int | None = None
+    external_fallback_after_ms: Integer | None = None
+    fallback_count: Integer | None = None
     fallback_reason: Literal['h100_no_capacity', 'h100_admission_failed', 'h100_first_progress_timeout', 'h100_terminal_failure', 'external_after_h100_grace'] | None = (
         None
     )
     fallback_used: bool | None = None
-    latency_ms: int
-    primary_first_progress_ms: int | None = None
+    latency_ms: Integer
+    primary_first_progress_ms: Integer | None = None
     primary_route_attempted: bool | None = None
     primary_route_model: str | None = None
     primary_route_request_id: str | None = None
@@ -1049,16 +1134,18 @@ class IpopMetadata(View):
 class KvFreeTier(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
-    egress_bytes_per_month: int
-    ingress_bytes_per_month: int
-    storage_bytes: int
+    egress_bytes_per_month: Integer
+    ingress_bytes_per_month: Integer
+    storage_bytes: Integer
     tables: Literal[1]
 
 
 class KvItem(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     content_type: str | None = None
     created_at: str
@@ -1066,12 +1153,12 @@ class KvItem(View):
     key: str
     mode: Literal['json', 'bytes']
     object: Literal['kv.item']
-    storage_bytes: int
+    storage_bytes: Integer
     table_id: Literal['default']
     updated_at: str
     value: Any | None = None
     value_base64: str | None = None
-    version: int
+    version: Integer
 
 
 class KvList(View):
@@ -1087,13 +1174,14 @@ class KvList(View):
 class KvPutRequest(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     content_type: str | None = None
     create_only: bool = False
-    if_version: int | None = None
+    if_version: Integer | None = None
     key: str
     table: Literal['default'] | None = None
-    ttl_seconds: int | None = None
+    ttl_seconds: Integer | None = None
     value: Any | None = None
     value_base64: str | None = None
 
@@ -1112,13 +1200,14 @@ class KvRateCard(View):
 class KvTable(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     billing_blocked: bool
     created_at: str
-    item_count: int
+    item_count: Integer
     last_storage_billed_at: str | None = None
     object: Literal['kv.table']
-    storage_bytes: int
+    storage_bytes: Integer
     table_id: Literal['default']
     updated_at: str
 
@@ -1126,14 +1215,15 @@ class KvTable(View):
 class KvUsage(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     cost_usd: float
-    egress_bytes: int
+    egress_bytes: Integer
     egress_cost_usd: float
-    ingress_bytes: int
+    ingress_bytes: Integer
     ingress_cost_usd: float
     month_utc: str
-    storage_byte_seconds: int
+    storage_byte_seconds: Integer
     storage_cost_usd: float
 
 
@@ -1155,6 +1245,7 @@ class Delivery(View):
 class MediaAsset(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     content_type: str
     created_at: str
@@ -1162,14 +1253,14 @@ class MediaAsset(View):
     duration_seconds: float | None = None
     error: str | None = None
     filename: str
-    height: int | None = None
+    height: Integer | None = None
     id: str
-    source_size_bytes: int
+    source_size_bytes: Integer
     status: Literal['created', 'uploaded', 'processing', 'ready', 'failed', 'deleted']
     type: Literal['image', 'video']
     updated_at: str
     visibility: Literal['public', 'private']
-    width: int | None = None
+    width: Integer | None = None
 
 
 class MediaAssetCreateRequest(View):
@@ -1205,10 +1296,11 @@ class MediaBinaryResponse(RootModel[str]):
 class MediaMultipartCompletePart(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     etag: str
-    part_number: int
-    size_bytes: int | None = None
+    part_number: Integer
+    size_bytes: Integer | None = None
 
 
 class MediaMultipartCompleteRequest(View):
@@ -1221,32 +1313,35 @@ class MediaMultipartCompleteRequest(View):
 class MediaMultipartInitiateRequest(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     content_type: str | None = None
-    part_size_bytes: int | None = None
-    total_bytes: int | None = None
+    part_size_bytes: Integer | None = None
+    total_bytes: Integer | None = None
 
 
 class MediaMultipartPart(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     asset_id: str
     etag: str
     object: Literal['media.multipart_part']
-    part_number: int
-    size_bytes: int
+    part_number: Integer
+    size_bytes: Integer
     upload_id: str
 
 
 class MediaMultipartPartUrl(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     expires_at: str
     headers: dict[str, str]
     method: Literal['PUT']
-    part_number: int
+    part_number: Integer
     url: str
 
 
@@ -1264,23 +1359,25 @@ class MediaMultipartPartUrls(View):
 class MediaMultipartPartUrlsRequest(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
-    part_numbers: list[int]
+    part_numbers: list[Integer]
 
 
 class MediaMultipartUpload(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     abort_url: str
     asset_id: str
     complete_url: str
     direct_provider: bool
     expires_at: str
-    max_bytes: int
+    max_bytes: Integer
     method: str
     object: Literal['media.multipart_upload']
-    part_size_bytes: int
+    part_size_bytes: Integer
     parts_url: str
     status: Literal['active', 'aborted', 'completed']
     upload_id: str
@@ -1289,11 +1386,12 @@ class MediaMultipartUpload(View):
 class MediaSignedUrlRequest(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     delivery: Literal['image', 'image_variant', 'video_manifest', 'video_poster', 'video_thumbnail', 'video_rendition'] | None = (
         None
     )
-    expires_in_seconds: int | None = None
+    expires_in_seconds: Integer | None = None
     file: str | None = None
     rendition: str | None = None
     thumb: str | None = None
@@ -1313,9 +1411,10 @@ class MediaSignedUrlResponse(View):
 class MediaUpload(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     expires_at: str
-    max_bytes: int
+    max_bytes: Integer
     method: Literal['PUT']
     url: str
 
@@ -1323,8 +1422,9 @@ class MediaUpload(View):
 class RecentEvent(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
-    bytes: int
+    bytes: Integer
     created_at: str
     event_type: str
     quantity: float
@@ -1333,14 +1433,15 @@ class RecentEvent(View):
 class MediaUsage(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
-    active_multipart_uploads: int
-    asset_count: int
-    derivative_bytes: int
+    active_multipart_uploads: Integer
+    asset_count: Integer
+    derivative_bytes: Integer
     object: Literal['media.usage']
-    queued_jobs: int
+    queued_jobs: Integer
     recent_events: list[RecentEvent]
-    source_bytes: int
+    source_bytes: Integer
 
 
 class MergeDecision(View):
@@ -1372,10 +1473,11 @@ class MeterEvent(View):
 class MeterEventMeterSummary(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     billable_quantity: float
     cost_usd: float
-    event_count: int
+    event_count: Integer
     free_quantity: float
     meter: str
     quantity: float
@@ -1385,13 +1487,14 @@ class MeterEventMeterSummary(View):
 class MeterEventSummary(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     meters: list[MeterEventMeterSummary]
     object: Literal['meter_events.summary']
     records: list[MeterEvent]
     total_billable_quantity: float
     total_cost_usd: float
-    total_events: int
+    total_events: Integer
     total_free_quantity: float
     total_quantity: float
     next_cursor: str | None = None
@@ -1424,10 +1527,11 @@ class ModelRecommendation(View):
 class ModelRecommendationRequest(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     include_unavailable: bool | None = None
     max_cost_per_million_output_usd: float | None = None
-    max_input_tokens: int | None = None
+    max_input_tokens: Integer | None = None
     prefer_low_latency: bool | None = None
     quality_tier: Literal['low_cost', 'balanced', 'premium'] | None = None
     require_json_schema: bool | None = None
@@ -1458,22 +1562,24 @@ class NodeRegionAttestationKey(View):
 class ObjectStorageAllocation(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
-    allocation_bytes: int
+    allocation_bytes: Integer
     billing_user_id: str
     blocked: bool
-    free_bytes: int
+    free_bytes: Integer
     month_utc: str
-    purchased_tb_blocks: int
-    remaining_bytes: int
-    used_bytes: int
+    purchased_tb_blocks: Integer
+    remaining_bytes: Integer
+    used_bytes: Integer
 
 
 class ObjectStorageAllocationCreateRequest(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
-    blocks: int
+    blocks: Integer
     idempotency_key: str | None = None
     month_utc: str | None = None
 
@@ -1518,9 +1624,10 @@ class OrchestrationCandidatesResponse(View):
 class OrchestrationCreateRequest(View):
     model_config = ConfigDict(
         extra='allow',
+        arbitrary_types_allowed=True,
     )
     auto_merge: bool = True
-    max_parallel: int | None = None
+    max_parallel: Integer | None = None
     model: str | None = None
     prompt: str
     repo_ref: str | None = None
@@ -1544,6 +1651,7 @@ class OrchestrationLocksResponse(View):
 class OrchestrationRun(View):
     model_config = ConfigDict(
         extra='allow',
+        arbitrary_types_allowed=True,
     )
     candidates: list[dict[str, Any]] | None = None
     events: list[dict[str, Any]] | None = None
@@ -1556,7 +1664,7 @@ class OrchestrationRun(View):
     repo_ref: str | None = None
     risk_summary: dict[str, Any] | None = None
     role_graph: list[dict[str, Any]] | None = None
-    schema_version: int
+    schema_version: Integer
     status: str
     surface: str | None = None
     tasks: list[dict[str, Any]] | None = None
@@ -1618,21 +1726,22 @@ class ProjectSecretUpsertRequest(View):
 class ProviderCostBreakdown(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     cached_input_token_rate: float | None = None
-    cached_input_tokens: int
+    cached_input_tokens: Integer
     context_band: Literal['short', 'long']
     cost_usd: float
     effective_date: str | None = None
     input_token_rate: float
     output_token_rate: float
-    output_tokens: int
+    output_tokens: Integer
     provider: str
     provider_model_id: str
     public_model_id: str
-    reasoning_tokens: int
+    reasoning_tokens: Integer
     service_tier: Literal['standard', 'priority', 'batch', 'flex']
-    uncached_input_tokens: int
+    uncached_input_tokens: Integer
 
 
 class ProviderCredentialCreateRequest(View):
@@ -1658,14 +1767,15 @@ class ProviderCredentialPatchRequest(View):
 class ProviderCredentialView(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     enabled: bool
     health: Literal['disabled', 'error', 'healthy', 'untested'] | None = None
     id: str
     label: str
     last_error: str | None = None
-    last_tested_at: int | None = None
-    last_used_at: int | None = None
+    last_tested_at: Integer | None = None
+    last_used_at: Integer | None = None
     masked_key: str
     provider: Literal['openai', 'anthropic', 'deepseek']
 
@@ -1673,10 +1783,11 @@ class ProviderCredentialView(View):
 class ProviderPriceCard(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     cached_input_token_rate: float | None = None
     context_band: Literal['short', 'long']
-    context_token_threshold: int | None = None
+    context_token_threshold: Integer | None = None
     effective_date: str | None = None
     input_token_rate: float
     output_token_rate: float
@@ -1729,14 +1840,15 @@ class PublicReadySetup(View):
 class PublicRequestMetadata(View):
     model_config = ConfigDict(
         extra='allow',
+        arbitrary_types_allowed=True,
     )
     adaptive_speculative_decoding: bool | None = None
-    apply_model_diff_repair_requests: int | None = None
-    apply_model_diff_requests: int | None = None
-    apply_model_fallback_rewrites: int | None = None
-    apply_model_latency_ms_total: int | None = None
-    apply_model_requests: int | None = None
-    apply_model_successes: int | None = None
+    apply_model_diff_repair_requests: Integer | None = None
+    apply_model_diff_requests: Integer | None = None
+    apply_model_fallback_rewrites: Integer | None = None
+    apply_model_latency_ms_total: Integer | None = None
+    apply_model_requests: Integer | None = None
+    apply_model_successes: Integer | None = None
     approximate_tokens_ok: bool | None = None
     byok_fallback_policy: Literal['byok_first_with_hosted_fallback', 'byok_only', 'hosted_only', 'fail_closed_on_byok_error'] | None = (
         None
@@ -1744,11 +1856,11 @@ class PublicRequestMetadata(View):
     cache_mode: Literal['default', 'aggressive', 'bypass'] | None = None
     client_disconnect_cancel: bool | None = None
     contains_pii: bool | None = None
-    context_cleaner_bytes_saved: int | None = None
+    context_cleaner_bytes_saved: Integer | None = None
     context_delta_base_key: str | None = None
-    context_delta_bytes: int | None = None
-    context_delta_message_count: int | None = None
-    context_delta_message_offset: int | None = None
+    context_delta_bytes: Integer | None = None
+    context_delta_message_count: Integer | None = None
+    context_delta_message_offset: Integer | None = None
     context_delta_policy: Literal['none', 'metadata'] | None = None
     context_latency_budget_policy: Literal['default', 'aggressive'] | None = None
     disable_external_fallback: bool | None = None
@@ -1757,8 +1869,8 @@ class PublicRequestMetadata(View):
     fallback_profile: Literal['network_first', 'latency_first', 'cost_first', 'privacy_first'] | None = None
     fast_lane: bool | None = None
     hard_session_pin: bool | None = None
-    hedge_after_ms: int | None = None
-    hot_slot_count: int | None = None
+    hedge_after_ms: Integer | None = None
+    hot_slot_count: Integer | None = None
     include_route_metadata: bool | None = None
     intent_tool_prefetch: bool | None = None
     kv_cache_policy: Literal['none', 'prefix_reuse'] | None = None
@@ -1766,12 +1878,12 @@ class PublicRequestMetadata(View):
     latency_canary_policy: Literal['none', 'probe'] | None = None
     latency_policy_variant: Literal['a', 'b'] | None = None
     latency_profile: str | None = None
-    latency_queue_budget_ms: int | None = None
-    latency_target_ms: int | None = None
+    latency_queue_budget_ms: Integer | None = None
+    latency_target_ms: Integer | None = None
     latency_tier: Literal['fast', 'balanced', 'deep'] | None = None
     max_cost_usd: float | None = None
-    max_output_tokens: int | None = None
-    microbatch_window_ms: int | None = None
+    max_output_tokens: Integer | None = None
+    microbatch_window_ms: Integer | None = None
     no_tool_fast_path: bool | None = None
     partial_result_policy: Literal['none', 'progress_events'] | None = None
     prefer_region: str | None = None
@@ -1780,25 +1892,25 @@ class PublicRequestMetadata(View):
     prefix_cache_canonicalization: Literal['none', 'terminail_v2'] | None = None
     prefix_cache_key: str | None = None
     priority: Literal['background', 'foreground', 'interactive', 'realtime'] | None = None
-    prompt_budget_bytes: int | None = None
-    prompt_bytes: int | None = None
+    prompt_budget_bytes: Integer | None = None
+    prompt_bytes: Integer | None = None
     prompt_cache_key: str | None = None
     prompt_cache_policy: Literal['auto', 'off'] = 'auto'
     prompt_cache_ttl: Literal['5m', '1h'] = '5m'
     quality_tier: Literal['low_cost', 'balanced', 'premium'] | None = None
-    read_file_cache_hits: int | None = None
-    read_file_cache_misses: int | None = None
-    read_file_unchanged_markers: int | None = None
+    read_file_cache_hits: Integer | None = None
+    read_file_cache_misses: Integer | None = None
+    read_file_unchanged_markers: Integer | None = None
     reasoning_effort: Literal['low', 'medium', 'high', 'xhigh'] | None = None
     request_type: str | None = None
     resident_hot_load: bool | None = None
-    semantic_index_chunk_count: int | None = None
-    semantic_index_fallback_embedding_chunks: int | None = None
-    semantic_index_indexed_file_count: int | None = None
-    semantic_index_last_refresh_unix_secs: int | None = None
-    semantic_index_stale_file_count: int | None = None
+    semantic_index_chunk_count: Integer | None = None
+    semantic_index_fallback_embedding_chunks: Integer | None = None
+    semantic_index_indexed_file_count: Integer | None = None
+    semantic_index_last_refresh_unix_secs: Integer | None = None
+    semantic_index_stale_file_count: Integer | None = None
     semantic_retrieval_chunk_ids: list[str] | None = None
-    semantic_retrieval_context_bytes: int | None = None
+    semantic_retrieval_context_bytes: Integer | None = None
     sensitive: bool | None = None
     service_tier: Literal['standard', 'priority'] | None = None
     session_id: str | None = None
@@ -1806,19 +1918,20 @@ class PublicRequestMetadata(View):
     speculative_prepare_execution: bool | None = None
     stream_backpressure_policy: Literal['none', 'dispatch_backoff'] | None = None
     tool_result_cache_policy: Literal['none', 'turn', 'cross_turn'] | None = None
-    tool_result_cache_ttl_ms: int | None = None
+    tool_result_cache_ttl_ms: Integer | None = None
     tool_schema_hash: str | None = None
     tool_schema_policy: Literal['inline', 'hash_reference'] | None = None
     transport_streaming_profile: Literal['default', 'flush'] | None = None
-    ttft_target_ms: int | None = None
+    ttft_target_ms: Integer | None = None
     require_region: Any | None = None
 
 
 class PublicStatus(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
-    generated_at_unix: int
+    generated_at_unix: Integer
     models: list[PublicModelStatus]
     object: Literal['ipop.status']
     status: Literal['available', 'degraded', 'not_enabled']
@@ -1865,10 +1978,11 @@ class RegionCatalogResponse(View):
 class RequestFeedbackRequest(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     notes: str | None = None
     outcome: str | None = None
-    rating: int | None = None
+    rating: Integer | None = None
     task_type: str | None = None
 
 
@@ -1884,6 +1998,7 @@ class RequestFeedbackResponse(View):
 class RequestHistoryRecord(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     cancellation_reason: str | None = None
     completed_at: str | None = None
@@ -1899,8 +2014,8 @@ class RequestHistoryRecord(View):
     started_at: str | None = None
     status: str
     token_details: InferenceTokenUsageDetails | None = None
-    tokens_in: int
-    tokens_out: int
+    tokens_in: Integer
+    tokens_out: Integer
     updated_at: str
 
 
@@ -1949,16 +2064,18 @@ class ResponseInputItem(View):
 class InputTokensDetails(View):
     model_config = ConfigDict(
         extra='allow',
+        arbitrary_types_allowed=True,
     )
-    cache_creation_input_tokens: int | None = None
-    cached_tokens: int | None = None
+    cache_creation_input_tokens: Integer | None = None
+    cached_tokens: Integer | None = None
 
 
 class ResponseInputTokensResponse(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
-    input_tokens: int
+    input_tokens: Integer
     input_tokens_details: InputTokensDetails
     object: Literal['response.input_tokens']
 
@@ -1988,9 +2105,10 @@ class ResponseItem(View):
 class ResponseTool(View):
     model_config = ConfigDict(
         extra='allow',
+        arbitrary_types_allowed=True,
     )
     description: str | None = None
-    max_num_results: int | None = None
+    max_num_results: Integer | None = None
     name: str | None = None
     parameters: dict[str, Any] | None = None
     strict: bool | None = None
@@ -2001,19 +2119,21 @@ class ResponseTool(View):
 class OutputTokensDetails(View):
     model_config = ConfigDict(
         extra='allow',
+        arbitrary_types_allowed=True,
     )
-    reasoning_tokens: int | None = None
+    reasoning_tokens: Integer | None = None
 
 
 class ResponseUsage(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
-    input_tokens: int
+    input_tokens: Integer
     input_tokens_details: InputTokensDetails | None = None
-    output_tokens: int
+    output_tokens: Integer
     output_tokens_details: OutputTokensDetails | None = None
-    total_tokens: int
+    total_tokens: Integer
 
 
 class StreamOptions(View):
@@ -2054,9 +2174,10 @@ class SolanaJsonRpcResponse(RootModel[dict[str, Any] | list[dict[str, Any]]]):
 class SolanaRpcMethod(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     cache_policy: Literal['prewarmed', 'lazy_cached', 'negative_cached', 'bypass']
-    cache_ttl_ms: int | None
+    cache_ttl_ms: Integer | None
     category: Literal['accounts', 'tokens', 'transactions', 'blocks', 'cluster', 'economics']
     method: str
     notes: str
@@ -2067,8 +2188,9 @@ class SolanaRpcMethod(View):
 class SolanaRpcMethodCatalog(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
-    generated_at_unix: int
+    generated_at_unix: Integer
     methods: list[SolanaRpcMethod]
     notes: list[str]
     object: Literal['solana_rpc.methods']
@@ -2080,13 +2202,14 @@ class SolanaRpcMethodCatalog(View):
 class SolanaRpcPlan(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     badge: str
-    extra_credit_requests_million: int | None
+    extra_credit_requests_million: Integer | None
     extra_credit_usd: float | None
     features: list[str]
     id: str
-    included_requests_million: int | None
+    included_requests_million: Integer | None
     monthly_usd: float | None
     name: str
     summary: str
@@ -2105,64 +2228,70 @@ class UpdateVectorStoreRequest(View):
 class CompletionTokensDetails(View):
     model_config = ConfigDict(
         extra='allow',
+        arbitrary_types_allowed=True,
     )
-    reasoning_tokens: int | None = None
+    reasoning_tokens: Integer | None = None
 
 
 class PromptTokensDetails(View):
     model_config = ConfigDict(
         extra='allow',
+        arbitrary_types_allowed=True,
     )
-    cache_creation_input_tokens: int | None = None
-    cached_tokens: int | None = None
+    cache_creation_input_tokens: Integer | None = None
+    cached_tokens: Integer | None = None
 
 
 class Usage(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
-    completion_tokens: int
+    completion_tokens: Integer
     completion_tokens_details: CompletionTokensDetails | None = None
-    prompt_tokens: int
+    prompt_tokens: Integer
     prompt_tokens_details: PromptTokensDetails | None = None
-    total_tokens: int
+    total_tokens: Integer
 
 
 class UsageRecord(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     cost: float
     created_at: str
-    duration_ms: int
+    duration_ms: Integer
     model: str
     provider_billed: bool
     request_id: str
     token_details: InferenceTokenUsageDetails | None = None
-    tokens_in: int
-    tokens_out: int
+    tokens_in: Integer
+    tokens_out: Integer
 
 
 class UsageSummary(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     records: list[UsageRecord]
     total_cost: float
-    total_requests: int
-    total_tokens_in: int
-    total_tokens_out: int
+    total_requests: Integer
+    total_tokens_in: Integer
+    total_tokens_out: Integer
 
 
 class VectorStore(View):
     model_config = ConfigDict(
         extra='allow',
+        arbitrary_types_allowed=True,
     )
     created_at: str
     deleted_at: str | None = None
     embedding_model: str
     expires_at: str | None = None
-    file_count: int
+    file_count: Integer
     id: str
     metadata: dict[str, Any] | None = None
     name: str
@@ -2170,16 +2299,17 @@ class VectorStore(View):
     project_id: str | None = None
     status: Literal['in_progress', 'completed', 'expired']
     updated_at: str
-    usage_bytes: int
+    usage_bytes: Integer
 
 
 class VectorStoreFile(View):
     model_config = ConfigDict(
         extra='allow',
+        arbitrary_types_allowed=True,
     )
     attached_at: str
-    bytes: int
-    chunk_count: int
+    bytes: Integer
+    chunk_count: Integer
     file_id: str
     id: str
     indexed_at: str | None = None
@@ -2209,8 +2339,9 @@ class VectorStoreListResponse(View):
 class VectorStoreSearchRequest(View):
     model_config = ConfigDict(
         extra='allow',
+        arbitrary_types_allowed=True,
     )
-    max_num_results: int = 10
+    max_num_results: Integer = 10
     query: str | list[Any]
 
 
@@ -2251,16 +2382,17 @@ class VideoGenerationJob(View):
 class VideoGenerationRequest(View):
     model_config = ConfigDict(
         extra='allow',
+        arbitrary_types_allowed=True,
     )
     aspect_ratio: str | None = None
-    duration: int | None = None
+    duration: Integer | None = None
     frame_images: list[dict[str, Any]] | None = None
     generate_audio: bool | None = None
     input_references: list[dict[str, Any]] | None = None
     model: str = 'grok-imagine-video'
     prompt: str
     resolution: Literal['480p', '720p'] | None = None
-    seed: int | None = None
+    seed: Integer | None = None
     size: str | None = None
 
 
@@ -2277,10 +2409,11 @@ class VscodeTrialRequest(View):
 class VscodeTrialResponse(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     allowed_models: list[Literal['ipop/coder-balanced']]
     api_key: str
-    daily_request_limit: int
+    daily_request_limit: Integer
     expires_at: str
     key_id: str
     object: Literal['vscode_trial']
@@ -2292,10 +2425,11 @@ class VscodeTrialResponse(View):
 class ChatCompletionChunk(View):
     model_config = ConfigDict(
         extra='allow',
+        arbitrary_types_allowed=True,
     )
     id: str
     object: Literal['chat.completion.chunk']
-    created: int
+    created: Integer
     model: str
     choices: list[dict[str, Any]]
     usage: Usage | None = None
@@ -2305,9 +2439,10 @@ class ChatCompletionChunk(View):
 class ResponseStreamEvent(View):
     model_config = ConfigDict(
         extra='allow',
+        arbitrary_types_allowed=True,
     )
     type: str
-    sequence_number: int
+    sequence_number: Integer
 
 
 class AdminInferencePoliciesUpdateRequest(View):
@@ -2330,15 +2465,16 @@ class AgentTurnCreateRequest(View):
 class AppTelemetryCatalog(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     entitlement: AppTelemetryEntitlement
-    event_units: dict[str, int]
-    generated_at_unix: int
+    event_units: dict[str, Integer]
+    generated_at_unix: Integer
     object: Literal['app_telemetry.catalog']
     plans: list[AppTelemetryPlan]
     plugin_id: Literal['app-telemetry']
     recommended_plan_id: str
-    source_map_free_mb: int
+    source_map_free_mb: Integer
     unit_rate_usd: float
 
 
@@ -2423,10 +2559,11 @@ class BoxSummary(View):
 class BoxWorkerHealth(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     active_job_id: str | None = None
     fresh: bool
-    heartbeat_age_seconds: int
+    heartbeat_age_seconds: Integer
     last_heartbeat_at: str
     status: str
     tools: BoxWorkerToolReport
@@ -2436,9 +2573,10 @@ class BoxWorkerHealth(View):
 class ChatCompletionRequest(View):
     model_config = ConfigDict(
         extra='allow',
+        arbitrary_types_allowed=True,
     )
-    max_completion_tokens: int | None = None
-    max_tokens: int | None = None
+    max_completion_tokens: Integer | None = None
+    max_tokens: Integer | None = None
     messages: list[dict[str, Any]]
     metadata: PublicRequestMetadata | None = None
     model: str
@@ -2454,9 +2592,10 @@ class ChatCompletionRequest(View):
 class ChatCompletionResponse(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     choices: list[dict[str, Any]]
-    created: int
+    created: Integer
     id: str
     ipop: IpopMetadata
     model: str
@@ -2465,101 +2604,105 @@ class ChatCompletionResponse(View):
 
 
 class CodingOptimizationSummary(View):
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True,
+    )
     agent_regret_kind_counts: list[CodingOptimizationNamedCount] | None = None
     alerts: list[CodingOptimizationAlert] | None = None
     apply_failure_class_counts: list[CodingOptimizationNamedCount] | None = None
-    apply_requests: int
+    apply_requests: Integer
     average_apply_latency_ms: float | None = None
     average_semantic_retrieval_context_bytes: float | None = None
     average_verification_affinity_confidence: float | None = None
-    blocked_verification_rerun_count: int | None = None
-    bucket_seconds: int | None = None
+    blocked_verification_rerun_count: Integer | None = None
+    bucket_seconds: Integer | None = None
     by_endpoint: list[CodingOptimizationEndpointBucket]
     by_provider: list[CodingOptimizationProviderBucket]
     by_repo: list[CodingOptimizationRepoBucket] | None = None
     by_session: list[CodingOptimizationSessionBucket] | None = None
-    cli_apply_model_diff_repair_requests: int | None = None
-    cli_apply_model_diff_requests: int | None = None
-    cli_apply_model_fallback_rewrites: int | None = None
-    cli_apply_model_requests: int | None = None
-    cli_apply_model_successes: int | None = None
+    cli_apply_model_diff_repair_requests: Integer | None = None
+    cli_apply_model_diff_requests: Integer | None = None
+    cli_apply_model_fallback_rewrites: Integer | None = None
+    cli_apply_model_requests: Integer | None = None
+    cli_apply_model_successes: Integer | None = None
     cli_average_apply_model_latency_ms: float | None = None
-    coding_requests: int
-    command_env_memory_hits: int | None = None
-    context_cleaner_bytes_saved: int | None = None
-    context_summary_bytes_saved: int | None = None
+    coding_requests: Integer
+    command_env_memory_hits: Integer | None = None
+    context_cleaner_bytes_saved: Integer | None = None
+    context_summary_bytes_saved: Integer | None = None
     context_summary_kind_counts: list[CodingOptimizationNamedCount] | None = None
-    diagnostic_count: int | None = None
+    diagnostic_count: Integer | None = None
     diagnostic_kind_counts: list[CodingOptimizationNamedCount] | None = None
-    diagnostic_path_count: int | None = None
-    edit_noop_count: int | None = None
+    diagnostic_path_count: Integer | None = None
+    edit_noop_count: Integer | None = None
     edit_risk_level_counts: list[CodingOptimizationNamedCount] | None = None
-    fact_ledger_bytes: int | None = None
-    fact_reuse_count: int | None = None
-    failed_apply_requests: int
+    fact_ledger_bytes: Integer | None = None
+    fact_reuse_count: Integer | None = None
+    failed_apply_requests: Integer
     failure_hint_class_counts: list[CodingOptimizationNamedCount] | None = None
     filters: dict[str, Any] | None = None
-    generated_at_unix: int
+    generated_at_unix: Integer
     intent_shape_counts: list[CodingOptimizationNamedCount] | None = None
     loop_stop_kind_counts: list[CodingOptimizationNamedCount] | None = None
-    max_edit_risk_score: int | None = None
-    max_patch_preview_score: int | None = None
-    multi_agent_conflict_count: int | None = None
-    multi_agent_edit_worker_count: int | None = None
+    max_edit_risk_score: Integer | None = None
+    max_patch_preview_score: Integer | None = None
+    multi_agent_conflict_count: Integer | None = None
+    multi_agent_edit_worker_count: Integer | None = None
     object: Literal['admin.coding_optimization']
     patch_preview_level_counts: list[CodingOptimizationNamedCount] | None = None
-    prefetch_bytes: int | None = None
-    prefetch_cache_hits: int | None = None
+    prefetch_bytes: Integer | None = None
+    prefetch_cache_hits: Integer | None = None
     prefetch_reason_counts: list[CodingOptimizationNamedCount] | None = None
-    prefetch_tool_count: int | None = None
-    prevented_extra_turn_count: int | None = None
+    prefetch_tool_count: Integer | None = None
+    prevented_extra_turn_count: Integer | None = None
     previous_window: dict[str, Any] | None = None
-    prompt_cache_auto_requests: int
-    prompt_cache_key_requests: int
-    prompt_cache_off_requests: int
-    provider_cache_creation_input_tokens: int
-    provider_cached_input_tokens: int
+    prompt_cache_auto_requests: Integer
+    prompt_cache_key_requests: Integer
+    prompt_cache_off_requests: Integer
+    provider_cache_creation_input_tokens: Integer
+    provider_cached_input_tokens: Integer
     provider_cached_token_ratio: float
-    provider_input_tokens: int
+    provider_input_tokens: Integer
     read_file_cache_hit_ratio: float | None = None
-    read_file_cache_hits: int | None = None
-    read_file_cache_misses: int | None = None
-    read_file_unchanged_markers: int | None = None
+    read_file_cache_hits: Integer | None = None
+    read_file_cache_misses: Integer | None = None
+    read_file_unchanged_markers: Integer | None = None
     recommendations: list[CodingOptimizationRecommendation] | None = None
-    repair_hint_count: int | None = None
+    repair_hint_count: Integer | None = None
     retrieval_reason_counts: list[CodingOptimizationNamedCount] | None = None
-    semantic_edit_plan_count: int | None = None
-    semantic_edit_plan_rejected_count: int | None = None
-    semantic_index_chunk_count: int | None = None
-    semantic_index_fallback_embedding_chunks: int | None = None
-    semantic_index_indexed_file_count: int | None = None
-    semantic_index_latest_refresh_unix_secs: int | None = None
-    semantic_index_stale_file_count: int | None = None
-    semantic_retrieval_chunks: int
-    semantic_retrieval_context_bytes: int
-    semantic_retrieval_requests: int
+    semantic_edit_plan_count: Integer | None = None
+    semantic_edit_plan_rejected_count: Integer | None = None
+    semantic_index_chunk_count: Integer | None = None
+    semantic_index_fallback_embedding_chunks: Integer | None = None
+    semantic_index_indexed_file_count: Integer | None = None
+    semantic_index_latest_refresh_unix_secs: Integer | None = None
+    semantic_index_stale_file_count: Integer | None = None
+    semantic_retrieval_chunks: Integer
+    semantic_retrieval_context_bytes: Integer
+    semantic_retrieval_requests: Integer
     stop_policy_kind_counts: list[CodingOptimizationNamedCount] | None = None
-    successful_apply_requests: int
-    total_requests: int
+    successful_apply_requests: Integer
+    total_requests: Integer
     trends: list[CodingOptimizationTrendBucket] | None = None
-    uninspected_edit_path_count: int | None = None
-    verification_affinity_uses: int | None = None
-    verification_cost_model_uses: int | None = None
-    verification_cost_saved_ms: int | None = None
+    uninspected_edit_path_count: Integer | None = None
+    verification_affinity_uses: Integer | None = None
+    verification_cost_model_uses: Integer | None = None
+    verification_cost_saved_ms: Integer | None = None
     verification_plan_kind_counts: list[CodingOptimizationNamedCount] | None = None
-    window_seconds: int
+    window_seconds: Integer
 
 
 class CreateFineTuneJobRequest(View):
     model_config = ConfigDict(
         extra='allow',
+        arbitrary_types_allowed=True,
     )
     backend: Literal['mlx_lora', 'cuda_lora'] | None = None
     hyperparameters: FineTuneHyperparameters | None = None
     metadata: dict[str, Any] | None = None
     model: str
     result_visibility: Literal['user', 'project'] = 'user'
-    seed: int | None = None
+    seed: Integer | None = None
     suffix: str | None = None
     training_file: str
     validation_file: str | None = None
@@ -2568,8 +2711,9 @@ class CreateFineTuneJobRequest(View):
 class EmbeddingsRequest(View):
     model_config = ConfigDict(
         extra='allow',
+        arbitrary_types_allowed=True,
     )
-    dimensions: int | None = None
+    dimensions: Integer | None = None
     encoding_format: Literal['float', 'base64'] | None = None
     input: str | list[str]
     metadata: PublicRequestMetadata | None = None
@@ -2579,8 +2723,9 @@ class EmbeddingsRequest(View):
 class EmbeddingsResponse(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
-    created: int
+    created: Integer
     data: list[dict[str, Any]]
     id: str
     ipop: IpopMetadata
@@ -2592,10 +2737,11 @@ class EmbeddingsResponse(View):
 class EstimateRequest(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     input: str | list[str] | None = None
-    max_completion_tokens: int | None = None
-    max_tokens: int | None = None
+    max_completion_tokens: Integer | None = None
+    max_tokens: Integer | None = None
     messages: list[dict[str, Any]] | None = None
     metadata: PublicRequestMetadata | None = None
     model: str
@@ -2604,16 +2750,17 @@ class EstimateRequest(View):
 class EstimateResponse(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
-    estimated_completion_tokens: int
+    estimated_completion_tokens: Integer
     estimated_cost_usd: float
-    estimated_prompt_tokens: int
-    estimated_total_tokens: int
+    estimated_prompt_tokens: Integer
+    estimated_total_tokens: Integer
     input_token_rate: float
     ipop: IpopMetadata
     kind: Literal['chat', 'embeddings']
-    max_input_tokens: int | None = None
-    max_output_tokens: int | None = None
+    max_input_tokens: Integer | None = None
+    max_output_tokens: Integer | None = None
     model: str
     object: Literal['ipop.estimate']
     output_token_rate: float
@@ -2632,6 +2779,9 @@ class FileListResponse(View):
 
 
 class InferenceEventAttrs(View):
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True,
+    )
     cancellation_reason: str | None = None
     cost: float | None = None
     dedupe_path: Literal['exact_cache', 'inflight_shadow'] | None = None
@@ -2643,13 +2793,13 @@ class InferenceEventAttrs(View):
     latency_split: InferenceLatencySplit | None = None
     node_fault: bool | None = None
     phase: str | None = None
-    progress_seq: int | None = None
+    progress_seq: Integer | None = None
     queue_reason: str | None = None
     requeue_reason: str | None = None
     sample_rate: float | None = None
     token_details: InferenceTokenUsageDetails | None = None
-    tokens_in: int | None = None
-    tokens_out: int | None = None
+    tokens_in: Integer | None = None
+    tokens_out: Integer | None = None
     verification_state: str | None = None
 
 
@@ -2659,13 +2809,16 @@ class InferenceFeedbackListResponse(View):
 
 
 class InferenceMessagesResponse(View):
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True,
+    )
     capture_mode: Literal['off', 'sampled', 'all'] | None = None
     messages: list[InferenceMessage]
     payloads: list[InferencePayload] | None = None
     raw_payloads_available: bool | None = None
     redact: bool | None = None
     request_id: str
-    retention_days: int | None = None
+    retention_days: Integer | None = None
 
 
 class KvSummary(View):
@@ -2695,21 +2848,22 @@ class MediaMultipartPartResult(RootModel[MediaMultipartPart | MediaMultipartPart
 class Model(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     availability_label: str | None = None
     available: bool
     catalog_tier: Literal['recommended', 'tier_1', 'tier_2', 'catalog'] | None = None
     compatibility_flags: list[str] | None = None
-    created: int | None = None
+    created: Integer | None = None
     deprecated_at: str | None = None
     display_name: str
     id: str
     input_token_rate: float
     is_default: bool | None = None
     latency_class: Literal['low', 'standard', 'deep'] | None = None
-    max_context_tokens: int | None = None
-    max_input_tokens: int | None = None
-    max_output_tokens: int | None = None
+    max_context_tokens: Integer | None = None
+    max_input_tokens: Integer | None = None
+    max_output_tokens: Integer | None = None
     object: Literal['model']
     output_token_rate: float
     owned_by: str
@@ -2757,8 +2911,9 @@ class ProviderCredentialTestResponse(View):
 class PublicReady(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
-    generated_at_unix: int
+    generated_at_unix: Integer
     models: list[PublicReadyModel]
     object: Literal['ipop.ready']
     ready: bool
@@ -2803,9 +2958,10 @@ class ResponseInputTokensRequest(View):
 class ResponseObject(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     background: bool | None = None
-    created_at: int
+    created_at: Integer
     error: dict[str, Any] | None = None
     id: str
     incomplete_details: dict[str, Any] | None = None
@@ -2825,6 +2981,7 @@ class ResponseObject(View):
 class ResponsesCreateRequest(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     background: bool = False
     conversation: Any | None = None
@@ -2833,7 +2990,7 @@ class ResponsesCreateRequest(View):
     )
     input: ResponseInput | None = None
     instructions: ResponseInstructions | None = None
-    max_output_tokens: int | None = None
+    max_output_tokens: Integer | None = None
     metadata: dict[str, Any] | None = None
     model: str
     parallel_tool_calls: bool | None = None
@@ -2854,9 +3011,10 @@ class ResponsesCreateRequest(View):
 class SolanaRpcCatalog(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     currency: Literal['usd']
-    generated_at_unix: int
+    generated_at_unix: Integer
     launch_positioning: str
     object: Literal['solana_rpc.catalog']
     plans: list[SolanaRpcPlan]
@@ -2876,39 +3034,41 @@ class VectorStoreSearchResponse(View):
 class BoxAdminHealth(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     backend: Literal['disabled', 'sqlite', 'postgres']
     enabled: bool
-    failed_documents: int
-    failed_jobs: int
-    fresh_worker_count: int
-    indexed_documents: int
-    leased_jobs: int
+    failed_documents: Integer
+    failed_jobs: Integer
+    fresh_worker_count: Integer
+    indexed_documents: Integer
+    leased_jobs: Integer
     object: Literal['box.admin_health']
-    oldest_leased_age_seconds: int | None = None
-    oldest_queued_age_seconds: int | None = None
-    oldest_retry_age_seconds: int | None = None
-    oldest_stale_lease_age_seconds: int | None = None
-    oldest_worker_heartbeat_age_seconds: int | None = None
-    queued_jobs: int
-    recent_chat_failures: int
-    recent_embedding_failures: int
-    recent_failures_by_stage: dict[str, int]
-    retrying_jobs: int
-    stale_leased_jobs: int
+    oldest_leased_age_seconds: Integer | None = None
+    oldest_queued_age_seconds: Integer | None = None
+    oldest_retry_age_seconds: Integer | None = None
+    oldest_stale_lease_age_seconds: Integer | None = None
+    oldest_worker_heartbeat_age_seconds: Integer | None = None
+    queued_jobs: Integer
+    recent_chat_failures: Integer
+    recent_embedding_failures: Integer
+    recent_failures_by_stage: dict[str, Integer]
+    retrying_jobs: Integer
+    stale_leased_jobs: Integer
     storage_mode: Literal['disabled', 'local', 'object_storage']
-    worker_count: int
+    worker_count: Integer
     workers: list[BoxWorkerHealth]
 
 
 class Workers(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
-    fresh: int
-    oldest_heartbeat_age_seconds: int | None = None
-    stale: int
-    total: int
+    fresh: Integer
+    oldest_heartbeat_age_seconds: Integer | None = None
+    stale: Integer
+    total: Integer
     workers: list[BoxWorkerHealth]
 
 
@@ -2933,10 +3093,13 @@ class BoxAdminReadiness(View):
 
 
 class InferenceEvent(View):
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True,
+    )
     actor_id: str
     actor_type: Literal['user', 'node', 'admin', 'system']
     attrs: InferenceEventAttrs | None = None
-    event_seq: int
+    event_seq: Integer
     id: str
     kind: Literal['submitted', 'assigned', 'started', 'first_progress', 'progress_tick', 'completed', 'failed', 'canceled', 'expired', 'requeued', 'dedupe_hit', 'dedupe_shadow', 'verification_started', 'verification_completed', 'content_captured']
     model: str | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field as _field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from codegen.operation import Body, Operation, Parameter, Payload, Response

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from codegen.base import View
+from codegen.base import Integer, View
 from pydantic import ConfigDict, RootModel
 
 
@@ -43,23 +43,15 @@ class TextContentItem(View):
 class ToolCall(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     call_id: str
     tool_name: Literal['brave_search', 'wolfram_alpha', 'photogen', 'code_interpreter'] | str
-    arguments: dict[str, str | int | float | bool | list[str | int | float | bool | None] | dict[str, str | int | float | bool | None] | None]
+    arguments: dict[str, str | Integer | float | bool | list[str | Integer | float | bool | None] | dict[str, str | Integer | float | bool | None] | None]
 
 
 class ToolChoice(RootModel[Literal['auto', 'required']]):
     root: Literal['auto', 'required']
-
-
-class ToolDefinition(View):
-    model_config = ConfigDict(
-        extra='forbid',
-    )
-    tool_name: Literal['brave_search', 'wolfram_alpha', 'photogen', 'code_interpreter'] | str
-    description: str | None = None
-    parameters: dict[str, Any] | None = None
 
 
 class ToolParamDefinition(View):
@@ -79,9 +71,10 @@ class ToolPromptFormat(RootModel[Literal['json', 'function_tag', 'python_list']]
 class TopKSamplingStrategy(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     type: Literal['top_k']
-    top_k: int
+    top_k: Integer
 
 
 class TopPSamplingStrategy(View):
@@ -103,8 +96,9 @@ class URL(View):
 class Logprobs(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
-    top_k: int | None = 0
+    top_k: Integer | None = 0
 
 
 class CancelTrainingJobRequest(View):
@@ -432,9 +426,10 @@ class ModelType(RootModel[Literal['llm', 'embedding']]):
 class PaginatedRowsResult(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     rows: list[dict[str, Any]]
-    total_count: int
+    total_count: Integer
     next_page_token: str | None = None
 
 
@@ -574,13 +569,14 @@ class ListPostTrainingJobsResponse(View):
 class VectorDB(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     identifier: str
     provider_resource_id: str
     provider_id: str
     type: Literal['vector_db']
     embedding_model: str
-    embedding_dimension: int
+    embedding_dimension: Integer
 
 
 class HealthInfo(View):
@@ -679,6 +675,7 @@ class LogSeverity(RootModel[Literal['verbose', 'debug', 'info', 'warn', 'error',
 class MetricEvent(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     trace_id: str
     span_id: str
@@ -686,7 +683,7 @@ class MetricEvent(View):
     attributes: dict[str, Any] | None = None
     type: Literal['metric']
     metric: str
-    value: int | float
+    value: Integer | float
     unit: str
 
 
@@ -737,9 +734,10 @@ class DPOAlignmentConfig(View):
 class DataConfig(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     dataset_id: str
-    batch_size: int
+    batch_size: Integer
     shuffle: bool
     data_format: Literal['instruct', 'dialog']
     validation_dataset_id: str | None = None
@@ -764,11 +762,12 @@ class EfficiencyConfig(View):
 class OptimizerConfig(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     optimizer_type: Literal['adam', 'adamw', 'sgd']
     lr: float
     weight_decay: float
-    num_warmup_steps: int
+    num_warmup_steps: Integer
 
 
 class OptimizerType(RootModel[Literal['adam', 'adamw', 'sgd']]):
@@ -778,11 +777,12 @@ class OptimizerType(RootModel[Literal['adam', 'adamw', 'sgd']]):
 class TrainingConfig(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
-    n_epochs: int
-    max_steps_per_epoch: int
-    gradient_accumulation_steps: int
-    max_validation_steps: int
+    n_epochs: Integer
+    max_steps_per_epoch: Integer
+    gradient_accumulation_steps: Integer
+    max_validation_steps: Integer
     data_config: DataConfig
     optimizer_config: OptimizerConfig
     efficiency_config: EfficiencyConfig | None = None
@@ -902,10 +902,11 @@ class RegisterToolGroupRequest(View):
 class RegisterVectorDbRequest(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     vector_db_id: str
     embedding_model: str
-    embedding_dimension: int | None = None
+    embedding_dimension: Integer | None = None
     provider_id: str | None = None
     provider_vector_db_id: str | None = None
 
@@ -927,11 +928,12 @@ class RunShieldResponse(View):
 class SaveSpansToDatasetRequest(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     attribute_filters: list[QueryCondition]
     attributes_to_save: list[str]
     dataset_id: str
-    max_depth: int | None = None
+    max_depth: Integer | None = None
 
 
 class ScoreRequest(View):
@@ -969,13 +971,14 @@ class ScoreBatchResponse(View):
 class LoraFinetuningConfig(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     type: Literal['LoRA']
     lora_attn_modules: list[str]
     apply_lora_to_mlp: bool
     apply_lora_to_output: bool
-    rank: int
-    alpha: int
+    rank: Integer
+    alpha: Integer
     use_dora: bool | None = False
     quantize_base: bool | None = False
 
@@ -983,10 +986,11 @@ class LoraFinetuningConfig(View):
 class QATFinetuningConfig(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     type: Literal['QAT']
     quantizer_name: str
-    group_size: int
+    group_size: Integer
 
 
 class SyntheticDataGenerationResponse(View):
@@ -1071,10 +1075,20 @@ class InterleavedContentItem(RootModel[ImageContentItem | TextContentItem]):
 class SamplingParams(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     strategy: GreedySamplingStrategy | TopPSamplingStrategy | TopKSamplingStrategy
-    max_tokens: int | None = 0
+    max_tokens: Integer | None = 0
     repetition_penalty: float | None = 1.0
+
+
+class ToolDefinition(View):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    tool_name: Literal['brave_search', 'wolfram_alpha', 'photogen', 'code_interpreter'] | str
+    description: str | None = None
+    parameters: dict[str, ToolParamDefinition] | None = None
 
 
 class ContentDelta(RootModel[TextDelta | ImageDelta | ToolCallDelta]):
@@ -1170,10 +1184,11 @@ class RAGDocument(View):
 class InsertRequest(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     documents: list[RAGDocument]
     vector_db_id: str
-    chunk_size_in_tokens: int
+    chunk_size_in_tokens: Integer
 
 
 class ListScoringFunctionsResponse(View):
@@ -1198,10 +1213,11 @@ class StructuredLogEvent(View):
 class RAGQueryConfig(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     query_generator_config: RAGQueryGeneratorConfig
-    max_tokens_in_context: int
-    max_chunks: int
+    max_tokens_in_context: Integer
+    max_chunks: Integer
 
 
 class RegisterDatasetRequest(View):
@@ -1322,6 +1338,7 @@ class CompletionRequest(View):
 class AgentConfig(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     sampling_params: SamplingParams | None = None
     input_shields: list[str] | None = None
@@ -1330,7 +1347,7 @@ class AgentConfig(View):
     client_tools: list[ToolDef] | None = None
     tool_choice: Literal['auto', 'required'] | None = 'auto'
     tool_prompt_format: Literal['json', 'function_tag', 'python_list'] | None = None
-    max_infer_iters: int | None = 10
+    max_infer_iters: Integer | None = 10
     model: str
     instructions: str
     enable_session_persistence: bool
@@ -1426,19 +1443,21 @@ class Chunk(View):
 class InsertChunksRequest(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     vector_db_id: str
     chunks: list[Chunk]
-    ttl_seconds: int | None = None
+    ttl_seconds: Integer | None = None
 
 
 class ToolInvocationResult(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     content: InterleavedContent
     error_message: str | None = None
-    error_code: int | None = None
+    error_code: Integer | None = None
 
 
 class ListDatasetsResponse(View):
@@ -1455,9 +1474,10 @@ class Event(RootModel[UnstructuredLogEvent | MetricEvent | StructuredLogEvent]):
 class LogEventRequest(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     event: Event
-    ttl_seconds: int
+    ttl_seconds: Integer
 
 
 class QueryRequest(View):
@@ -1662,20 +1682,22 @@ class AgentTurnResponseTurnCompletePayload(View):
 class AppEvalTaskConfig(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     type: Literal['app']
     eval_candidate: EvalCandidate
     scoring_params: dict[str, ScoringFnParams]
-    num_examples: int | None = None
+    num_examples: Integer | None = None
 
 
 class BenchmarkEvalTaskConfig(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     type: Literal['benchmark']
     eval_candidate: EvalCandidate
-    num_examples: int | None = None
+    num_examples: Integer | None = None
 
 
 class EvalTaskConfig(RootModel[BenchmarkEvalTaskConfig | AppEvalTaskConfig]):

@@ -5,15 +5,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from codegen.base import View
+from codegen.base import Integer, View
 from pydantic import ConfigDict, Field, RootModel
 
 
 class Error(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
-    status: int
+    status: Integer
     title: str
     detail: str
     instance: str | None = None
@@ -92,9 +93,10 @@ class ToolParameter(View):
 class TopKSamplingStrategy(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     type: Literal['top_k']
-    top_k: int
+    top_k: Integer
 
 
 class TopPSamplingStrategy(View):
@@ -159,10 +161,11 @@ class TextContentItem(View):
 class ToolCall(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     call_id: str
     tool_name: Literal['brave_search', 'wolfram_alpha', 'photogen', 'code_interpreter'] | str
-    arguments: str | dict[str, str | int | float | bool | list[str | int | float | bool | None] | dict[str, str | int | float | bool | None] | None]
+    arguments: str | dict[str, str | Integer | float | bool | list[str | Integer | float | bool | None] | dict[str, str | Integer | float | bool | None] | None]
     arguments_json: str | None = None
 
 
@@ -414,9 +417,10 @@ class OpenAIToolMessageParam(View):
 class OpenAITopLogProb(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     token: str
-    bytes: list[int] | None = None
+    bytes: list[Integer] | None = None
     logprob: float
 
 
@@ -455,18 +459,19 @@ class OpenAIResponseFormatText(View):
 class OpenaiCompletionRequest(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     model: str
-    prompt: str | list[str] | list[int] | list[list[int]]
-    best_of: int | None = None
+    prompt: str | list[str] | list[Integer] | list[list[Integer]]
+    best_of: Integer | None = None
     echo: bool | None = None
     frequency_penalty: float | None = None
-    logit_bias: dict[str, Any] | None = None
+    logit_bias: dict[str, float] | None = None
     logprobs: bool | None = None
-    max_tokens: int | None = None
-    n: int | None = None
+    max_tokens: Integer | None = None
+    n: Integer | None = None
     presence_penalty: float | None = None
-    seed: int | None = None
+    seed: Integer | None = None
     stop: str | list[str] | None = None
     stream: bool | None = None
     stream_options: dict[str, Any] | None = None
@@ -474,36 +479,39 @@ class OpenaiCompletionRequest(View):
     top_p: float | None = None
     user: str | None = None
     guided_choice: list[str] | None = None
-    prompt_logprobs: int | None = None
+    prompt_logprobs: Integer | None = None
     suffix: str | None = None
 
 
 class OpenaiEmbeddingsRequest(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     model: str
     input: str | list[str]
     encoding_format: str | None = None
-    dimensions: int | None = None
+    dimensions: Integer | None = None
     user: str | None = None
 
 
 class OpenAIEmbeddingData(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     object: Literal['embedding']
     embedding: list[float] | str
-    index: int
+    index: Integer
 
 
 class OpenAIEmbeddingUsage(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
-    prompt_tokens: int
-    total_tokens: int
+    prompt_tokens: Integer
+    total_tokens: Integer
 
 
 class OpenAIEmbeddingsResponse(View):
@@ -523,12 +531,13 @@ class OpenAIFilePurpose(RootModel[Literal['assistants', 'batch']]):
 class OpenAIFileObject(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     object: Literal['file']
     id: str
-    bytes: int
-    created_at: int
-    expires_at: int
+    bytes: Integer
+    created_at: Integer
+    expires_at: Integer
     filename: str
     purpose: str
 
@@ -536,9 +545,10 @@ class OpenAIFileObject(View):
 class ExpiresAfter(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     anchor: Literal['created_at']
-    seconds: int
+    seconds: Integer
 
 
 class OpenAIFileDeleteResponse(View):
@@ -557,10 +567,11 @@ class Response(View):
 class OpenAIModel(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     id: str
     object: Literal['model']
-    created: int
+    created: Integer
     owned_by: str
 
 
@@ -594,10 +605,11 @@ class ModerationObjectResults(View):
 class OpenAIResponseAnnotationCitation(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     type: Literal['url_citation']
-    end_index: int
-    start_index: int
+    end_index: Integer
+    start_index: Integer
     title: str
     url: str
 
@@ -605,32 +617,35 @@ class OpenAIResponseAnnotationCitation(View):
 class OpenAIResponseAnnotationContainerFileCitation(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     type: Literal['container_file_citation']
     container_id: str
-    end_index: int
+    end_index: Integer
     file_id: str
     filename: str
-    start_index: int
+    start_index: Integer
 
 
 class OpenAIResponseAnnotationFileCitation(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     type: Literal['file_citation']
     file_id: str
     filename: str
-    index: int
+    index: Integer
 
 
 class OpenAIResponseAnnotationFilePath(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     type: Literal['file_path']
     file_id: str
-    index: int
+    index: Integer
 
 
 class OpenAIResponseAnnotations(
@@ -815,11 +830,12 @@ class RankingOptions(View):
 class OpenAIResponseInputToolFileSearch(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     type: Literal['file_search']
     vector_store_ids: list[str]
     filters: dict[str, Any] | None = None
-    max_num_results: int | None = 10
+    max_num_results: Integer | None = 10
     ranking_options: RankingOptions | None = None
 
 
@@ -889,132 +905,145 @@ class OpenAIResponseContentPartRefusal(View):
 class OpenAIResponseObjectStreamResponseContentPartAdded(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     response_id: str
     item_id: str
     part: OpenAIResponseContentPartOutputText | OpenAIResponseContentPartRefusal
-    sequence_number: int
+    sequence_number: Integer
     type: Literal['response.content_part.added']
-    output_index: int | None = None
-    content_index: int | None = None
+    output_index: Integer | None = None
+    content_index: Integer | None = None
 
 
 class OpenAIResponseObjectStreamResponseContentPartDone(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     response_id: str
     item_id: str
     part: OpenAIResponseContentPartOutputText | OpenAIResponseContentPartRefusal
-    sequence_number: int
+    sequence_number: Integer
     type: Literal['response.content_part.done']
-    output_index: int | None = None
-    content_index: int | None = None
+    output_index: Integer | None = None
+    content_index: Integer | None = None
 
 
 class OpenAIResponseObjectStreamResponseFunctionCallArgumentsDelta(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     delta: str
     item_id: str
-    output_index: int
-    sequence_number: int
+    output_index: Integer
+    sequence_number: Integer
     type: Literal['response.function_call_arguments.delta']
 
 
 class OpenAIResponseObjectStreamResponseFunctionCallArgumentsDone(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     arguments: str
     item_id: str
-    output_index: int
-    sequence_number: int
+    output_index: Integer
+    sequence_number: Integer
     type: Literal['response.function_call_arguments.done']
 
 
 class OpenAIResponseObjectStreamResponseMcpCallArgumentsDelta(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     delta: str
     item_id: str
-    output_index: int
-    sequence_number: int
+    output_index: Integer
+    sequence_number: Integer
     type: Literal['response.mcp_call.arguments.delta']
 
 
 class OpenAIResponseObjectStreamResponseMcpCallArgumentsDone(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     arguments: str
     item_id: str
-    output_index: int
-    sequence_number: int
+    output_index: Integer
+    sequence_number: Integer
     type: Literal['response.mcp_call.arguments.done']
 
 
 class OpenAIResponseObjectStreamResponseMcpCallCompleted(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
-    sequence_number: int
+    sequence_number: Integer
     type: Literal['response.mcp_call.completed']
 
 
 class OpenAIResponseObjectStreamResponseMcpCallFailed(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
-    sequence_number: int
+    sequence_number: Integer
     type: Literal['response.mcp_call.failed']
 
 
 class OpenAIResponseObjectStreamResponseMcpCallInProgress(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     item_id: str
-    output_index: int
-    sequence_number: int
+    output_index: Integer
+    sequence_number: Integer
     type: Literal['response.mcp_call.in_progress']
 
 
 class OpenAIResponseObjectStreamResponseMcpListToolsCompleted(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
-    sequence_number: int
+    sequence_number: Integer
     type: Literal['response.mcp_list_tools.completed']
 
 
 class OpenAIResponseObjectStreamResponseMcpListToolsFailed(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
-    sequence_number: int
+    sequence_number: Integer
     type: Literal['response.mcp_list_tools.failed']
 
 
 class OpenAIResponseObjectStreamResponseMcpListToolsInProgress(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
-    sequence_number: int
+    sequence_number: Integer
     type: Literal['response.mcp_list_tools.in_progress']
 
 
 class OpenAIResponseObjectStreamResponseOutputTextDelta(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
-    content_index: int
+    content_index: Integer
     delta: str
     item_id: str
-    output_index: int
-    sequence_number: int
+    output_index: Integer
+    sequence_number: Integer
     type: Literal['response.output_text.delta']
     logprobs: list[dict[str, Any]] | None = None
 
@@ -1022,12 +1051,13 @@ class OpenAIResponseObjectStreamResponseOutputTextDelta(View):
 class OpenAIResponseObjectStreamResponseOutputTextDone(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
-    content_index: int
+    content_index: Integer
     text: str
     item_id: str
-    output_index: int
-    sequence_number: int
+    output_index: Integer
+    sequence_number: Integer
     type: Literal['response.output_text.done']
     logprobs: list[dict[str, Any]] | None = None
 
@@ -1035,39 +1065,43 @@ class OpenAIResponseObjectStreamResponseOutputTextDone(View):
 class OpenAIResponseObjectStreamResponseWebSearchCallCompleted(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     item_id: str
-    output_index: int
-    sequence_number: int
+    output_index: Integer
+    sequence_number: Integer
     type: Literal['response.web_search_call.completed']
 
 
 class OpenAIResponseObjectStreamResponseWebSearchCallInProgress(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     item_id: str
-    output_index: int
-    sequence_number: int
+    output_index: Integer
+    sequence_number: Integer
     type: Literal['response.web_search_call.in_progress']
 
 
 class OpenAIResponseObjectStreamResponseWebSearchCallSearching(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     item_id: str
-    output_index: int
-    sequence_number: int
+    output_index: Integer
+    sequence_number: Integer
     type: Literal['response.web_search_call.searching']
 
 
 class ListOpenaiResponsesRequest(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     after: str | None = None
-    limit: int | None = None
+    limit: Integer | None = None
     model: str | None = None
     order: Literal['asc', 'desc'] | None = None
 
@@ -1084,34 +1118,37 @@ class OpenAIDeleteResponseObject(View):
 class VectorStoreFileCounts(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
-    completed: int
-    cancelled: int
-    failed: int
-    in_progress: int
-    total: int
+    completed: Integer
+    cancelled: Integer
+    failed: Integer
+    in_progress: Integer
+    total: Integer
 
 
 class VectorStoreObject(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     id: str
     object: str
-    created_at: int
+    created_at: Integer
     name: str | None = None
-    usage_bytes: int
+    usage_bytes: Integer
     file_counts: VectorStoreFileCounts
     status: str
     expires_after: dict[str, Any] | None = None
-    expires_at: int | None = None
-    last_active_at: int | None = None
+    expires_at: Integer | None = None
+    last_active_at: Integer | None = None
     metadata: dict[str, Any]
 
 
 class OpenaiCreateVectorStoreRequest(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     name: str | None = None
     file_ids: list[str] | None = None
@@ -1119,7 +1156,7 @@ class OpenaiCreateVectorStoreRequest(View):
     chunking_strategy: dict[str, Any] | None = None
     metadata: dict[str, Any] | None = None
     embedding_model: str | None = None
-    embedding_dimension: int | None = None
+    embedding_dimension: Integer | None = None
     provider_id: str | None = None
 
 
@@ -1151,18 +1188,20 @@ class VectorStoreChunkingStrategyAuto(View):
 class VectorStoreChunkingStrategyStaticConfig(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
-    chunk_overlap_tokens: int
-    max_chunk_size_tokens: int
+    chunk_overlap_tokens: Integer
+    max_chunk_size_tokens: Integer
 
 
 class VectorStoreFileBatchObject(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     id: str
     object: str
-    created_at: int
+    created_at: Integer
     vector_store_id: str
     status: Literal['completed', 'in_progress', 'cancelled', 'failed']
     file_counts: VectorStoreFileCounts
@@ -1217,10 +1256,11 @@ class VectorStoreFileContentsResponse(View):
 class OpenaiSearchVectorStoreRequest(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     query: str | list[str]
     filters: dict[str, Any] | None = None
-    max_num_results: int | None = None
+    max_num_results: Integer | None = None
     ranking_options: RankingOptions | None = None
     rewrite_query: bool | None = None
     search_mode: str | None = None
@@ -1251,8 +1291,9 @@ class VectorStoreSearchResponsePage(View):
 class PostTrainingMetric(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
-    epoch: int
+    epoch: Integer
     train_loss: float
     validation_loss: float
     perplexity: float
@@ -1294,9 +1335,10 @@ class DPOLossType(RootModel[Literal['sigmoid', 'hinge', 'ipo', 'kto_pair']]):
 class DataConfig(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     dataset_id: str
-    batch_size: int
+    batch_size: Integer
     shuffle: bool
     data_format: Literal['instruct', 'dialog']
     validation_dataset_id: str | None = None
@@ -1321,11 +1363,12 @@ class EfficiencyConfig(View):
 class OptimizerConfig(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     optimizer_type: Literal['adam', 'adamw', 'sgd']
     lr: float
     weight_decay: float
-    num_warmup_steps: int
+    num_warmup_steps: Integer
 
 
 class OptimizerType(RootModel[Literal['adam', 'adamw', 'sgd']]):
@@ -1335,11 +1378,12 @@ class OptimizerType(RootModel[Literal['adam', 'adamw', 'sgd']]):
 class TrainingConfig(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
-    n_epochs: int
-    max_steps_per_epoch: int
-    gradient_accumulation_steps: int
-    max_validation_steps: int | None = 1
+    n_epochs: Integer
+    max_steps_per_epoch: Integer
+    gradient_accumulation_steps: Integer
+    max_validation_steps: Integer | None = 1
     data_config: DataConfig | None = None
     optimizer_config: OptimizerConfig | None = None
     efficiency_config: EfficiencyConfig | None = None
@@ -1368,13 +1412,14 @@ class PostTrainingJob(View):
 class LoraFinetuningConfig(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     type: Literal['LoRA']
     lora_attn_modules: list[str]
     apply_lora_to_mlp: bool
     apply_lora_to_output: bool
-    rank: int
-    alpha: int
+    rank: Integer
+    alpha: Integer
     use_dora: bool | None = False
     quantize_base: bool | None = False
 
@@ -1382,10 +1427,11 @@ class LoraFinetuningConfig(View):
 class QATFinetuningConfig(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     type: Literal['QAT']
     quantizer_name: str
-    group_size: int
+    group_size: Integer
 
 
 class LabelMatcher(View):
@@ -1400,9 +1446,10 @@ class LabelMatcher(View):
 class QueryMetricsRequest(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
-    start_time: int
-    end_time: int | None = None
+    start_time: Integer
+    end_time: Integer | None = None
     granularity: str | None = None
     query_type: Literal['range', 'instant']
     label_matchers: list[LabelMatcher] | None = None
@@ -1411,8 +1458,9 @@ class QueryMetricsRequest(View):
 class MetricDataPoint(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
-    timestamp: int
+    timestamp: Integer
     value: float
     unit: str
 
@@ -1457,10 +1505,11 @@ class QueryConditionOp(RootModel[Literal['eq', 'ne', 'gt', 'lt']]):
 class QuerySpansRequest(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     attribute_filters: list[QueryCondition]
     attributes_to_return: list[str]
-    max_depth: int | None = None
+    max_depth: Integer | None = None
 
 
 class Span(View):
@@ -1486,19 +1535,21 @@ class QuerySpansResponse(View):
 class SaveSpansToDatasetRequest(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     attribute_filters: list[QueryCondition]
     attributes_to_save: list[str]
     dataset_id: str
-    max_depth: int | None = None
+    max_depth: Integer | None = None
 
 
 class GetSpanTreeRequest(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     attributes_to_return: list[str] | None = None
-    max_depth: int | None = None
+    max_depth: Integer | None = None
 
 
 class SpanStatus(RootModel[Literal['ok', 'error']]):
@@ -1529,10 +1580,11 @@ class QuerySpanTreeResponse(View):
 class QueryTracesRequest(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     attribute_filters: list[QueryCondition] | None = None
-    limit: int | None = None
-    offset: int | None = None
+    limit: Integer | None = None
+    offset: Integer | None = None
     order_by: list[str] | None = None
 
 
@@ -1583,41 +1635,47 @@ class OpenAIResponseInputMessageContentFile(View):
 class OpenAIResponseObjectStreamResponseRefusalDelta(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
-    content_index: int
+    content_index: Integer
     delta: str
     item_id: str
-    output_index: int
-    sequence_number: int
+    output_index: Integer
+    sequence_number: Integer
     type: Literal['response.refusal.delta']
 
 
 class OpenAIResponseObjectStreamResponseRefusalDone(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
-    content_index: int
+    content_index: Integer
     item_id: str
-    output_index: int
+    output_index: Integer
     refusal: str
-    sequence_number: int
+    sequence_number: Integer
     type: Literal['response.refusal.done']
 
 
 class OpenAIUsage(View):
-    prompt_tokens: int
-    completion_tokens: int
-    total_tokens: int
-    prompt_tokens_details: dict[str, int] | None = None
-    completion_tokens_details: dict[str, int] | None = None
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True,
+    )
+    prompt_tokens: Integer
+    completion_tokens: Integer
+    total_tokens: Integer
+    prompt_tokens_details: dict[str, Integer] | None = None
+    completion_tokens_details: dict[str, Integer] | None = None
 
 
 class SamplingParams(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     strategy: GreedySamplingStrategy | TopPSamplingStrategy | TopKSamplingStrategy | None = None
-    max_tokens: int | None = 0
+    max_tokens: Integer | None = 0
     repetition_penalty: float | None = 1.0
     stop: list[str] | None = None
 
@@ -1718,8 +1776,9 @@ class OpenAIChatCompletionContentPartImageParam(View):
 class OpenAIChatCompletionToolCall(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
-    index: int | None = None
+    index: Integer | None = None
     id: str | None = None
     type: Literal['function']
     function: OpenAIChatCompletionToolCallFunction | None = None
@@ -1736,9 +1795,10 @@ class OpenAIFile(View):
 class OpenAITokenLogProb(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     token: str
-    bytes: list[int] | None = None
+    bytes: list[Integer] | None = None
     logprob: float
     top_logprobs: list[OpenAITopLogProb]
 
@@ -1824,8 +1884,9 @@ class OpenAIResponseInputTool(
 class OpenAIResponseObject(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
-    created_at: int
+    created_at: Integer
     error: OpenAIResponseError | None = None
     id: str
     model: str
@@ -1843,40 +1904,44 @@ class OpenAIResponseObject(View):
 class OpenAIResponseObjectStreamResponseCompleted(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     response: OpenAIResponseObject
     type: Literal['response.completed']
-    sequence_number: int | None = None
+    sequence_number: Integer | None = None
 
 
 class OpenAIResponseObjectStreamResponseCreated(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     response: OpenAIResponseObject
     type: Literal['response.created']
-    sequence_number: int | None = None
+    sequence_number: Integer | None = None
 
 
 class OpenAIResponseObjectStreamResponseOutputItemAdded(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     response_id: str
     item: OpenAIResponseMessage | OpenAIResponseOutputMessageWebSearchToolCall | OpenAIResponseOutputMessageFileSearchToolCall | OpenAIResponseOutputMessageFunctionToolCall | OpenAIResponseOutputMessageMCPCall | OpenAIResponseOutputMessageMCPListTools | OpenAIResponseMCPApprovalRequest
-    output_index: int
-    sequence_number: int
+    output_index: Integer
+    sequence_number: Integer
     type: Literal['response.output_item.added']
 
 
 class OpenAIResponseObjectStreamResponseOutputItemDone(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     response_id: str
     item: OpenAIResponseMessage | OpenAIResponseOutputMessageWebSearchToolCall | OpenAIResponseOutputMessageFileSearchToolCall | OpenAIResponseOutputMessageFunctionToolCall | OpenAIResponseOutputMessageMCPCall | OpenAIResponseOutputMessageMCPListTools | OpenAIResponseMCPApprovalRequest
-    output_index: int
-    sequence_number: int
+    output_index: Integer
+    sequence_number: Integer
     type: Literal['response.output_item.done']
 
 
@@ -1902,15 +1967,16 @@ class VectorStoreChunkingStrategyStatic(View):
 class VectorStoreFileObject(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     id: str
     object: str
     attributes: dict[str, Any]
     chunking_strategy: VectorStoreChunkingStrategyAuto | VectorStoreChunkingStrategyStatic
-    created_at: int
+    created_at: Integer
     last_error: VectorStoreFileLastError | None = None
     status: Literal['completed', 'in_progress', 'cancelled', 'failed']
-    usage_bytes: int
+    usage_bytes: Integer
     vector_store_id: str
 
 
@@ -1939,10 +2005,11 @@ class VectorStoreListFilesResponse(View):
 class Checkpoint(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     identifier: str
     created_at: str
-    epoch: int
+    epoch: Integer
     post_training_job_id: str
     path: str
     training_metrics: PostTrainingMetric | None = None
@@ -1989,21 +2056,27 @@ class SupervisedFineTuneRequest(View):
 class OpenAIResponseObjectStreamResponseFailed(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     response: OpenAIResponseObject
-    sequence_number: int | None = None
+    sequence_number: Integer | None = None
     type: Literal['response.failed']
 
 
 class OpenAIResponseObjectStreamResponseIncomplete(View):
-    response: OpenAIResponseObject | None = None
-    sequence_number: int | None = None
-    type: Literal['response.incomplete'] | None = None
+    model_config = ConfigDict(
+        extra='forbid',
+        arbitrary_types_allowed=True,
+    )
+    response: OpenAIResponseObject
+    sequence_number: Integer | None = None
+    type: Literal['response.incomplete']
 
 
 class AgentConfig(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     sampling_params: SamplingParams | None = None
     input_shields: list[str] | None = None
@@ -2013,7 +2086,7 @@ class AgentConfig(View):
     tool_choice: Literal['auto', 'required', 'none'] | None = None
     tool_prompt_format: Literal['json', 'function_tag', 'python_list'] | None = None
     tool_config: ToolConfig | None = None
-    max_infer_iters: int | None = 10
+    max_infer_iters: Integer | None = 10
     model: str
     instructions: str
     name: str | None = None
@@ -2153,20 +2226,22 @@ class OpenAIUserMessageParam(View):
 class OpenAIChunkChoice(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     delta: OpenAIChoiceDelta
     finish_reason: str | None
-    index: int
+    index: Integer
     logprobs: OpenAIChoiceLogprobs | None = None
 
 
 class OpenAICompletionChoice(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     finish_reason: str | None
     text: str
-    index: int
+    index: Integer
     logprobs: OpenAIChoiceLogprobs | None = None
 
 
@@ -2187,8 +2262,9 @@ class OpenAIResponseInput(
 class OpenAIResponseObjectWithInput(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
-    created_at: int
+    created_at: Integer
     error: OpenAIResponseError | None = None
     id: str
     model: str
@@ -2207,6 +2283,7 @@ class OpenAIResponseObjectWithInput(View):
 class CreateOpenaiResponseRequest(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     input: str | list[OpenAIResponseInput]
     model: str
@@ -2218,8 +2295,8 @@ class CreateOpenaiResponseRequest(View):
     text: OpenAIResponseText | None = None
     tools: list[OpenAIResponseInputTool] | None = None
     include: list[str] | None = None
-    max_infer_iters: int | None = None
-    max_output_tokens: int | None = None
+    max_infer_iters: Integer | None = None
+    max_output_tokens: Integer | None = None
     metadata: dict[str, Any] | None = None
     parallel_tool_calls: bool | None = None
     tool_choice: str | dict[str, Any] | None = None
@@ -2388,10 +2465,11 @@ class ModelCandidate(View):
 class OpenAIChoice(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     message: OpenAIUserMessageParam | OpenAISystemMessageParam | OpenAIAssistantMessageParam | OpenAIToolMessageParam | OpenAIDeveloperMessageParam
     finish_reason: str
-    index: int
+    index: Integer
     logprobs: OpenAIChoiceLogprobs | None = None
 
 
@@ -2410,28 +2488,29 @@ class OpenAIMessageParam(
 class OpenaiChatCompletionRequest(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     model: str
     messages: list[OpenAIMessageParam]
     frequency_penalty: float | None = None
     function_call: str | dict[str, Any] | None = None
     functions: list[dict[str, Any]] | None = None
-    logit_bias: dict[str, Any] | None = None
+    logit_bias: dict[str, float] | None = None
     logprobs: bool | None = None
-    max_completion_tokens: int | None = None
-    max_tokens: int | None = None
-    n: int | None = None
+    max_completion_tokens: Integer | None = None
+    max_tokens: Integer | None = None
+    n: Integer | None = None
     parallel_tool_calls: bool | None = None
     presence_penalty: float | None = None
     response_format: OpenAIResponseFormatParam | None = None
-    seed: int | None = None
+    seed: Integer | None = None
     stop: str | list[str] | None = None
     stream: bool | None = None
     stream_options: dict[str, Any] | None = None
     temperature: float | None = None
     tool_choice: str | dict[str, Any] | None = None
     tools: list[dict[str, Any]] | None = None
-    top_logprobs: int | None = None
+    top_logprobs: Integer | None = None
     top_p: float | None = None
     user: str | None = None
 
@@ -2439,11 +2518,12 @@ class OpenaiChatCompletionRequest(View):
 class OpenAIChatCompletion(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     id: str
     choices: list[OpenAIChoice]
     object: Literal['chat.completion']
-    created: int
+    created: Integer
     model: str
     usage: OpenAIUsage | None = None
 
@@ -2451,11 +2531,12 @@ class OpenAIChatCompletion(View):
 class OpenAIChatCompletionChunk(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     id: str
     choices: list[OpenAIChunkChoice]
     object: Literal['chat.completion.chunk']
-    created: int
+    created: Integer
     model: str
     usage: OpenAIUsage | None = None
 
@@ -2463,11 +2544,12 @@ class OpenAIChatCompletionChunk(View):
 class OpenAICompletionWithInputMessages(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     id: str
     choices: list[OpenAIChoice]
     object: Literal['chat.completion']
-    created: int
+    created: Integer
     model: str
     input_messages: list[OpenAIMessageParam]
 
@@ -2475,10 +2557,11 @@ class OpenAICompletionWithInputMessages(View):
 class OpenAICompletion(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     id: str
     choices: list[OpenAICompletionChoice]
-    created: int
+    created: Integer
     model: str
     object: Literal['text_completion']
     usage: OpenAIUsage | None = None
@@ -2530,10 +2613,11 @@ class AgentTurnResponseStreamChunk(View):
 class BenchmarkConfig(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     eval_candidate: ModelCandidate | AgentCandidate
-    scoring_params: dict[str, Any] | None = None
-    num_examples: int | None = None
+    scoring_params: dict[str, ScoringFnParams] | None = None
+    num_examples: Integer | None = None
 
 
 class EvaluateRowsRequest(View):
@@ -2555,11 +2639,12 @@ class RunEvalRequest(View):
 class Datum(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     id: str
     choices: list[OpenAIChoice]
     object: Literal['chat.completion']
-    created: int
+    created: Integer
     model: str
     input_messages: list[OpenAIMessageParam]
 

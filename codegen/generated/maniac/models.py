@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from codegen.base import View
+from codegen.base import Integer, View
 from pydantic import ConfigDict, Field, RootModel
 
 
@@ -20,10 +20,11 @@ class AudioOutputConfig(View):
 class AudioResponse(View):
     model_config = ConfigDict(
         extra='allow',
+        arbitrary_types_allowed=True,
     )
     id: str
     data: str
-    expires_at: int
+    expires_at: Integer
     transcript: str
 
 
@@ -127,50 +128,54 @@ class EvaluationRunOverallResults(View):
 class EvaluationRunPerEvalResults(View):
     model_config = ConfigDict(
         extra='allow',
+        arbitrary_types_allowed=True,
     )
     accuracy: float | None = None
     avg_score: float | None = None
-    num_total: int | None = None
-    num_errors: int | None = None
-    num_failed: int | None = None
-    num_passed: int | None = None
-    num_scored: int | None = None
-    num_missing: int | None = None
+    num_total: Integer | None = None
+    num_errors: Integer | None = None
+    num_failed: Integer | None = None
+    num_passed: Integer | None = None
+    num_scored: Integer | None = None
+    num_missing: Integer | None = None
     avg_accuracy: float | None = None
     break_reason: str | None = None
-    expected_count: int | None = None
+    expected_count: Integer | None = None
 
 
 class EvaluationRunPerModelResults(View):
     model_config = ConfigDict(
         extra='allow',
+        arbitrary_types_allowed=True,
     )
     model: dict[str, Any] | None = None
     per_eval: dict[str, EvaluationRunPerEvalResults] | None = None
     avg_score: float | None = None
     avg_accuracy: float | None = None
-    launch_index: int | None = None
+    launch_index: Integer | None = None
     launch_call_id: str | None = None
 
 
 class EvaluationRunResultsInput(View):
     model_config = ConfigDict(
         extra='allow',
+        arbitrary_types_allowed=True,
     )
     overall: EvaluationRunOverallResults | None = None
     metadata: dict[str, Any] | None = None
     per_model: list[EvaluationRunPerModelResults] | None = None
-    launch_count: int | None = None
+    launch_count: Integer | None = None
 
 
 class EvaluationRunResultsOutput(View):
     model_config = ConfigDict(
         extra='allow',
+        arbitrary_types_allowed=True,
     )
     overall: EvaluationRunOverallResults | None = None
     metadata: dict[str, Any] | None = None
     per_model: list[EvaluationRunPerModelResults] | None = None
-    launch_count: int | None = None
+    launch_count: Integer | None = None
 
 
 class EvaluatorReq(View):
@@ -213,11 +218,12 @@ class FileDeleteResponse(View):
 class FileObject(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     id: str
     object: Literal['file'] = 'file'
-    bytes: int
-    created_at: int
+    bytes: Integer
+    created_at: Integer
     filename: str
     purpose: str
     status: str
@@ -246,13 +252,16 @@ class FunctionDefinition(View):
 
 
 class GRPOHyperparameters(View):
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True,
+    )
     lora_alpha: list[float]
     lora_targets: list[str]
     learning_rate: float
-    batch_size: int
-    max_steps: int
-    seed: int
-    num_eval_checkpoints: int = 5
+    batch_size: Integer
+    max_steps: Integer
+    seed: Integer
+    num_eval_checkpoints: Integer = 5
 
 
 class GRPOMethod(View):
@@ -279,6 +288,7 @@ class HealthResponse(View):
 class ImageConfig(View):
     model_config = ConfigDict(
         extra='allow',
+        arbitrary_types_allowed=True,
     )
     quality: Literal['auto', 'low', 'medium', 'high', 'standard', 'hd'] | None = None
     size: Literal['auto', '256x256', '512x512', '1024x1024', '1024x1536', '1024x1792', '1536x1024', '1792x1024'] | None = (
@@ -286,7 +296,7 @@ class ImageConfig(View):
     )
     background: Literal['auto', 'transparent', 'opaque'] | None = None
     output_format: Literal['png', 'jpeg', 'webp'] | None = None
-    output_compression: int | None = None
+    output_compression: Integer | None = None
     moderation: Literal['auto', 'low'] | None = None
 
 
@@ -381,18 +391,20 @@ class RLMResponsesOutputText(View):
 class RLMResponsesUsage(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
-    input_tokens: int
-    output_tokens: int
-    total_tokens: int
+    input_tokens: Integer
+    output_tokens: Integer
+    total_tokens: Integer
 
 
 class ReasoningConfig(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     effort: Literal['none', 'minimal', 'low', 'medium', 'high', 'xhigh'] | None = None
-    max_tokens: int | None = None
+    max_tokens: Integer | None = None
     exclude: bool | None = None
     enabled: bool | None = None
 
@@ -431,27 +443,28 @@ class ResponseFormatText(View):
 class SFTHyperparameters(View):
     model_config = ConfigDict(
         extra='allow',
+        arbitrary_types_allowed=True,
     )
-    max_steps: int
+    max_steps: Integer
     lora_targets: list[str]
-    lora_dim: list[int] | int
-    lora_alpha: list[int] | int
-    per_device_train_batch_size: list[int] | int
-    gradient_accumulation_steps: list[int] | int
+    lora_dim: list[Integer] | Integer
+    lora_alpha: list[Integer] | Integer
+    per_device_train_batch_size: list[Integer] | Integer
+    gradient_accumulation_steps: list[Integer] | Integer
     warmup_ratio: list[float] | float
     optim: list[str] | str
     weight_decay: list[float] | float
     lr_scheduler_type: list[str] | str
     learning_rate: list[float] | float
-    seed: list[int] | int
+    seed: list[Integer] | Integer
     mode: list[Literal['autoregression', 'classification', 'regression']] | Literal['autoregression', 'classification', 'regression']
-    num_eval_checkpoints: int = 7
+    num_eval_checkpoints: Integer = 7
     train_range: str = '500:20000'
     eval_range: str = '0:500'
-    top_c: int = 10
+    top_c: Integer = 10
     filter: str | None = None
-    max_seq_len: int = 2048
-    max_gen_tokens: int | None = None
+    max_seq_len: Integer = 2048
+    max_gen_tokens: Integer | None = None
     target_key: str = 'relevance'
     classification_labels: list[str] | None = None
 
@@ -500,41 +513,44 @@ class TraceContext(View):
 class TraceListItem(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     id: str
     name: str | None = None
     source: str | None = None
     first_seen: str | None = None
     last_seen: str | None = None
-    request_count: int
-    container_count: int
-    spend: int
-    success_count: int
-    error_count: int
+    request_count: Integer
+    container_count: Integer
+    spend: Integer
+    success_count: Integer
+    error_count: Integer
 
 
 class TraceListRes(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     object: Literal['list'] = 'list'
     data: list[TraceListItem]
-    total: int
+    total: Integer
 
 
 class TraceSpanRes(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     span_id: str | None = None
     parent_span_id: str | None = None
     first_seen: str | None = None
     last_seen: str | None = None
-    attempt_count: int
+    attempt_count: Integer
     inference_log_ids: list[str] | None = None
     latest_inference_log_id: str | None = None
     latest_status: str | None = None
-    container_count: int
+    container_count: Integer
 
 
 class UpdateEvaluatorReq(View):
@@ -556,7 +572,10 @@ class UpdateEvaluatorReq(View):
 
 
 class ValidationError(View):
-    loc: list[str | int]
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True,
+    )
+    loc: list[str | Integer]
     msg: str
     type: str
 
@@ -583,10 +602,11 @@ class WebSearchOptions(View):
 class RLMControls(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     engine: Literal['classic', 'lambda'] | None = None
-    max_depth: int | None = None
-    max_iterations: int | None = None
+    max_depth: Integer | None = None
+    max_iterations: Integer | None = None
     max_budget: float | None = None
     max_timeout: float | None = None
     enabled_tools: list[Literal['browser_read_page', 'web_search']] | None = None
@@ -631,11 +651,12 @@ class EvaluatorsUpdateResponse(RootModel[JudgeEvaluator | CodeEvaluator]):
 class CreateDatasetReq(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     name: str
     description: str | None = None
     container: str
-    size: int
+    size: Integer
     filters: list[DatasetFilter] | None = None
     tags: list[str] | None = None
     metadata: dict[str, Any] | None = None
@@ -671,6 +692,9 @@ class CreateOptimizationRunRes(View):
 
 
 class Dataset(View):
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True,
+    )
     id: str
     object: Literal['dataset'] = 'dataset'
     name: str
@@ -679,8 +703,8 @@ class Dataset(View):
     project_id: str | None = None
     org_id: str | None = None
     container_id: str | None = None
-    requested_size: int | None = None
-    size: int | None = None
+    requested_size: Integer | None = None
+    size: Integer | None = None
     filters: list[DatasetFilter] | None = None
     created_at: str | None = None
     tags: list[str] | None = None
@@ -719,10 +743,11 @@ class EvaluationRun(View):
 class EvaluationRunListResponse(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     object: Literal['list'] = 'list'
     data: list[EvaluationRun]
-    total: int
+    total: Integer
 
 
 class EvaluationRunReq(View):
@@ -741,10 +766,11 @@ class EvaluationRunReq(View):
 class EvaluatorListResponse(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     object: Literal['list'] = 'list'
     data: list[JudgeEvaluator | CodeEvaluator]
-    total: int
+    total: Integer
 
 
 class FileContentPart(View):
@@ -755,10 +781,11 @@ class FileContentPart(View):
 class FileListResponse(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     object: Literal['list'] = 'list'
     data: list[FileObject]
-    total: int
+    total: Integer
 
 
 class HTTPValidationError(View):
@@ -773,10 +800,11 @@ class ImageContentPart(View):
 class ListResponseDataset(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     object: Literal['list'] = 'list'
     data: list[Dataset]
-    total: int
+    total: Integer
 
 
 class Message(View):
@@ -791,26 +819,30 @@ class Message(View):
 
 
 class ModelListItem(View):
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True,
+    )
     object: Literal['model'] = 'model'
     id: str
     slug: str
     name: str | None = None
-    created: int | None = None
-    context_length: int | None = None
+    created: Integer | None = None
+    context_length: Integer | None = None
     pricing: Pricing
     supported_parameters: list[str]
     supported_apis: list[Literal['chat.completions', 'completions', 'responses', 'embeddings', 'rerank', 'containers', 'models', 'datasets', 'evaluation', 'optimization', 'project.keys']]
     provider: str | None = None
-    desktop_picker_rank: int | None = None
+    desktop_picker_rank: Integer | None = None
 
 
 class ModelListResponse(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     object: Literal['list'] = 'list'
     data: list[ModelListItem]
-    total: int
+    total: Integer
 
 
 class PredictionContent(View):
@@ -835,10 +867,11 @@ class RLMResponsesOutputMessage(View):
 class RLMResponsesResponse(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     id: str
     object: Literal['response'] = 'response'
-    created_at: int
+    created_at: Integer
     status: Literal['in_progress', 'completed', 'failed']
     model: str
     store: Literal[False] = False
@@ -852,8 +885,9 @@ class RLMResponsesResponse(View):
 class RegisterOutputChoice(View):
     model_config = ConfigDict(
         extra='allow',
+        arbitrary_types_allowed=True,
     )
-    index: int | None = None
+    index: Integer | None = None
     message: RegisterOutputMessage
     finish_reason: str | None = None
 
@@ -866,6 +900,7 @@ class ToolChoiceFunction(View):
 class TraceRes(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     id: str
     name: str | None = None
@@ -873,9 +908,9 @@ class TraceRes(View):
     trace_context: TraceContext | None = None
     first_seen: str | None = None
     last_seen: str | None = None
-    request_count: int
-    container_count: int
-    error_count: int
+    request_count: Integer
+    container_count: Integer
+    error_count: Integer
     spans: list[TraceSpanRes] | None = None
 
 
@@ -906,6 +941,7 @@ class RlmResponsesCreateRequest(View):
 class ChatReq(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     messages: list[Message]
     model: str | None = None
@@ -917,11 +953,11 @@ class ChatReq(View):
     max_completion_tokens: float | None = None
     max_tokens: float | None = None
     metadata: dict[str, Any] | None = None
-    n: int | None = None
+    n: Integer | None = None
     presence_penalty: float | None = None
     reasoning: ReasoningConfig | None = None
     response_format: ResponseFormatText | ResponseFormatJsonSchema | ResponseFormatJsonObject | None = None
-    seed: int | None = None
+    seed: Integer | None = None
     service_tier: Literal['auto', 'default', 'flex', 'scale', 'priority'] | None = None
     stop: str | list[str] | None = None
     stream: bool | None = False
@@ -1008,6 +1044,7 @@ class ChatResponseMessageOutput(View):
 class InferenceParamsInput(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     provider: dict[str, Any] | None = None
     plugins: list[Any] | None = None
@@ -1019,11 +1056,11 @@ class InferenceParamsInput(View):
     top_logprobs: float | None = None
     max_completion_tokens: float | None = None
     max_tokens: float | None = None
-    n: int | None = None
+    n: Integer | None = None
     presence_penalty: float | None = None
     reasoning: ReasoningConfig | None = None
     response_format: ResponseFormatText | ResponseFormatJsonSchema | ResponseFormatJsonObject | None = None
-    seed: int | None = None
+    seed: Integer | None = None
     service_tier: Literal['auto', 'default', 'flex', 'scale', 'priority'] | None = None
     stop: str | list[str] | None = None
     temperature: float | None = None
@@ -1048,6 +1085,7 @@ class InferenceParamsInput(View):
 class InferenceParamsOutput(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     provider: dict[str, Any] | None = None
     plugins: list[Any] | None = None
@@ -1059,11 +1097,11 @@ class InferenceParamsOutput(View):
     top_logprobs: float | None = None
     max_completion_tokens: float | None = None
     max_tokens: float | None = None
-    n: int | None = None
+    n: Integer | None = None
     presence_penalty: float | None = None
     reasoning: ReasoningConfig | None = None
     response_format: ResponseFormatText | ResponseFormatJsonSchema | ResponseFormatJsonObject | None = None
-    seed: int | None = None
+    seed: Integer | None = None
     service_tier: Literal['auto', 'default', 'flex', 'scale', 'priority'] | None = None
     stop: str | list[str] | None = None
     temperature: float | None = None
@@ -1135,10 +1173,11 @@ class AddModelToContainerRes(View):
 class ChatListRes(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     object: Literal['list'] = 'list'
     data: list[ChatResRelaxedOutput]
-    total: int
+    total: Integer
 
 
 class ChatResponseChoiceInput(View):
@@ -1211,10 +1250,11 @@ class ContainerOutput(View):
 class ContainerListResponse(View):
     model_config = ConfigDict(
         extra='forbid',
+        arbitrary_types_allowed=True,
     )
     object: Literal['list'] = 'list'
     data: list[ContainerOutput]
-    total: int
+    total: Integer
 
 
 class CreateContainerReq(View):

@@ -24,7 +24,7 @@ async function show() {
     urls: apis.map((api) => ({ name: api.name, url: api.url })),
     layout: "StandaloneLayout",
     deepLinking: true,
-    docExpansion: "none",
+    docExpansion: "list",
     validatorUrl: null,
     presets: [SwaggerUIBundle.presets.apis, SwaggerUIStandalonePreset],
     plugins: [SwaggerUIBundle.plugins.DownloadUrl, markNotBuilt(apis)],

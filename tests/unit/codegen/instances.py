@@ -15,9 +15,12 @@ MATCHING = ("2026-11", "0:10")
 
 
 class Instances:
-    def __init__(self, document: Json, seed: int) -> None:
+    """`chance` is how often an optional property or a further one is there; without any, values are small and plain."""
+
+    def __init__(self, document: Json, seed: int, chance: float = 0.6) -> None:
         self.document = document
         self.random = Random(seed)
+        self.chance = chance
 
     def make(self, schema: Json, depth: int = 0) -> Json:
         if schema is True or schema == {}:
@@ -54,7 +57,7 @@ class Instances:
         chosen = self.random.choice(alternatives)
         properties, required = schema.get("properties", {}), [*schema.get("required", []), *chosen]
         excluded = {name for names in alternatives for name in names} - set(chosen)
-        chance = 0.6 if depth <= DEEPEST else 0.0
+        chance = self.chance if depth <= DEEPEST else 0.0
         value = {
             name: self.make(part, depth + 1)
             for name, part in properties.items()
@@ -62,7 +65,7 @@ class Instances:
         }
         value |= {name: "required" for name in required if name not in properties}
         further = schema.get("additionalProperties", True)
-        if further is not False and depth <= DEEPEST:
+        if further is not False and chance:
             value["x_further"] = self.make(further, depth + 1)
         return value
 
@@ -76,11 +79,14 @@ class Instances:
         if "pattern" in schema:
             return next(text for text in MATCHING if re.search(schema["pattern"], text))
         least = schema.get("minLength", 0)
+        if not self.chance:
+            return "x" * least
         most = min(schema.get("maxLength", 12), least + 12)
         return "".join(self.random.choice("abc é7") for _ in range(self.random.randint(least, max(least, most))))
 
     def _make_number(self, schema: dict[str, Any], kind: str) -> Json:
         least = schema.get("minimum", schema.get("exclusiveMinimum", -5) + (1 if "exclusiveMinimum" in schema else 0))
         most = schema.get("maximum", least + 100)
-        number = self.random.randint(int(least + 0.999), max(int(least + 0.999), int(most)))
+        first = int(least + 0.999)
+        number = self.random.randint(first, max(first, int(most))) if self.chance else first
         return number if kind == "integer" else float(number)

@@ -31,7 +31,11 @@ def find_operation(api: str, operation_id: str) -> Operation:
 
 
 @cache
+def read_registry(api: str) -> jsonschema_rs.Registry:
+    return jsonschema_rs.Registry([("urn:document", {**read_served(api), "$id": "urn:document"})])
+
+
+@cache
 def compile_schema(api: str, pointer: str) -> jsonschema_rs.Draft202012Validator:
-    document = {**read_served(api), "$id": "urn:document"}
-    registry = jsonschema_rs.Registry([("urn:document", document)])
-    return jsonschema_rs.Draft202012Validator({"$ref": "urn:document" + quote(pointer, safe="#/~")}, registry=registry)
+    schema = {"$ref": "urn:document" + quote(pointer, safe="#/~")}
+    return jsonschema_rs.Draft202012Validator(schema, registry=read_registry(api))

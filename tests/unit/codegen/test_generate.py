@@ -52,7 +52,7 @@ def test_a_document_without_an_overlay_generates_with_a_warning(
     assert main(["generate", *options]) == 0
     output = capsys.readouterr()
     assert "new-things.json: added" in output.out
-    assert "warning: new_things: GET /v1/things/{id} has no name and is called get_v1_things_by_id" in output.err
+    assert "warning: new_things: GET /v1/things/{id} has no usable name and is called get_v1_things_by_id" in output.err
     assert main(["check", *options]) == 0
     routes = load_module((tmp_path / "out" / "new_things" / "routes.py").read_text(), tmp_path)
     (operation,) = routes.OPERATIONS
@@ -79,7 +79,8 @@ def test_check_fails_on_a_changed_document_an_edited_file_and_a_folder_without_a
     assert "routes.py: out of date" in capsys.readouterr().err
     document.rename(document.with_name("b.json"))
     assert main(["generate", *options]) == 0
-    assert capsys.readouterr().out == "b.json: added\na.json: removed\n"
+    said = capsys.readouterr().out
+    assert said.startswith("b.json: added\na.json: removed\na has no document: delete ")
     assert main(["check", *options]) == 1
     assert "a: has no document" in capsys.readouterr().err
 
@@ -247,3 +248,29 @@ def test_a_document_may_be_odd(tmp_path: Path) -> None:
         "json": {"x": 1},
     }
     assert models.Odd.model_validate(value).class_ == "c"
+
+
+def test_a_property_is_not_taken_for_another_that_python_calls_alike(tmp_path: Path) -> None:
+    schema = {"type": "object", "properties": {"a-b": {"type": "string"}, "a_b": {"type": "number"}}}
+    document = make_document({"/a": {"get": make_operation("a")}}, {"Pair": schema})
+    build = build_api("made", write_json(tmp_path / "made.json", document), tmp_path / "absent.yaml", tmp_path)
+    models = load_module(build.files[tmp_path / "made" / "models.py"], tmp_path)
+    pair = models.Pair.model_validate({"a_b": 1.5})
+    assert pair.model_dump(by_alias=True, exclude_unset=True) == {"a_b": 1.5}
+
+
+def test_parameters_that_python_calls_alike_are_told_apart(tmp_path: Path) -> None:
+    names = ("x-y", "x_y", "x.y", "field", "名前")
+    parameters = [query(name, {"type": "array", "default": []}) for name in names]
+    paths = {"/a": {"get": make_operation("list-things", parameters=parameters)}}
+    routes = build_routes(make_document(paths), tmp_path)
+    (operation,) = routes.OPERATIONS
+    assert (operation.operation_id, operation.derived) == ("list_things", True)
+    assert [each.field for each in operation.parameters] == ["x_y", "x_y_query", "x_y_2", "field", "value"]
+    assert routes.ListThingsParams().field == []
+
+
+def test_operations_whose_types_would_be_one_are_refused(tmp_path: Path) -> None:
+    paths = {"/a": {"get": make_operation("get_thing"), "post": make_operation("getThing")}}
+    with pytest.raises(DocumentError, match="get_thing and getThing are too alike"):
+        build_routes(make_document(paths), tmp_path)

@@ -46,3 +46,17 @@ def test_two_documents_of_one_name_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a_b.json").touch()
     with pytest.raises(DocumentError, match="both 'a_b'"):
         find_documents(tmp_path)
+
+
+def test_mappings_merge_as_yaml_says(tmp_path: Path) -> None:
+    text = "a: &a {x: 1, y: 1}\nb: &b {y: 2, z: 2}\nc: {<<: *a, y: 3}\nd: {<<: [*a, *b]}\n"
+    (tmp_path / "a.yaml").write_text(text)
+    document = load_document(tmp_path / "a.yaml")
+    assert document["c"] == {"x": 1, "y": 3}
+    assert document["d"] == {"x": 1, "y": 1, "z": 2}
+
+
+def test_only_mappings_merge(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("a: {<<: 1}\n")
+    with pytest.raises(DocumentError, match="no mapping, line 1"):
+        load_document(tmp_path / "a.yaml")
