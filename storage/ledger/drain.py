@@ -1,9 +1,10 @@
-"""Brings a journal into SQLite, many rows to a commit: `python -m storage.ledger.drain DATABASE FOLDER`.
+"""Brings a journal into SQLite, many rows to a commit, and onto the disk.
 
-A process of its own, started by the ledger (`storage.ledger.journaled`), so that indices, sums and searchable texts are
-written beside the server's event loop and not within it. It is woken by a byte on its standard input, tells on its
-standard output how far it has come (`REPORT`), and ends when its standard input does, which is when the server has
-ended, in whatever way: first it brings in what is left. Imports nothing that is slow to import.
+A process of its own, `python -m storage.ledger.drain DATABASE FOLDER SOCKET`, started by `storage.ledger.journaled`, so
+that indices, sums and searchable texts are written beside the server's event loop, and none of its threads waits for
+the disk. It is woken by a byte on its standard input, and tells on its standard output how far it has come (`REPORT`).
+What is to be synced it is told on the socket (`SYNC`), and answers there. It ends when its standard input does, which
+is when the server has ended, in whatever way: first it brings in what is left. Imports nothing that is slow to import.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ import os
 import select
 import shutil
 import signal
+import socket
 import struct
 import sys
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,19 +26,27 @@ from pathlib import Path
 from storage.errors import RowRefused, StorageUnavailable
 from storage.ledger import journal
 from storage.ledger.sink import Line, latest, unpack
-from storage.ledger.sqlite import SqliteSink
+from storage.ledger.sqlite import SqliteSink, moment
 
 REPORT = struct.Struct("<QQ?")
 """A `journal.Position` that is in the database, and whether nothing more was there, so that a byte has to wake it."""
+
+SYNC = struct.Struct("<QQ")
+"""The first and the last of the segments."""
+SYNCED, FAILED = b"\1", b"\0"
 
 RETRY_SECONDS = 0.05
 LAST_TRIES_SECONDS = 10.0
 """After the server's end, while the database refuses; then the journal stays for the next who opens the database."""
 
 
+NICENESS = 5
+"""The server's event loop goes first, where there are too few cores for both."""
+
+
 def pace(rows: int) -> float:
     """Seconds until the next commit, after one of `rows`: the more there is, the more shares a commit."""
-    return min(0.002 + 0.0005 * rows, 0.025)
+    return min(0.003 + 0.0005 * rows, 0.03)
 
 
 class Drain:
@@ -60,7 +71,7 @@ class Drain:
         segment = self.position.segment
         self._waiting = self._waiting or self._reader.read()
         if self._waiting:
-            self._write(latest([unpack(payload) for payload in self._waiting]))
+            self._write(latest([unpack(payload, moment) for payload in self._waiting]))
         rows, self._waiting = len(self._waiting), []
         if self.position.segment != segment:
             self._sync()
@@ -105,6 +116,19 @@ class Drain:
                 os.fsync(file)
             finally:
                 os.close(file)
+
+
+def serve_disk(folder: Path, connection: socket.socket) -> None:
+    """Until the other side ends; in a thread, since the disk is waited for while rows are brought in."""
+    syncing = journal.Syncing(folder)
+    while message := connection.recv(SYNC.size):
+        try:
+            syncing.sync(*SYNC.unpack(message))
+        except OSError as error:
+            _say(f"the ledger's journal cannot be synced: {error}")
+            connection.send(FAILED)
+        else:
+            connection.send(SYNCED)
 
 
 def serve(drain: Drain) -> None:
@@ -156,9 +180,12 @@ def _say(what: str) -> None:
     sys.stderr.flush()
 
 
-def main(database: str, folder: str) -> int:
+def main(database: str, folder: str, disk: str) -> int:
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, signal.SIG_IGN)  # meant for the server, whose end is this one's
+    connection = socket.socket(fileno=int(disk))
+    threading.Thread(target=serve_disk, args=(Path(folder), connection), daemon=True).start()
+    os.nice(NICENESS)  # of this thread alone, on Linux
     drain = Drain(Path(database), Path(folder))
     serve(drain)
     try:

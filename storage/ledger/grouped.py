@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from storage.errors import RowRefused, StorageError, StorageUnavailable
-from storage.ledger.postgres import PostgresSink
-from storage.ledger.sink import Line, latest
+from storage.ledger.postgres import PostgresSink, moment
+from storage.ledger.sink import Line, latest, line
+from storage.ledger_record import Record
 
 RETRY_SECONDS = 0.05
 
@@ -46,9 +47,9 @@ class Grouped:
     def backlog_rows(self) -> int:
         return len(self._backlog)
 
-    def write(self, line: Line) -> asyncio.Future[None]:
-        """Done when it is committed. Raises `StorageUnavailable`."""
-        waiting = Waiting(line, self._loop.create_future())
+    def write(self, record: Record, process_id: str) -> asyncio.Future[None]:
+        """Done when it is committed. Raises as `Ledger.finish`."""
+        waiting = Waiting(line(record, process_id, moment), self._loop.create_future())
         with self._changed:
             if len(self._backlog) >= self._most:
                 raise StorageUnavailable("the ledger's backlog is full")

@@ -3,8 +3,8 @@
 <database>-ledger/<process id>/00000001   segments of frames: the payload's length and CRC-32, then the payload
                                applied    how far they are in the database, a `Position`
 
-What was appended is in the operating system's hands, so that nothing is lost with the process, and what `sync` has
-returned for is on the disk. A process locks its folder for as long as it lives; who gets the lock knows that it is
+What was appended is in the operating system's hands, so that nothing is lost with the process, and what was synced is
+on the disk. A process locks its folder for as long as it lives; who gets the lock knows that it is
 dead.
 """
 
@@ -41,7 +41,6 @@ class Journal:
         self.folder = folder
         self._segment_bytes = segment_bytes
         self._lock = _make(folder)
-        self._full: list[int] = []
         self._file, self.end = -1, Position(0, 0)
         self.turn_over()
 
@@ -60,20 +59,10 @@ class Journal:
         self.end = Position(self.end.segment, self.end.offset + written)
         return self.end
 
-    @property
-    def has_full_segments(self) -> bool:
-        """Whether there are files to sync and to close."""
-        return bool(self._full)
-
-    def unsynced(self) -> list[int]:
-        """The files that hold what was appended so far, for `sync`, which closes all but the last."""
-        files, self._full = [*self._full, self._file], []
-        return files
-
     def close(self) -> None:
         """What is left in it is for others: the folder is theirs from here on."""
-        for file in (*self._full, self._file, self._lock):
-            os.close(file)
+        os.close(self._file)
+        os.close(self._lock)
 
     def turn_over(self) -> None:
         """Begins the next segment: the one before can be removed when it is in the database."""
@@ -83,16 +72,35 @@ class Journal:
         except OSError as error:
             raise StorageUnavailable(f"the ledger's journal cannot be begun: {error}") from error
         if self._file >= 0:
-            self._full.append(self._file)
+            os.close(self._file)
         self._file, self.end = file, Position(number, 0)
 
 
-def sync(files: list[int]) -> None:
-    """Returns when they are on the disk; blocks. Raises `OSError`."""
-    for file in files:
-        os.fdatasync(file)
-    for file in files[:-1]:
-        os.close(file)
+class Syncing:
+    """Of a journal that another process writes."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._files: dict[int, int] = {}
+
+    def sync(self, first: int, last: int) -> None:
+        """Returns when what these segments hold is on the disk; blocks. Raises `OSError`. One that is gone is in the
+        database, and was synced with that."""
+        for number in range(first, last + 1):
+            with suppress(FileNotFoundError):
+                os.fdatasync(self._open(number))
+        for number in [number for number in self._files if number < last]:
+            os.close(self._files.pop(number))
+
+    def _open(self, number: int) -> int:
+        if number not in self._files:
+            self._files[number] = os.open(segment(self._folder, number), os.O_WRONLY)
+            folder = os.open(self._folder, os.O_RDONLY)
+            try:
+                os.fsync(folder)  # a file's name is not in the file
+            finally:
+                os.close(folder)
+        return self._files[number]
 
 
 class Reader:

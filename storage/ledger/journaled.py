@@ -5,21 +5,22 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import subprocess
 import sys
-import threading
 from collections import deque
 from contextlib import suppress
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Literal
 
 from storage.errors import StorageUnavailable
 from storage.ledger import journal
-from storage.ledger.drain import REPORT
+from storage.ledger.drain import REPORT, SYNC, SYNCED
 from storage.ledger.journal import Journal, Position
 from storage.ledger.settle import replay_dead
-from storage.ledger.sink import Line, pack
+from storage.ledger.sink import is_billed, pack
+from storage.ledger.sqlite import moment
+from storage.ledger_record import Record
 
 Sync = Literal["always", "billed", "never"]
 """Which rows are on the disk before they count as written, so that they survive the power going: all, those that cost
@@ -42,9 +43,8 @@ class Journaled:
         self._backlog_rows = backlog_rows
         self._backlog = deque[Position]()
         self._unsynced: list[asyncio.Future[None]] = []
-        self._syncing: asyncio.Future[None] | None = None
-        self._turns = SimpleQueue[list[int] | None]()
-        self._disk = threading.Thread(target=self._sync_turns, name="ledger-sync", daemon=True)
+        self._syncing: list[asyncio.Future[None]] = []
+        self._synced_to = 1
         self._asleep = False
         self.tidy_seconds = TIDY_SECONDS
 
@@ -55,36 +55,34 @@ class Journaled:
         self._journal = Journal(self._folder)
         self._revival: asyncio.TimerHandle | None = None
         self._tidying: asyncio.TimerHandle | None = None
-        self._disk.start()
         self._start()
 
     @property
     def backlog_rows(self) -> int:
         return len(self._backlog)
 
-    def write(self, line: Line) -> asyncio.Future[None] | None:
-        """Something to wait for where the row is to be on the disk. Raises `StorageUnavailable` and `RowRefused`."""
+    def write(self, record: Record, process_id: str) -> asyncio.Future[None] | None:
+        """Something to wait for where the row is to be on the disk. Raises as `Ledger.finish`."""
         if len(self._backlog) >= self._backlog_rows:
             raise StorageUnavailable("the ledger's backlog is full")
-        self._backlog.append(self._journal.append(pack(line)))
+        self._backlog.append(self._journal.append(pack(record, process_id, moment)))
         if self._asleep:
             self._wake()
-        if self._journal.has_full_segments:
-            self._begin_turn()
-        if self._sync == "never" or (self._sync == "billed" and not line.billed):
+        if self._sync == "never" or (self._sync == "billed" and not is_billed(record)):
             return None
         synced: asyncio.Future[None] = self._loop.create_future()
         self._unsynced.append(synced)
-        self._begin_turn()
+        if not self._syncing:
+            self._begin_turn()
         return synced
 
     async def close(self, patience_seconds: float) -> None:
         """What is not in the database by then stays in the journal, for the next who opens it."""
-        while self._syncing is not None:
-            await self._syncing
-        self._turns.put(None)
-        await asyncio.to_thread(self._disk.join)
-        self._loop.remove_reader(self._reports)
+        while waiting := [synced for synced in self._syncing if not synced.done()]:
+            done, _ = await asyncio.wait(waiting, timeout=patience_seconds)
+            if not done:
+                break
+        self._deafen()
         for timer in (self._revival, self._tidying):
             if timer is not None:
                 timer.cancel()
@@ -94,15 +92,24 @@ class Journaled:
     # the process
 
     def _start(self) -> None:
-        command = [sys.executable, "-S", "-m", MODULE, str(self._database), str(self._folder)]  # -S starts quicker
+        self._disk, its_end = socket.socketpair()
+        self._disk.setblocking(False)
+        about = [str(self._database), str(self._folder), str(its_end.fileno())]
+        command = [sys.executable, "-S", "-m", MODULE, *about]  # -S starts quicker
         environment = {"PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)])}
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)  # noqa: S603
+        with its_end:
+            self._process = subprocess.Popen(  # noqa: S603
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[its_end.fileno()], env=environment
+            )
         assert self._process.stdin
         assert self._process.stdout
         self._reports = self._process.stdout.fileno()
         os.set_blocking(self._process.stdin.fileno(), False)
         self._loop.add_reader(self._reports, self._hear)
+        self._loop.add_reader(self._disk, self._end_turn)
         self._wake()  # for what is there already
+        if self._syncing:
+            self._ask_disk()
 
     def _wake(self) -> None:
         self._asleep = False
@@ -113,7 +120,7 @@ class Journaled:
     def _hear(self) -> None:
         reports = os.read(self._reports, 64 * REPORT.size)
         if not reports:
-            self._loop.remove_reader(self._reports)
+            self._deafen()
             self._revival = self._loop.call_later(REVIVE_SECONDS, self._revive)
             return
         segment, offset, asleep = REPORT.unpack(reports[-REPORT.size :])
@@ -131,8 +138,11 @@ class Journaled:
         if not self._backlog:
             with suppress(StorageUnavailable):  # the next row meets the same, and says so
                 self._journal.turn_over()
-            self._begin_turn()
             self._wake()
+
+    def _deafen(self) -> None:
+        self._loop.remove_reader(self._reports)
+        self._loop.remove_reader(self._disk)
 
     def _revive(self) -> None:
         self._end(0)
@@ -142,6 +152,7 @@ class Journaled:
         assert self._process.stdin
         assert self._process.stdout
         self._process.stdin.close()
+        self._disk.close()
         try:
             self._process.wait(patience_seconds)
         except subprocess.TimeoutExpired:
@@ -152,27 +163,30 @@ class Journaled:
     # the disk: those who come while it is busy share its next turn
 
     def _begin_turn(self) -> None:
-        if self._syncing is None:
-            self._syncing = self._loop.create_future()
-            self._waiting, self._unsynced = self._unsynced, []
-            self._turns.put(self._journal.unsynced())
+        self._syncing, self._unsynced = self._unsynced, []
+        self._turn_to = self._journal.end.segment
+        self._ask_disk()
 
-    def _sync_turns(self) -> None:
-        """In a thread of its own."""
-        while (files := self._turns.get()) is not None:
-            failure = None
-            try:
-                journal.sync(files)
-            except OSError as error:
-                failure = StorageUnavailable(f"the ledger's journal cannot be synced: {error}")
-            self._loop.call_soon_threadsafe(self._end_turn, failure)
+    def _ask_disk(self) -> None:
+        with suppress(OSError):  # a process that has ended is asked again when there is another
+            self._disk.send(SYNC.pack(self._synced_to, self._turn_to))
 
-    def _end_turn(self, failure: StorageUnavailable | None) -> None:
-        for synced in self._waiting:
+    def _end_turn(self) -> None:
+        try:
+            answer = self._disk.recv(1)
+        except OSError:
+            answer = b""
+        if not answer:
+            self._loop.remove_reader(self._disk)
+            return
+        if answer == SYNCED:
+            self._synced_to = self._turn_to
+        for synced in self._syncing:
             if not synced.done():
-                synced.set_result(None) if failure is None else synced.set_exception(failure)
-        assert self._syncing
-        self._syncing.set_result(None)
-        self._syncing = None
-        if self._unsynced or self._journal.has_full_segments:
+                if answer == SYNCED:
+                    synced.set_result(None)
+                else:
+                    synced.set_exception(StorageUnavailable("the ledger's journal cannot be synced"))
+        self._syncing = []
+        if self._unsynced:
             self._begin_turn()

@@ -17,8 +17,12 @@ from storage.errors import RowRefused
 from storage.ledger_record import FIELDS, Record
 
 COLUMNS = (*FIELDS, "process_id")
+REQUEST_ID, PROJECT, COST = FIELDS.index("request_id"), FIELDS.index("project_id"), FIELDS.index("cost_micros")
 STARTED_AT, STATE = FIELDS.index("started_at"), FIELDS.index("state")
 read = attrgetter(*FIELDS)
+counts = attrgetter(
+    "prompt_tokens", "completion_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens", "cost_micros"
+)
 DOCUMENTS = (FIELDS.index("metadata"), FIELDS.index("tries"))
 
 UPSERT = """
@@ -82,15 +86,27 @@ class Sink(Protocol):
 
 def line(record: Record, process_id: str, moment: Callable[[datetime], Any]) -> Line:
     """`moment` turns a time into what the driver takes. Raises `TypeError` for metadata that JSON cannot hold."""
-    values = list(read(record))
-    values[STARTED_AT] = moment(datetime.fromtimestamp(record.started_at, UTC))
+    rows = tuple((type(entry), _row(entry, moment)) for entry in _companions(record))
+    return _line(list(read(record)), process_id, rows, moment)
+
+
+def is_billed(record: Record) -> bool:
+    return record.cost_micros > 0 and record.state != "started" and record.project_id is not None
+
+
+def _line(
+    values: list[Any],
+    process_id: str,
+    companions: tuple[tuple[type[Companion], tuple[Any, ...]], ...],
+    moment: Callable[[datetime], Any],
+) -> Line:
+    values[STARTED_AT] = moment(datetime.fromtimestamp(values[STARTED_AT], UTC))
     for place in DOCUMENTS:
         if values[place] is not None:
             values[place] = orjson.dumps(values[place]).decode()
-    final = record.state != "started"
-    billed = record.cost_micros > 0 and final and record.project_id is not None
-    companions = tuple((type(entry), _row(entry, moment)) for entry in _companions(record))
-    return Line(record.request_id, final, billed, (*values, process_id), companions)
+    final = values[STATE] != "started"
+    billed = values[COST] > 0 and final and values[PROJECT] is not None
+    return Line(values[REQUEST_ID], final, billed, (*values, process_id), companions)
 
 
 def latest(lines: Sequence[Line]) -> list[Line]:
@@ -103,22 +119,24 @@ def latest(lines: Sequence[Line]) -> list[Line]:
     return list(chosen.values())
 
 
-def pack(entry: Line) -> bytes:
-    """A line whose times are text already, as JSON. Raises `RowRefused` for what no database could keep."""
-    companions = [(KINDS.index(kind), values) for kind, values in entry.companions]
+def pack(record: Record, process_id: str, moment: Callable[[datetime], str]) -> bytes:
+    """What `unpack` makes a line of. Raises `RowRefused` for what no database could keep, and `TypeError` for metadata
+    that JSON cannot hold."""
+    companions = [(KINDS.index(type(entry)), _row(entry, moment)) for entry in _companions(record)]
     try:
-        packed = orjson.dumps((entry.final, entry.billed, entry.values, companions), default=_bytes)
+        packed = orjson.dumps((read(record), process_id, companions), default=_bytes)
     except TypeError as error:
+        orjson.dumps((record.metadata, record.tries))
         raise RowRefused(str(error)) from error
-    if any(type(value) is int and value > LARGEST for value in entry.values):
+    if max(counts(record)) > LARGEST:
         raise RowRefused("a number is beyond 64 bits")
     return packed
 
 
-def unpack(packed: bytes) -> Line:
-    final, billed, values, companions = orjson.loads(packed)
+def unpack(packed: bytes, moment: Callable[[datetime], str]) -> Line:
+    values, process_id, companions = orjson.loads(packed)
     rows = tuple((KINDS[kind], tuple(map(_unpacked, row))) for kind, row in companions)
-    return Line(values[0], final, billed, tuple(values), rows)
+    return _line(values, process_id, rows, moment)
 
 
 def _bytes(value: Any) -> dict[str, str]:

@@ -7,15 +7,12 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from storage.database import Database
 from storage.errors import StorageError, StorageUnavailable
-from storage.ledger import sqlite
 from storage.ledger.journaled import Journaled, Sync
 from storage.ledger.recovery import orphans
-from storage.ledger.sink import Line, line
 from storage.ledger_record import Record
 from storage.presence import Presence
 
@@ -49,7 +46,7 @@ class Writer(Protocol):
 
     async def open(self) -> None: ...
 
-    def write(self, line: Line) -> Written: ...
+    def write(self, record: Record, process_id: str) -> Written: ...
 
     async def close(self, patience_seconds: float) -> None: ...
 
@@ -68,7 +65,6 @@ class Ledger:
         self._database = database
         self._presence = presence
         self._settings = settings or LedgerSettings()
-        self._moment: Callable[[datetime], Any] = sqlite.moment
         self._writer = self._choose_writer(clock)
         self._is_open = False
 
@@ -107,7 +103,7 @@ class Ledger:
         """Writes a final row, with or without a start, and debits its cost; the first final row stands.
 
         Raises `StorageUnavailable` when it is not safe in time, though it may be written when that becomes possible;
-        `RowRefused`.
+        `RowRefused`, and `TypeError` for metadata that JSON cannot hold.
         """
         await self._wait(self._write(record))
 
@@ -154,15 +150,13 @@ class Ledger:
         if self._database.dialect == "sqlite":
             return Journaled(self._database.path, self._presence.process_id, settings.sync, settings.backlog_rows)
         from storage.ledger.grouped import Grouped
-        from storage.ledger.postgres import moment
 
-        self._moment = moment
         return Grouped(self._database.dsn, settings.batch_rows, settings.backlog_rows, clock)
 
     def _write(self, record: Record, process_id: str | None = None) -> Written:
         if not self._is_open:
             raise StorageUnavailable("the ledger is closed")
-        return self._writer.write(line(record, process_id or self._presence.process_id, self._moment))
+        return self._writer.write(record, process_id or self._presence.process_id)
 
     async def _wait(self, written: Written) -> None:
         if written is None:

@@ -103,15 +103,14 @@ def test_a_journal_is_locked_for_as_long_as_its_process_has_it(tmp_path: Path) -
 
 def test_a_row_is_the_same_when_it_is_unpacked() -> None:
     record = Record("req_1", "ipop", "op", 1.5, "p", state="completed", cost_micros=3, metadata={"ä": [1, None]})
-    entry = line(record, "proc", moment)
-    assert unpack(pack(entry)) == entry
+    assert unpack(pack(record, "proc", moment), moment) == line(record, "proc", moment)
 
 
 @pytest.mark.parametrize("prompt_tokens", [2**63, 2**70])
 def test_a_number_that_no_database_keeps_is_refused_at_once(prompt_tokens: int) -> None:
     record = Record("req_1", "ipop", "op", 1.5, "p", state="completed", prompt_tokens=prompt_tokens)
     with pytest.raises(RowRefused):
-        pack(line(record, "proc", moment))
+        pack(record, "proc", moment)
 
 
 @pytest.fixture
@@ -135,7 +134,7 @@ async def test_rows_come_on_when_the_draining_process_is_killed(path: Path) -> N
     writer = Journaled(path, "proc_1", "never", backlog_rows=100)
     await writer.open()
     for number in range(3):
-        assert writer.write(line(record(f"req_{number}"), "proc_1", moment)) is None
+        assert writer.write(record(f"req_{number}"), "proc_1") is None
         async with asyncio.timeout(PATIENCE_SECONDS):
             await settle(path)
         [drain] = children_of(os.getpid())
@@ -143,7 +142,7 @@ async def test_rows_come_on_when_the_draining_process_is_killed(path: Path) -> N
         async with asyncio.timeout(PATIENCE_SECONDS):
             while runs(drain):  # noqa: ASYNC110
                 await asyncio.sleep(0)
-    writer.write(line(record("req_last"), "proc_1", moment))
+    writer.write(record("req_last"), "proc_1")
     async with asyncio.timeout(PATIENCE_SECONDS):
         await settle(path)
     assert kept(path) == {"req_0", "req_1", "req_2", "req_last"}
@@ -167,7 +166,7 @@ async def test_only_what_the_setting_says_waits_for_the_disk(path: Path, sync: s
     await writer.open()
     free, billed = record("req_free"), record("req_billed")
     free.cost_micros = 0
-    waits = [writer.write(line(one, "proc_1", moment)) for one in (free, billed)]
+    waits = [writer.write(one, "proc_1") for one in (free, billed)]
     assert [wait is not None for wait in waits] == {
         "always": [True, True],
         "billed": [False, True],
@@ -184,7 +183,7 @@ async def test_what_is_in_the_database_leaves_the_journal(path: Path) -> None:
     await writer.open()
     folder = journal.home(path) / "proc_1"
     for number in range(3):
-        synced = writer.write(line(record(f"req_{number}"), "proc_1", moment))
+        synced = writer.write(record(f"req_{number}"), "proc_1")
         assert synced is not None
         await synced
         async with asyncio.timeout(PATIENCE_SECONDS):
@@ -209,7 +208,7 @@ async def dies(path: Path) -> None:
     for drain in children_of(os.getpid()):
         os.kill(drain, signal.SIGKILL)
     for number in range(50):
-        writer.write(line(record(f"req_{number}"), "proc_dying", moment))
+        writer.write(record(f"req_{number}"), "proc_dying")
     os.kill(os.getpid(), signal.SIGKILL)
 
 
