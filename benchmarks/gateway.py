@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.rig import growth, stages
-from benchmarks.rig.processes import Gateway, Measured, concordat, measure, passthrough, resident_megabytes, vendor
+from benchmarks.rig.family import resident_megabytes
+from benchmarks.rig.processes import Gateway, Measured, concordat, measure, passthrough, vendor
 from tests.live import LiveServer
 
 USER = [{"role": "user", "content": "Tell me about concord, in a few words and without any haste."}]

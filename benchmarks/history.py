@@ -23,7 +23,7 @@ from typing import Any
 
 import httpx
 
-from benchmarks.rig.processes import cpu_seconds
+from benchmarks.rig.family import cpu_seconds
 from storage.database import Database
 from storage.ledger import tally
 from storage.ledger.sink import line

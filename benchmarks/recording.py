@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
-import os
 import statistics
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from benchmarks.rig.family import cpu_seconds
 from benchmarks.throughput import CLIENTS, Target, chat, measure
 from tests.live import LiveServer, free_port
 
@@ -109,26 +109,22 @@ def running(module: str, settings: dict[str, str]) -> Iterator[LiveServer]:
             server.stop()
 
 
-def cpu_seconds(server: LiveServer) -> float:
-    """Of all its threads."""
-    assert server.process
-    fields = Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 @dataclass(slots=True)
 class Turns:
-    """Of one server: requests a second, milliseconds of the server's CPU for each, and their median milliseconds."""
+    """Of one server: requests a second, milliseconds of CPU for each (what drains its ledger included), and their
+    median milliseconds."""
 
     rates: list[float] = field(default_factory=list)
     work: list[float] = field(default_factory=list)
     took: list[float] = field(default_factory=list)
 
     async def add(self, server: LiveServer, target: Target, clients: int) -> None:
-        before = cpu_seconds(server)
+        assert server.process
+        pid = server.process.pid
+        before = cpu_seconds(pid)
         rate, p50, _ = await measure(server, target, clients, SECONDS)
         self.rates.append(rate)
-        self.work.append((cpu_seconds(server) - before) * 1000 / (rate * SECONDS))
+        self.work.append((cpu_seconds(pid) - before) * 1000 / (rate * SECONDS))
         self.took.append(p50)
 
     def cost(self, bare: Turns) -> float:

@@ -15,6 +15,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+from benchmarks.rig.family import resident_megabytes
 from tests.live import LiveServer
 
 RUNS = 5
@@ -25,11 +26,6 @@ CHATS = {
     "/llama-stack/v1/inference/chat-completion": "model_id",
     "/llama-stack-deprecated/v1/openai/v1/chat/completions": "model",
 }
-
-
-def resident_megabytes(pid: int) -> float:
-    fields = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":" in line)
-    return int(fields["VmRSS"].split()[0]) / 1024
 
 
 def chat(server: LiveServer, path: str) -> None:

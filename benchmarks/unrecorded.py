@@ -13,5 +13,5 @@ def drop(_ledger: Ledger, _record: Record, _process_id: str | None = None) -> No
 
 if __name__ == "__main__":
     assert Ledger._write.__code__.co_argcount == drop.__code__.co_argcount
-    Ledger._write = drop  # type: ignore[method-assign]
+    Ledger._write = drop  # type: ignore[method-assign, assignment]
     cli.main()

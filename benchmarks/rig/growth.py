@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from benchmarks.rig.processes import Gateway, concordat, measure, resident_megabytes
+from benchmarks.rig.family import resident_megabytes
+from benchmarks.rig.processes import Gateway, concordat, measure
 from tests.live import LiveServer
 
 USER = [{"role": "user", "content": "Tell me about concord."}]

@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from benchmarks.history import Filling, fill, project_ids
-from benchmarks.startup import resident_megabytes
+from benchmarks.rig.family import resident_megabytes
 from tests.journeys.dialects import IPOP
 from tests.live import LiveServer, running
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from benchmarks.startup import resident_megabytes
+from benchmarks.rig.family import resident_megabytes
 from tests.heavy.siege import Siege, draw_up_accounts, give_credits
 from tests.journeys.dialects import DIALECTS, IPOP
 from tests.journeys.ledger import LedgerReader

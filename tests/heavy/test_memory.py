@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.startup import resident_megabytes
+from benchmarks.rig.family import resident_megabytes
 from tests.heavy.load import Load
 from tests.live import running
 
