@@ -32,8 +32,8 @@ FAREWELL_SECONDS = 2
 
 
 SWITCH_SECONDS = 0.001
-"""How long a thread that wants the interpreter waits for one that has it. A commit wants it several times, and with
-Python's own 5 ms a busy event loop would make every answer wait for that."""
+"""How long a thread that wants the interpreter waits for one that has it. A statement on a database wants it several
+times, and with Python's own 5 ms a busy event loop would make every answer wait for that."""
 
 
 class Server(uvicorn.Server):

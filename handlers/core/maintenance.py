@@ -22,6 +22,7 @@ WINDOWS_KEPT_SECONDS = 2 * DAY_SECONDS
 """Windows of limits last a day at most."""
 JOBS_KEPT_SECONDS = 30 * DAY_SECONDS
 JOBS_AT_ONCE = 500
+MOST_MERGES = 2_000
 SOME = 500
 """So few that no answer waits long for its own commit."""
 
@@ -46,7 +47,7 @@ class Maintenance:
         return Definition("maintenance", self.run, cron="17 * * * *")
 
     async def run(self, run: Run) -> dict[str, Any]:
-        """How many of each were forgotten."""
+        """How many of each were forgotten, and how much was done for what is kept."""
         acts = {
             "idempotency_keys": self._idempotency_keys,
             "limit_windows": self._limit_windows,
@@ -54,6 +55,7 @@ class Maintenance:
             "jobs": self._jobs,
             "telemetry": self._telemetry,
             "captured_messages": self._captured_messages,
+            "merges_of_words": self._merges_of_words,
         }
         return {name: await run.step(name, act) for name, act in acts.items()}
 
@@ -83,6 +85,12 @@ class Maintenance:
             while batch := await messages.purge(project.id, instant(before), SOME):
                 forgotten += batch
         return forgotten
+
+    async def _merges_of_words(self) -> int:
+        messages, merges = CapturedMessages(self.database), 0
+        while merges < MOST_MERGES and await messages.merge():
+            merges += 1
+        return merges
 
     async def _telemetry(self) -> int:
         now, forgotten = instant(self.clock()), 0

@@ -77,6 +77,14 @@ class CapturedMessages:
             result = await tx.execute(delete(MESSAGES).where(MESSAGES.c.id.in_(old.scalar_subquery())))
         return int(result.rowcount)
 
+    async def merge(self) -> bool:
+        """Keeps SQLite's index of words in few pieces, a little at a time, so that no answer waits long; whether there
+        may be more to do."""
+        if self.database.dialect != "sqlite":
+            return False
+        async with self.database.writing() as tx:
+            return await captured_in_sqlite.merge(tx)
+
 
 def _postgres(wanted: Search) -> Select[Any]:
     words = " & ".join("(" + " <-> ".join(f"'{word}'" for word in phrase) + ")" for phrase in wanted.phrases)

@@ -29,6 +29,10 @@ EARLIEST, LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo
 MARKS = {"project_id": "p", "kind": "k", "role": "r", "model": "m"}
 """What the words begin with that messages are filtered by; the rest of them is hexadecimal."""
 
+MERGE_ANY = text("INSERT INTO captured_messages_text (captured_messages_text, rank) VALUES ('usermerge', 2)")
+MERGE = text("INSERT INTO captured_messages_text (captured_messages_text, rank) VALUES ('merge', 300)")
+"""About 300 pages of work, if there is any: then more than the command's own row changes."""
+CHANGES = text("SELECT total_changes()")
 NEWEST = text("SELECT max(id) FROM captured_messages")
 SAMPLE = text(
     "SELECT count(*) FROM captured_messages_text WHERE captured_messages_text MATCH :phrase AND rowid > :newest"
@@ -98,6 +102,15 @@ class Effort:
 
     counted: int = 100_000
     looked_up: int = 5_000
+
+
+async def merge(connection: AsyncConnection) -> bool:
+    """Does some of the work that keeps the index in few pieces, of which each search looks into every one; whether
+    there may be more of it."""
+    await connection.execute(MERGE_ANY)
+    before = int(await connection.scalar(CHANGES) or 0)
+    await connection.execute(MERGE)
+    return int(await connection.scalar(CHANGES) or 0) - before > 1
 
 
 async def find(wanted: Search, limit: int, effort: Effort, connection: AsyncConnection) -> list[Hit]:

@@ -237,3 +237,17 @@ async def test_what_messages_are_filtered_by_is_no_word_of_theirs(
     await keep(ledger, projects.mine.id, "a pine marten", kind="request")
     assert await search(database, "marten", projects.mine.id) == ["a pine marten"]
     assert await search(database, f"k{b'request'.hex()}", projects.mine.id) == []
+
+
+async def test_merging_the_index_of_words_changes_no_answer(database: Database, projects: Two, ledger: Ledger) -> None:
+    repository, mine = CapturedMessages(database), projects.mine.id
+    for number in range(20):
+        await keep(ledger, mine, f"merged ibex {number}")
+    before = await search(database, "ibex", mine)
+    merges = 0
+    while await repository.merge():
+        merges += 1
+    assert (merges > 0) == (database.dialect == "sqlite")
+    assert await search(database, "ibex", mine) == before
+    assert len(before) == 20
+    assert not await repository.merge()
