@@ -14,7 +14,7 @@ from storage.database import Database
 from storage.migrations import HEAD
 from storage.tables.jobs import JobRow
 from storage.tables.types import core
-from tests.contract.jobs.conftest import Bench, defined
+from tests.contract.jobs.conftest import Bench, Looks, defined
 
 JOBS = core(JobRow)
 
@@ -37,7 +37,8 @@ async def test_they_begin_again_in_the_copy(bench: Bench, tmp_path: Path) -> Non
     target = Database.open(f"sqlite:///{tmp_path}/copy.db", is_made=False)
     async with snapshot_of(bench.jobs.database) as source, load_into(target, HEAD) as load:
         await copy(source, load)
-    copied = Bench(Jobs(target, time.time, str), bench.project_id)
+    looks = Looks()
+    copied = Bench(Jobs(target, time.time, str, looks), bench.project_id, looks)
     async with copied.worker(note):
         ended = [await copied.ended(job) for job in (queued, running)]
     assert [(job.state, job.result) for job in ended] == [("succeeded", queued.id), ("succeeded", running.id)]
