@@ -27,6 +27,7 @@ from server.binding.watch import OpenStreams
 from server.config import Settings
 from server.crew.mates import Mates
 from server.crew.part import Part
+from server.inspect import operations
 from server.listener import Listener, listen
 from server.openapi31.specification import Document
 from server.operational import worker_app
@@ -136,7 +137,8 @@ def _working(worker: Worker, services: Services, stack: AsyncExitStack) -> list[
 
 
 def _batches(services: Services) -> list[Definition]:
-    if "ipop" not in PREFIXES:
+    """None where another document than the one we know has no batches."""
+    if "ipop" not in PREFIXES or "batches_create" not in {one.operation_id for one in operations("ipop")}:
         return []
     from handlers.ipop.batches import endpoints
 

@@ -1,18 +1,20 @@
-"""With the database away at the end of an answer nothing is acknowledged: 503, or an error for the last event."""
+"""What cannot be recorded is not acknowledged: 503, or an error for the last event. What was acknowledged is there."""
 
 from __future__ import annotations
 
+import resource
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import orjson
 import pytest
 
-from tests.journeys.dialects import DIALECTS, Dialect, payloads
+from tests.journeys.dialects import DIALECTS, payloads
 from tests.journeys.ledger import LedgerReader
 from tests.journeys.loopback_vendors import LoopbackVendor, vendors
 from tests.journeys.test_errors import check
@@ -29,22 +31,40 @@ def vendor() -> Iterator[LoopbackVendor]:
 @pytest.fixture
 def server(vendor: LoopbackVendor, tmp_path: Path) -> Iterator[LiveServer]:
     settings = {"OPENAI_API_KEY": vendor.key, "OPENAI_BASE_URL": vendor.fake.url + "/v1"}
+    (tmp_path / "server.log").symlink_to("/dev/null")  # which may be written to, whatever its size
     with running(tmp_path, **settings) as live:
         yield live
 
 
 @contextmanager
 def locked(server: LiveServer) -> Iterator[None]:
-    """Nobody else can write meanwhile."""
+    """Nobody else can write to the database meanwhile."""
     with closing(sqlite3.connect(server.data_dir / "concordat.db", isolation_level=None, timeout=60)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         yield
         connection.execute("ROLLBACK")
 
 
-def test_no_answer_is_acknowledged_that_is_not_recorded(
-    server: LiveServer, client: httpx.Client, vendor: LoopbackVendor
-) -> None:
+@contextmanager
+def full(server: LiveServer) -> Iterator[None]:
+    """The server can write to no file meanwhile, its ledger's journal among them."""
+    assert server.process
+    limits = resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (1, limits[1]))
+    yield
+    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, limits)
+
+
+@dataclass
+class Talk:
+    """Streams whose vendor has begun to speak, and what came of asking for whole answers while it went on."""
+
+    opened: list[httpx.Response]
+    streams: list[list[str]]
+    wholes: list[httpx.Response]
+
+
+def talk(client: httpx.Client, vendor: LoopbackVendor, meanwhile: AbstractContextManager[None]) -> Talk:
     vendor.says_slowly()
     with ExitStack() as stack:
         asked = [(one.url, one.chat(vendor.model, stream=True)) for one in DIALECTS]
@@ -52,27 +72,49 @@ def test_no_answer_is_acknowledged_that_is_not_recorded(
         streams = [payloads(answer.iter_lines()) for answer in opened]
         begun = [next(stream) for stream in streams]
         pool = stack.enter_context(ThreadPoolExecutor(2 * len(DIALECTS)))
-        with locked(server):
+        with meanwhile:
             vendor.fake.released.set()
             wholes = [pool.submit(client.post, one.url, json=one.chat()) for one in DIALECTS]
             rests = [pool.submit(list, stream) for stream in streams]
             answers, told = [one.result() for one in wholes], [one.result() for one in rests]
-    for dialect, first, rest in zip(DIALECTS, begun, told, strict=True):
-        check_stream(dialect, [first, *rest])
-    for dialect, answer in zip(DIALECTS, answers, strict=True):
+    return Talk(opened, [[first, *rest] for first, rest in zip(begun, told, strict=True)], answers)
+
+
+def test_no_answer_is_acknowledged_that_cannot_be_recorded(
+    server: LiveServer, client: httpx.Client, vendor: LoopbackVendor
+) -> None:
+    done = talk(client, vendor, full(server))
+    for dialect, texts in zip(DIALECTS, done.streams, strict=True):
+        assert not any(dialect.is_end(text) for text in texts)
+        assert "recorded" in texts[-1]
+        assert isinstance(orjson.loads(texts[-1]), dict)
+    for dialect, answer in zip(DIALECTS, done.wholes, strict=True):
         check(dialect, answer, 503)
-    check_that_they_are_known(server, [*opened, *answers])
+    # it goes on as soon as there is room
+    for dialect in DIALECTS:
+        assert client.post(dialect.url, json=dialect.chat()).status_code == 200
 
 
-def check_stream(dialect: Dialect, texts: list[str]) -> None:
-    assert not any(dialect.is_end(text) for text in texts)
-    assert "recorded" in texts[-1]
-    assert isinstance(orjson.loads(texts[-1]), dict)
-
-
-def check_that_they_are_known(server: LiveServer, answers: list[httpx.Response]) -> None:
-    """What was really done is billed once the database is back, though nobody got it."""
+def test_what_is_acknowledged_while_the_database_is_locked_is_there_afterwards(
+    server: LiveServer, client: httpx.Client, vendor: LoopbackVendor
+) -> None:
+    done = talk(client, vendor, locked(server))
+    for dialect, texts in zip(DIALECTS, done.streams, strict=True):
+        assert dialect.is_end(texts[-1])
+    assert [answer.status_code for answer in done.wholes] == [200] * len(DIALECTS)
     ledger = LedgerReader.of(server)
-    for answer in answers:
-        record = ledger.settled("default", answer.headers["x-request-id"])
-        assert record.completion_tokens > 0
+    for answer in [*done.opened, *done.wholes]:
+        record = ledger.get("default", answer.headers["x-request-id"])
+        assert record is not None
+        assert (record.state, record.completion_tokens > 0) == ("completed", True)
+
+
+def test_while_the_database_is_locked_nobody_reads_a_history_that_lacks_something(
+    server: LiveServer, client: httpx.Client
+) -> None:
+    chat = DIALECTS[1]
+    with locked(server):
+        assert client.post(chat.url, json=chat.chat()).status_code == 200
+        refused = client.get("/ipop/v1/request-history")
+        check(chat, refused, 503)
+    assert len(client.get("/ipop/v1/request-history").json()) == 1
