@@ -5,11 +5,14 @@ What fails is printed with the way to make it again.
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 
 from codegen.operation import Json
 from tests.unit.codegen.odd_documents import documents
 from tests.unit.codegen.test_odd_documents import hold
+
+pytestmark = pytest.mark.heavy
 
 MANY = settings(
     max_examples=1500, deadline=None, database=None, print_blob=True, suppress_health_check=list(HealthCheck)

@@ -17,6 +17,18 @@ function markNotBuilt(apis) {
   });
 }
 
+// Leaves out the tags that no operation has: Llama Stack's document has one for each of its schemas.
+const withoutEmptyTags = () => ({
+  statePlugins: {
+    spec: {
+      wrapSelectors: {
+        taggedOperations: (original) => (state, ...rest) =>
+          original(state, ...rest).filter((tag) => tag.get("operations")?.size),
+      },
+    },
+  },
+});
+
 async function show() {
   const apis = await (await fetch("apis.json")).json();
   window.docs = SwaggerUIBundle({
@@ -27,7 +39,7 @@ async function show() {
     docExpansion: "list",
     validatorUrl: null,
     presets: [SwaggerUIBundle.presets.apis, SwaggerUIStandalonePreset],
-    plugins: [SwaggerUIBundle.plugins.DownloadUrl, markNotBuilt(apis)],
+    plugins: [SwaggerUIBundle.plugins.DownloadUrl, markNotBuilt(apis), withoutEmptyTags],
   });
 }
 
