@@ -20,6 +20,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -105,6 +106,9 @@ class Drain:
             if len(lines) > 1:
                 for line in lines:
                     self._write([line])
+                return
+            if lines[0].companions:  # rather without them than not at all
+                self._write([replace(lines[0], companions=())])
                 return
             _say(f"the ledger cannot keep {lines[0].request_id}: {refusal}")
 

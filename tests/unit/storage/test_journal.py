@@ -10,10 +10,13 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from storage.captured import CapturedMessage
 from storage.database import Database
 from storage.errors import RowRefused, StorageUnavailable
 from storage.ledger import journal
@@ -191,6 +194,21 @@ async def test_what_is_in_the_database_leaves_the_journal(path: Path) -> None:
                 await asyncio.sleep(0.001)
     assert kept(path) == {f"req_{number}" for number in range(3)}
     await writer.close(PATIENCE_SECONDS)
+
+
+async def test_a_row_is_kept_whose_companion_the_database_refuses(path: Path) -> None:
+    at = datetime(2026, 1, 2, tzinfo=UTC)
+    fine = CapturedMessage("req_1", 1, "proj_1", at, "request", "user", None, "said", False, None, None)
+    writer = Journaled(path, "proc_1", "never", backlog_rows=100)
+    await writer.open()
+    for request_id, number in (("req_0", 1), ("req_1", 2**63), ("req_2", 1)):
+        message = replace(fine, request_id=request_id, message_seq=number)
+        writer.write(replace(record(request_id), messages=(message,)), "proc_1")
+    await writer.close(PATIENCE_SECONDS)
+    assert kept(path) == {"req_0", "req_1", "req_2"}
+    with closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute("SELECT request_id FROM captured_messages")
+        assert sorted(row[0] for row in rows) == ["req_0", "req_2"]
 
 
 DIES = """
