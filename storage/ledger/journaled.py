@@ -27,6 +27,7 @@ Sync = Literal["always", "billed", "never"]
 money, or none. Whatever is written survives the end of the process."""
 
 REVIVE_SECONDS = 0.5
+RETRY_SECONDS = 0.2
 TIDY_SECONDS = 5.0
 """What is in the database does not stay in the journal for longer, once no more comes."""
 MODULE = "storage.ledger.drain"
@@ -42,6 +43,7 @@ class Journaled:
         self._sync = sync
         self._backlog_rows = backlog_rows
         self._backlog = deque[Position]()
+        self._late = deque[bytes]()
         self._unsynced: list[asyncio.Future[None]] = []
         self._syncing: list[asyncio.Future[None]] = []
         self._synced_to = 1
@@ -55,19 +57,25 @@ class Journaled:
         self._journal = Journal(self._folder)
         self._revival: asyncio.TimerHandle | None = None
         self._tidying: asyncio.TimerHandle | None = None
+        self._retry: asyncio.TimerHandle | None = None
         self._start()
 
     @property
     def backlog_rows(self) -> int:
-        return len(self._backlog)
+        return len(self._backlog) + len(self._late)
 
     def write(self, record: Record, process_id: str) -> asyncio.Future[None] | None:
         """Something to wait for where the row is to be on the disk. Raises as `Ledger.finish`."""
-        if len(self._backlog) >= self._backlog_rows:
+        if self.backlog_rows >= self._backlog_rows:
             raise StorageUnavailable("the ledger's backlog is full")
-        self._backlog.append(self._journal.append(pack(record, process_id, moment)))
-        if self._asleep:
-            self._wake()
+        packed = pack(record, process_id, moment)
+        try:
+            self._append(packed)
+        except StorageUnavailable:
+            if record.state != "started":  # what was done is told of when there is room again
+                self._late.append(packed)
+                self._try_late_in_a_while()
+            raise
         if self._sync == "never" or (self._sync == "billed" and not is_billed(record)):
             return None
         synced: asyncio.Future[None] = self._loop.create_future()
@@ -76,14 +84,33 @@ class Journaled:
             self._begin_turn()
         return synced
 
+    def _append(self, packed: bytes) -> None:
+        self._backlog.append(self._journal.append(packed))
+        if self._asleep:
+            self._wake()
+
+    def _try_late_in_a_while(self) -> None:
+        if self._retry is None:
+            self._retry = self._loop.call_later(RETRY_SECONDS, self._try_late)
+
+    def _try_late(self) -> None:
+        self._retry = None
+        with suppress(StorageUnavailable):
+            while self._late:
+                self._append(self._late[0])
+                self._late.popleft()
+        if self._late:
+            self._try_late_in_a_while()
+
     async def close(self, patience_seconds: float) -> None:
         """What is not in the database by then stays in the journal, for the next who opens it."""
         while waiting := [synced for synced in self._syncing if not synced.done()]:
             done, _ = await asyncio.wait(waiting, timeout=patience_seconds)
             if not done:
                 break
+        self._try_late()
         self._deafen()
-        for timer in (self._revival, self._tidying):
+        for timer in (self._revival, self._tidying, self._retry):
             if timer is not None:
                 timer.cancel()
         self._journal.close()

@@ -90,9 +90,12 @@ def test_no_answer_is_acknowledged_that_cannot_be_recorded(
         assert isinstance(orjson.loads(texts[-1]), dict)
     for dialect, answer in zip(DIALECTS, done.wholes, strict=True):
         check(dialect, answer, 503)
-    # it goes on as soon as there is room
+    # it goes on as soon as there is room, and what was really done is billed, though nobody got it
     for dialect in DIALECTS:
         assert client.post(dialect.url, json=dialect.chat()).status_code == 200
+    ledger = LedgerReader.of(server)
+    for answer in [*done.opened, *done.wholes]:
+        assert ledger.settled("default", answer.headers["x-request-id"]).completion_tokens > 0
 
 
 def test_what_is_acknowledged_while_the_database_is_locked_is_there_afterwards(
