@@ -47,7 +47,8 @@ PRAGMAS = (
 UNSTORABLE = ("22", "54")
 """The classes of SQLSTATE codes for values that a type cannot hold, and that are beyond a limit (an indexed text)."""
 
-AWAY = (sa.OperationalError, sa.InterfaceError, sa.InternalError, sa.TimeoutError, OSError)
+Away: TypeAlias = tuple[type[Exception], ...]
+AWAY: Away = (sa.OperationalError, sa.InterfaceError, sa.InternalError, sa.TimeoutError, OSError)
 
 
 class Database:
@@ -62,8 +63,11 @@ class Database:
         self.url = url
         self.dialect: Literal["sqlite", "postgresql"] = "sqlite" if url.get_backend_name() == "sqlite" else "postgresql"
         self._engine = _sqlite_engine(url) if self.dialect == "sqlite" else _postgres_engine(self.dsn, connections)
-        self._reader = self._engine
+        self._reader, self._away = self._engine, AWAY
         if self.dialect == "postgresql":
+            from asyncpg import InternalClientError
+
+            self._away = (*AWAY, InternalClientError)  # of a connection that was cut at an unlucky moment
             self._reader = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._writer = self._engine.execution_options(writing=True)
 
@@ -105,7 +109,7 @@ class Database:
             return
         if settled:
             await self.settle()
-        async with _translated(self._reader.connect()) as connection:
+        async with _translated(self._reader.connect(), self._away) as connection:
             yield connection
 
     async def settle(self) -> None:
@@ -119,7 +123,7 @@ class Database:
         """Commits when the block ends, rolls back when it raises. `settled` as for `reading`."""
         if settled:
             await self.settle()
-        async with _translated(self._writer.begin()) as connection:
+        async with _translated(self._writer.begin(), self._away) as connection:
             yield connection
 
     async def revision(self) -> str | None:
@@ -246,7 +250,7 @@ def _load_json(text: str) -> Any:
 
 
 @asynccontextmanager
-async def _translated(connecting: Any) -> AsyncIterator[AsyncConnection]:
+async def _translated(connecting: Any, away: Away) -> AsyncIterator[AsyncConnection]:
     try:
         async with connecting as connection:
             yield connection
@@ -254,7 +258,7 @@ async def _translated(connecting: Any) -> AsyncIterator[AsyncConnection]:
         raise StorageConflict(str(error.orig)) from error
     except (sa.DataError, UnicodeEncodeError, OverflowError) as error:
         raise RowRefused(str(error)) from error
-    except AWAY as error:
+    except away as error:
         raise StorageUnavailable(_reason(error)) from error
     except sa.ProgrammingError:
         raise  # our own fault, on Postgres

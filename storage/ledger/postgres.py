@@ -33,6 +33,7 @@ AWAY = (
     asyncpg.InvalidTransactionStateError,  # a primary that became a standby
     asyncpg.TransactionRollbackError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # of a connection that was cut at an unlucky moment
     OSError,
     TimeoutError,
 )
@@ -81,7 +82,7 @@ class PostgresSink:
                 self._connection = await asyncpg.connect(
                     self._dsn, timeout=CONNECT_TIMEOUT_SECONDS, command_timeout=COMMAND_TIMEOUT_SECONDS
                 )
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            except (asyncpg.PostgresError, *AWAY) as error:
                 raise StorageUnavailable(f"the ledger cannot connect: {error}") from error
         return self._connection
 
