@@ -92,3 +92,17 @@ def hold_operation(operation: Operation, routes: ModuleType) -> None:
 @given(documents())
 def test_what_is_generated_imports_and_takes_what_the_document_allows(document: Json) -> None:
     hold(document)
+
+
+def test_a_part_of_a_schema_does_not_take_the_name_of_another() -> None:
+    part = {"type": "object", "properties": {"x": {"type": "string"}}, "required": ["x"]}
+    whole = {"type": "object", "properties": {"list": part}, "required": ["list"]}
+    answer = {"description": "a", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Whole"}}}}
+    hold(
+        {
+            "openapi": "3.1.0",
+            "info": {"title": "t", "version": "1"},
+            "paths": {"/wholes": {"get": {"operationId": "wholes_get", "responses": {"200": answer}}}},
+            "components": {"schemas": {"Whole": whole, "list": {"type": "string"}}},
+        }
+    )
