@@ -59,8 +59,9 @@ def is_json(media_type: str) -> bool:
 
 
 def name_class(name: str) -> str:
-    """The model of a component; a name that the module of the models imports is set apart from it."""
-    return f"{pascal(name)}Model" if pascal(name) in RESERVED else pascal(name)
+    """The model of a component; a name that the module of the models imports is set apart from it, and from what the
+    generator would make of that (`AnyModel`)."""
+    return f"{pascal(name)}Schema" if pascal(name) in RESERVED else pascal(name)
 
 
 def pascal(name: str) -> str:

@@ -203,8 +203,8 @@ def test_a_component_may_be_called_what_the_module_of_the_models_imports(tmp_pat
     document = make_document({"/a": {"get": make_operation("a", responses=make_answer({}))}}, {"View": {}, "Any": {}})
     build = build_api("made", write_json(tmp_path / "made.json", document), tmp_path / "absent.yaml", tmp_path)
     models = build.files[tmp_path / "made" / "models.py"]
-    assert "class ViewModel(" in models
-    assert "class AnyModel(" in models
+    assert "class ViewSchema(" in models
+    assert "class AnySchema(" in models
 
 
 ODD = {

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 import jsonschema_rs
+import pytest
 from hypothesis import HealthCheck, given, settings
 
 from codegen.generate import build_api
@@ -94,15 +95,16 @@ def test_what_is_generated_imports_and_takes_what_the_document_allows(document: 
     hold(document)
 
 
-def test_a_part_of_a_schema_does_not_take_the_name_of_another() -> None:
+@pytest.mark.parametrize("name", ["list", "Any", "Integer"])
+def test_a_part_of_a_schema_does_not_take_the_name_of_another(name: str) -> None:
     part = {"type": "object", "properties": {"x": {"type": "string"}}, "required": ["x"]}
-    whole = {"type": "object", "properties": {"list": part}, "required": ["list"]}
+    whole = {"type": "object", "properties": {name: part}, "required": [name]}
     answer = {"description": "a", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Whole"}}}}
     hold(
         {
             "openapi": "3.1.0",
             "info": {"title": "t", "version": "1"},
             "paths": {"/wholes": {"get": {"operationId": "wholes_get", "responses": {"200": answer}}}},
-            "components": {"schemas": {"Whole": whole, "list": {"type": "string"}}},
+            "components": {"schemas": {"Whole": whole, name: {"type": "string"}}},
         }
     )
