@@ -259,5 +259,5 @@ def _from_pgvector(vector: bytes) -> bytes:
 def _translated() -> Iterator[None]:
     try:
         yield
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError) as error:
         raise StorageUnavailable(f"Postgres fails: {error}") from error
