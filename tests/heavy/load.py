@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
 import httpx
@@ -14,6 +14,20 @@ from tests.journeys.dialects import DIALECTS, Dialect, payloads
 from tests.live import LiveServer
 
 CLIENTS = 8
+
+
+@contextmanager
+def asking(ask: Callable[[int], None], stopping: threading.Event) -> Iterator[None]:
+    """`CLIENTS` threads, each with a number of its own, until they see that they are to stop."""
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(CLIENTS)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stopping.set()
+        for thread in threads:
+            thread.join()
 
 
 @dataclass
@@ -27,17 +41,8 @@ class Load:
     refused: list[str] = field(default_factory=list)
     stopping: threading.Event = field(default_factory=threading.Event)
 
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        threads = [threading.Thread(target=self._ask, args=(number,)) for number in range(CLIENTS)]
-        for thread in threads:
-            thread.start()
-        try:
-            yield
-        finally:
-            self.stopping.set()
-            for thread in threads:
-                thread.join()
+    def running(self) -> AbstractContextManager[None]:
+        return asking(self._ask, self.stopping)
 
     def _ask(self, number: int) -> None:
         """Until it is told to stop, or the server is gone."""

@@ -6,15 +6,15 @@ import itertools
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 import orjson
 
-from tests.heavy.load import CLIENTS
+from tests.heavy.load import CLIENTS, asking
 from tests.journeys.dialects import DIALECTS, IPOP, Dialect, payloads
 from tests.journeys.ledger import LedgerReader
 from tests.live import LiveServer
@@ -43,17 +43,8 @@ class Siege:
     untold: list[str] = field(default_factory=list)
     stopping: threading.Event = field(default_factory=threading.Event)
 
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        threads = [threading.Thread(target=self._ask, args=(number,)) for number in range(CLIENTS)]
-        for thread in threads:
-            thread.start()
-        try:
-            yield
-        finally:
-            self.stopping.set()
-            for thread in threads:
-                thread.join()
+    def running(self) -> AbstractContextManager[None]:
+        return asking(self._ask, self.stopping)
 
     def wait_for_answers(self, count: int) -> float:
         """Until so many more were read; answers how many seconds that took."""
