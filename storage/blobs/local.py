@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from storage.blobs.interface import READ_BYTES, Blob, checked
+from storage.disk import sync
 from storage.errors import StorageUnavailable
 
 INCOMING = ".incoming~"
@@ -110,7 +111,7 @@ def _commit(file: IO[bytes], target: Path) -> None:
     file.close()
     target.parent.mkdir(parents=True, exist_ok=True)
     os.replace(file.name, target)
-    _sync_folder(target.parent)
+    sync(target.parent)
 
 
 def _discard(file: IO[bytes]) -> None:
@@ -130,7 +131,7 @@ def _delete(path: Path) -> bool:
         path.unlink()
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         return False
-    _sync_folder(path.parent)
+    sync(path.parent)
     return True
 
 
@@ -139,15 +140,6 @@ def _purge(incoming: Path, before: float) -> int:
     for file in old:
         file.unlink(missing_ok=True)
     return len(old)
-
-
-def _sync_folder(folder: Path) -> None:
-    """A rename or removal lasts once its folder is written, too."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

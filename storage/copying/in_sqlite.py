@@ -16,7 +16,9 @@ from storage.copying.schema import make, migrate
 from storage.copying.shapes import LEFT_OUT, WORDS, Column, Kind, Pace, Row, Shape, converter, kind_of, ordered
 from storage.copying.words import from_repeated, to_repeated
 from storage.database import Database
+from storage.disk import sync
 from storage.errors import CopyRefused, StorageUnavailable
+from storage.ledger import journal
 
 Answer = TypeVar("Answer")
 
@@ -135,7 +137,7 @@ async def sqlite_load(path: Path, revision: str) -> AsyncIterator[SqliteLoad]:
         await _complete(draft)
         check_absent(path)
         os.replace(draft, path)
-        _sync(path.parent)
+        sync(path.parent)
     finally:
         _remove(draft)
 
@@ -145,6 +147,8 @@ def check_absent(path: Path) -> None:
     for beside in (path.with_name(f"{path.stem}-jobs{path.suffix}"), path.with_name(f"{path.name}-wal")):
         if beside.exists() and beside.stat().st_size:
             raise CopyRefused(f"there is something already: {beside}")
+    if next(journal.folders(path), None) is not None:
+        raise CopyRefused(f"there are records of another database: {journal.home(path)}")
     if path.exists() and path.stat().st_size:
         with _translated(), closing(_connect(path)) as connection:
             if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
@@ -226,14 +230,6 @@ def _quoted(name: str) -> str:
 def _remove(draft: Path) -> None:
     for suffix in ("", "-wal", "-shm", "-journal"):
         draft.with_name(draft.name + suffix).unlink(missing_ok=True)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

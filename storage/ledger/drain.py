@@ -24,6 +24,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from storage.disk import sync
 from storage.errors import RowRefused, StorageUnavailable
 from storage.ledger import journal
 from storage.ledger.sink import Line, latest, unpack
@@ -60,6 +61,7 @@ class Drain:
         self._sink = SqliteSink(database)
         self._reader = journal.Reader(folder)
         self._waiting: list[bytes] = []
+        self._oldest = self._reader.position.segment
         self._mark = os.open(folder / journal.MARK, os.O_WRONLY | os.O_CREAT, 0o600)
 
     @property
@@ -69,17 +71,17 @@ class Drain:
     def step(self) -> int:
         """Commits the next batch; answers how many rows it had, 0 when there are none. Raises `StorageUnavailable`: the
         next call tries again."""
-        segment = self.position.segment
         self._waiting = self._waiting or self._reader.read()
         if self._waiting:
             self._write(latest([unpack(payload, moment) for payload in self._waiting]))
         rows, self._waiting = len(self._waiting), []
-        if self.position.segment != segment:
+        if self.position.segment != self._oldest:
             self._sync()
         if rows:
             os.pwrite(self._mark, b"%010d %020d" % self.position, 0)
-        if self.position.segment != segment:
+        if self.position.segment != self._oldest:
             self._drop_segments()
+            self._oldest = self.position.segment
         return rows
 
     def close(self) -> None:
@@ -115,11 +117,7 @@ class Drain:
     def _sync(self) -> None:
         """What was committed is on the disk, too, before the journal lets go of it."""
         with suppress(FileNotFoundError):
-            file = os.open(self._log, os.O_RDONLY)
-            try:
-                os.fsync(file)
-            finally:
-                os.close(file)
+            sync(self._log)
 
 
 def serve_disk(folder: Path, connection: socket.socket) -> None:

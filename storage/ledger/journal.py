@@ -19,6 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from storage.disk import sync
 from storage.errors import StorageUnavailable
 
 FRAME = struct.Struct("<II")
@@ -95,11 +96,7 @@ class Syncing:
     def _open(self, number: int) -> int:
         if number not in self._files:
             self._files[number] = os.open(segment(self._folder, number), os.O_WRONLY)
-            folder = os.open(self._folder, os.O_RDONLY)
-            try:
-                os.fsync(folder)  # a file's name is not in the file
-            finally:
-                os.close(folder)
+            sync(self._folder)  # a file's name is not in the file
         return self._files[number]
 
 

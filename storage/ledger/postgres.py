@@ -50,6 +50,7 @@ class PostgresSink:
         self._connection: asyncpg.Connection | None = None
 
     def write(self, lines: Sequence[Line], now: datetime) -> None:
+        """As that of `storage.ledger.sqlite.SqliteSink`."""
         self._runner.run(self._write(lines, now))
 
     def close(self) -> None:

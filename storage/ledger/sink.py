@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from operator import attrgetter
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 
@@ -70,18 +70,6 @@ class Line:
     billed: bool
     values: tuple[Any, ...]
     companions: tuple[tuple[type[Companion], tuple[Any, ...]], ...] = ()
-
-
-class Sink(Protocol):
-    """Writes lines in one transaction, from one thread.
-
-    Raises `StorageUnavailable` when a later attempt may succeed and `RowRefused` when a line can never be written;
-    either way none of the lines was.
-    """
-
-    def write(self, lines: Sequence[Line], now: datetime) -> None: ...
-
-    def close(self) -> None: ...
 
 
 def line(record: Record, process_id: str, moment: Callable[[datetime], Any]) -> Line:

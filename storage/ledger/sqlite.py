@@ -43,6 +43,8 @@ class SqliteSink:
         self.connection: sqlite3.Connection | None = None
 
     def write(self, lines: Sequence[Line], now: datetime) -> None:
+        """All lines or none. Raises `StorageUnavailable` when a later attempt may succeed, and `RowRefused` when one of
+        them can never be written."""
         try:
             connection = self._connect()
             connection.execute("BEGIN IMMEDIATE")

@@ -17,8 +17,9 @@ from pathlib import Path
 import pytest
 
 from storage.captured import CapturedMessage
+from storage.copying.in_sqlite import check_absent
 from storage.database import Database
-from storage.errors import RowRefused, StorageUnavailable
+from storage.errors import CopyRefused, RowRefused, StorageUnavailable
 from storage.ledger import journal
 from storage.ledger.journal import Journal, Position, Reader
 from storage.ledger.journaled import Journaled
@@ -209,6 +210,14 @@ async def test_a_row_is_kept_whose_companion_the_database_refuses(path: Path) ->
     with closing(sqlite3.connect(path)) as connection:
         rows = connection.execute("SELECT request_id FROM captured_messages")
         assert sorted(row[0] for row in rows) == ["req_0", "req_2"]
+
+
+def test_nothing_is_restored_beside_records_of_another_database(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    check_absent(path)
+    Journal(journal.home(path) / "proc_1").close()
+    with pytest.raises(CopyRefused, match="another database"):
+        check_absent(path)
 
 
 DIES = """
