@@ -11,7 +11,7 @@ from typing import Any
 from handlers.core.call import Call
 from handlers.core.catalog import Capability, Deployment, Kind, Model, fold
 from handlers.core.container_routes import Route, find_route
-from handlers.core.errors import Invalid, NotFound
+from handlers.core.errors import Forbidden, Invalid, NotFound
 from handlers.core.model_lists import ModelList
 from handlers.core.services import SIMULATOR, Services
 from storage.repositories.containers import Container
@@ -174,11 +174,11 @@ async def register_model(wish: Wish, call: Call) -> Offer:
 
 
 async def unregister_model(model_id: str, call: Call) -> None:
-    """Raises `NotFound`, or `Invalid` for a model that the operator's catalog offers to everybody."""
+    """Raises `NotFound`, or `Forbidden` for a model that the operator's catalog offers to everybody."""
     if await call.services.registered_models.delete(call.caller.project_id, model_id):
         return
     if await find_model(model_id, call):
-        raise Invalid(f"model {model_id} belongs to the catalog: it was not registered by this project")
+        raise Forbidden(f"model {model_id} belongs to the catalog: it was not registered by this project")
     raise NotFound(f"there is no model {model_id}", code="model_not_found")
 
 

@@ -14,7 +14,7 @@ from pydantic_settings import EnvSettingsSource, YamlConfigSettingsSource
 from server.config.settings import Settings, is_secret
 from server.config.sources import PREFIX, ConfigError, read_variable, variable
 
-NOT_SETTINGS = frozenset(PREFIX + name for name in ("CONFIG", "FUZZ_SECONDS", "FUZZ_SEED", "TEST_DATABASE_URL"))
+NOT_SETTINGS = frozenset(PREFIX + name for name in ("CONFIG", "FUZZ_EXAMPLES", "FUZZ_SEED", "TEST_DATABASE_URL"))
 """Names with our prefix that are read, but are no settings: where the YAML file is, and a database for the tests."""
 
 

@@ -13,8 +13,8 @@ import yaml
 @dataclass(frozen=True, slots=True)
 class Allowance:
     """What these operations may do though a schema says otherwise. `may` is `refuse` valid requests, in the documented
-    words, `say nothing`: an empty body where one is documented, or `miss something`: answer 404 to one operation right
-    after another made what it names."""
+    words, `say nothing`: an empty body where one is documented, `miss something`: answer 404 to one operation right
+    after another made what it names, or `hold anything`: a body that is not what its type says."""
 
     may: str
     operations: tuple[str, ...]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from random import Random
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
 
@@ -21,7 +22,11 @@ if TYPE_CHECKING:
     from schemathesis.engine.events import EngineEvent
     from schemathesis.engine.recorder import ScenarioRecorder
 
+T = TypeVar("T")
+
 LARGEST = 2**63 - 1
+FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "expect", "host", "upgrade"})
+"""Headers that say where a request ends and who answers it: by chance they make none of it."""
 LONGEST_STREAM = 1_000_000
 """Events; schemathesis would leave after 20."""
 
@@ -95,6 +100,8 @@ def run(plan: Plan) -> Iterator[Told]:
 
     schema = schemathesis.openapi.from_dict(deepcopy(dict(plan.document)), config=_configure(plan))
     chosen = schema.include(operation_id=sorted(plan.operations))
+    if plan.examples is not None:
+        _sample_coverage(chosen, plan.examples, plan.seed)
     by_label = {f"{op.method.upper()} {op.path}": op.definition.raw["operationId"] for op in _operations(chosen)}
     with _hooks(plan):
         for event in from_schema(chosen).execute():
@@ -102,6 +109,22 @@ def run(plan: Plan) -> Iterator[Told]:
                 yield from _of_scenario(event.recorder, event.phase.value)
             else:
                 yield from _of_event(event, by_label)
+
+
+def _sample_coverage(schema: Any, examples: int, seed: int) -> None:
+    """Of the boundary cases, of which an operation has hundreds and schemathesis bounds no number, so many."""
+    every = schema.iter_coverage_cases
+
+    def some(operation: Any, **settings: Any) -> Iterator[Case[Any]]:
+        return iter(sample(every(operation=operation, **settings), examples, f"{seed} {operation.label}"))
+
+    schema.iter_coverage_cases = some
+
+
+def sample(cases: Iterable[T], number: int, chance: str) -> list[T]:
+    """So many of the cases, the same for the same text."""
+    found = list(cases)
+    return found if len(found) <= number else Random(chance).sample(found, number)  # noqa: S311  # no secret
 
 
 def _operations(schema: Any) -> Iterator[Any]:
@@ -206,6 +229,7 @@ def _hooks(plan: Plan) -> Iterator[None]:
     from schemathesis.core.failures import MalformedJson
     from schemathesis.hooks import GLOBAL_HOOK_DISPATCHER as dispatcher
     from schemathesis.openapi.checks import (
+        ContentDeserializationError,
         EnsureResourceAvailability,
         JsonSchemaError,
         MissingContentType,
@@ -213,7 +237,9 @@ def _hooks(plan: Plan) -> Iterator[None]:
     )
 
     calls: Counter[str] = Counter()
-    refusing, silent, missing = (allowed(may) for may in ("refuse", "say nothing", "miss something"))
+    refusing, silent, missing, holding = (
+        allowed(may) for may in ("refuse", "say nothing", "miss something", "hold anything")
+    )
 
     def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -> None:
         calls[case.operation.label] += 1
@@ -229,11 +255,16 @@ def _hooks(plan: Plan) -> Iterator[None]:
             return _operation_id(case) not in refusing
         if isinstance(failure, EnsureResourceAvailability):
             return _operation_id(case) not in missing
+        if isinstance(failure, ContentDeserializationError):
+            return _operation_id(case) not in holding
         if isinstance(failure, MissingContentType | MalformedJson) and not response.content:
             return _operation_id(case) not in silent
         if isinstance(failure, JsonSchemaError):
             return not _is_stream(response) and failure.schema.get("format") != "binary"
         return True
+
+    def filter_headers(context: HookContext, headers: Any) -> bool:
+        return not any(name.lower() in FRAMING for name in headers or ())
 
     def filter_query(context: HookContext, query: Any) -> bool:
         return fits(query)
@@ -241,7 +272,7 @@ def _hooks(plan: Plan) -> Iterator[None]:
     def filter_body(context: HookContext, body: Any) -> bool:
         return fits(body)
 
-    hooks = (before_call, filter_failure, filter_query, filter_body)
+    hooks = (before_call, filter_failure, filter_headers, filter_query, filter_body)
     for hook in hooks:
         dispatcher.register_hook_with_name(hook, hook.__name__)
     try:

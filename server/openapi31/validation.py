@@ -26,6 +26,7 @@ from server.openapi31.faults import describe
 from server.openapi31.forms import gathered, open_form
 from server.openapi31.parameters import Parameters, branches, parse_scalar, types_of
 from server.openapi31.specification import Document, Schema
+from server.openapi31.wholes import places_of
 from server.request import KEY, Request
 
 FORM = "multipart/form-data"
@@ -52,6 +53,11 @@ class RequestValidator:
         self._parameters = Parameters(document, operation)
         self._payloads = {payload.media_type.lower(): payload for payload in operation.body}
         self._required = operation.body_required
+        self._whole = {
+            payload.schema: places_of(document, payload.schema)
+            for payload in operation.body
+            if payload.schema is not None
+        }
 
     async def validate(self, request: Request, receive: Any) -> None:
         """Sets `Request.params` and `Request.body`. Raises `Invalid`, `TooLarge`, `UnsupportedMedia`."""
@@ -107,6 +113,8 @@ class RequestValidator:
             validator = self._document.validator(payload.schema)
             if not validator.is_valid(data):
                 raise describe(validator, data, first_only=len(text) > EXPLAINED_BYTES)
+            if (places := self._whole[payload.schema]) is not None:
+                data = places.settle(data)
         return Body(data, payload.model)
 
     async def _form(self, payload: Payload, request: Request, receive: Any) -> Body[Any]:

@@ -29,7 +29,7 @@ Answering = Callable[[Asked], Reply]
 def contract(server: WrongServer, operations: frozenset[str] = OPERATIONS, seed: int = 3) -> ApiRecord:
     built = OPERATIONS - {"scoring_functions_list"}
     options = runner.Options(
-        {"llama_stack": PREFIX}, seed, operations, examples=2, built=lambda one: one.operation_id in built
+        {"llama_stack": PREFIX}, seed, operations, examples=10, built=lambda one: one.operation_id in built
     )
     (api,) = runner.run(options, Target(server.url, KEY), "again").apis
     return api

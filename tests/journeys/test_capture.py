@@ -135,7 +135,7 @@ def test_a_project_has_a_policy_of_its_own(caller: httpx.Client, admin: httpx.Cl
     shown = admin.get("/admin/inference/policy").json()
     assert shown["global"]["mode"] == "all"
     assert [(o["project_id"], o["policy"]["mode"]) for o in shown["project_overrides"]] == [("default", "off")]
-    short = policy("all", max_chars_per_message=5, redact=False)
+    short = policy("all", max_chars_per_message=5.0, redact=False)
     assert admin.put("/admin/inference/policy/default", json={"policy": short}).json()["max_chars_per_message"] == 5
     asked, *_ = messages_of(admin, say(caller, "123 me@example.org"))
     assert (asked["content"], asked["content_truncated"], asked["redaction"]) == ("123 m", True, None)

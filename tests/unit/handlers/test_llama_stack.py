@@ -7,7 +7,7 @@ import pytest
 
 from codegen.generated.llama_stack.routes import ModelsGetParams, ModelsUnregisterParams
 from handlers.core.call import Call
-from handlers.core.errors import Invalid, NotFound
+from handlers.core.errors import Forbidden, Invalid, NotFound
 from handlers.core.services import Services
 from handlers.llama_stack.inference import chat_completions_create, completions_create
 from handlers.llama_stack.inspect import health_get, providers_list, routes_list, version_get
@@ -347,7 +347,7 @@ async def test_an_unknown_provider_is_refused() -> None:
 
 
 async def test_a_catalog_model_cannot_be_unregistered() -> None:
-    with pytest.raises(Invalid):
+    with pytest.raises(Forbidden):
         await models_unregister(ModelsUnregisterParams("openai/gpt-5.5"), make_call("llama_stack"))
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from server.contract.engine import fits
+from server.contract.engine import fits, sample
 from server.contract.signing import AccessKey, Signer, sign
 
 KEY = AccessKey("AKID", "secret")
@@ -37,3 +37,9 @@ def test_a_request_without_the_key_stays_without(headers: dict[str, str | bytes]
 def test_numbers_beyond_64_bits_are_not_sent() -> None:
     assert fits({"a": [1, {"b": 2**63 - 1}]})
     assert not fits({"a": [1, {"b": 2**63}]})
+
+
+def test_as_many_cases_as_wanted_are_chosen_the_same_ones_each_time() -> None:
+    assert sample(range(9), 10, "x") == list(range(9))
+    assert len(set(sample(range(100), 10, "x"))) == 10
+    assert sample(range(100), 10, "x") == sample(range(100), 10, "x") != sample(range(100), 10, "y")
