@@ -82,24 +82,20 @@ class Connection(asyncio.Protocol):
         while True:
             while not self._body and not self._complete:
                 await self._more()
-            body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-            self._body, self._body_bytes = [], 0
-            if self._paused:
-                self._resume()
-            if self._unpacker is not None:
-                body = self._unpack(body)
+            body = self._take()
             if body or self._complete:
                 return body
 
     async def rest(self, seconds: float, largest_bytes: int) -> bytes:
         """What is left of the body, or as much of its start as is allowed. Each portion may take `seconds`."""
-        portions = [await self.portion(seconds)]
-        left = largest_bytes - len(portions[0])
+        if self._complete and self._unpacker is None:  # it came with the head, as most do
+            return self._take()[:largest_bytes]
+        portions: list[bytes] = []
+        left = largest_bytes
         while left > 0 and not self.complete:
             portions.append(await self.portion(seconds))
             left -= len(portions[-1])
-        body = portions[0] if len(portions) == 1 else b"".join(portions)
-        return body if left >= 0 else body[:largest_bytes]
+        return b"".join(portions)[:largest_bytes]
 
     @property
     def complete(self) -> bool:
@@ -166,10 +162,14 @@ class Connection(asyncio.Protocol):
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 
-    def _resume(self) -> None:
-        self._paused = False
-        if self._transport is not None:
-            self._transport.resume_reading()
+    def _take(self) -> bytes:
+        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        self._body, self._body_bytes = [], 0
+        if self._paused:
+            self._paused = False
+            if self._transport is not None:
+                self._transport.resume_reading()
+        return body if self._unpacker is None else self._unpack(body)
 
     def _unpack(self, packed: bytes) -> bytes:
         try:
