@@ -23,6 +23,8 @@ from sqlalchemy.util import await_only
 
 from storage.errors import RowRefused, SchemaMismatch, StorageConflict, StorageUnavailable
 from storage.ledger.settle import settle
+from storage.lookups.in_sqlite import SqliteLookups
+from storage.lookups.lookup import Found, Lookup, Lookups
 from storage.migrations import HEAD, REVISIONS
 
 Transaction: TypeAlias = AsyncConnection
@@ -64,9 +66,15 @@ class Database:
         self.dialect: Literal["sqlite", "postgresql"] = "sqlite" if url.get_backend_name() == "sqlite" else "postgresql"
         self._engine = _sqlite_engine(url) if self.dialect == "sqlite" else _postgres_engine(self.dsn, connections)
         self._reader, self._away = self._engine, AWAY
-        if self.dialect == "postgresql":
+        self._lookups: Lookups
+        if self.dialect == "sqlite":
+            self._lookups = SqliteLookups(self.path, self._engine.dialect)
+        else:
             from asyncpg import InternalClientError
 
+            from storage.lookups.in_postgres import PostgresLookups
+
+            self._lookups = PostgresLookups(self.dsn, self._engine.dialect)
             self._away = (*AWAY, InternalClientError)  # of a connection that was cut at an unlucky moment
             self._reader = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._writer = self._engine.execution_options(writing=True)
@@ -111,6 +119,11 @@ class Database:
             await self.settle()
         async with _translated(self._reader.connect(), self._away) as connection:
             yield connection
+
+    async def find(self, lookup: Lookup[Found], *key: str) -> Found | None:
+        """A row by its key, outside of every transaction: quicker than `reading`, which can do the same. Raises as
+        `storage.lookups.lookup.Lookups`."""
+        return await self._lookups.find(lookup, key)
 
     async def settle(self) -> None:
         """Returns when the ledger's rows are in their tables, those of other processes, too; not to be called within a
@@ -161,6 +174,7 @@ class Database:
         return sqlite.insert(table) if self.dialect == "sqlite" else cast(Insert, postgresql.insert(table))
 
     async def close(self) -> None:
+        await self._lookups.close()
         await self._engine.dispose()
 
 
