@@ -6,7 +6,6 @@ Every repository and the ledger stand on a `Database`. Its contexts raise only `
 from __future__ import annotations
 
 import asyncio
-import json
 import sqlite3
 import time
 from collections.abc import AsyncIterator
@@ -26,6 +25,7 @@ from storage.ledger.settle import settle
 from storage.lookups.in_sqlite import SqliteLookups
 from storage.lookups.lookup import Found, Lookup, Lookups
 from storage.migrations import HEAD, REVISIONS
+from storage.tables.types import load_json
 
 Transaction: TypeAlias = AsyncConnection
 """What a repository's write takes, so that several writes commit together."""
@@ -247,20 +247,10 @@ def _postgres_engine(dsn: str, connections: int) -> AsyncEngine:
     return create_async_engine(
         "postgresql+asyncpg://",
         async_creator=connect,
-        json_deserializer=_load_json,
+        json_deserializer=load_json,
         pool_size=kept,
         max_overflow=connections - kept,
     )
-
-
-def _load_json(text: str) -> Any:
-    """jsonb writes the float 1e30 with all its digits; what is beyond 64 bits was no integer when it was kept."""
-
-    def number(digits: str) -> int | float:
-        whole = int(digits)
-        return whole if -(2**63) <= whole < 2**64 else float(whole)
-
-    return json.loads(text, parse_int=number)
 
 
 @asynccontextmanager

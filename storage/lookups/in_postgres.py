@@ -10,6 +10,7 @@ from sqlalchemy import Dialect
 
 from storage.errors import RowRefused, StorageUnavailable
 from storage.lookups.lookup import Found, Lookup, Statement, write
+from storage.tables.types import load_json
 
 MOST_CONNECTIONS = 4
 CONNECT_TIMEOUT_SECONDS = 10.0
@@ -48,10 +49,20 @@ class PostgresLookups:
 
     async def _open(self) -> asyncpg.Pool:
         pool = asyncpg.create_pool(
-            self._dsn, min_size=0, max_size=MOST_CONNECTIONS, timeout=CONNECT_TIMEOUT_SECONDS, reset=_leave
+            self._dsn,
+            min_size=0,
+            max_size=MOST_CONNECTIONS,
+            timeout=CONNECT_TIMEOUT_SECONDS,
+            init=_prepare,
+            reset=_leave,
         )
         self._pool = await pool
         return pool
+
+
+async def _prepare(connection: asyncpg.Connection) -> None:
+    """Documents are read as SQLAlchemy has them read."""
+    await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=str, decoder=load_json)
 
 
 async def _leave(_: asyncpg.Connection) -> None:

@@ -64,7 +64,12 @@ class SqliteLookups:
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
         taken, self._waiting = self._waiting, []
-        self._thread.submit(self._read_all, taken, loop)
+        try:
+            self._thread.submit(self._read_all, taken, loop)
+        except RuntimeError:
+            for one in taken:
+                one.outcome = StorageUnavailable("the database was closed")
+            self._answer(taken, loop)
 
     def _answer(self, taken: list[Waiting], loop: asyncio.AbstractEventLoop) -> None:
         for one in taken:

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import delete, select
 
 from storage.database import Database
+from storage.lookups.lookup import Lookup
 from storage.tables.traffic import RegisteredModelRow
 from storage.tables.types import core, plain
 
@@ -28,6 +29,9 @@ class RegisteredModel:
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
+MODEL = Lookup(MODELS, ("project_id", "identifier"), RegisteredModel)
+
+
 @dataclass(frozen=True, slots=True)
 class RegisteredModels:
     database: Database
@@ -41,10 +45,7 @@ class RegisteredModels:
             await tx.execute(statement.on_conflict_do_update(index_elements=["project_id", "identifier"], set_=changed))
 
     async def get(self, project_id: str, identifier: str) -> RegisteredModel | None:
-        query = select(MODELS).where(MODELS.c.project_id == project_id, MODELS.c.identifier == identifier)
-        async with self.database.reading() as connection:
-            row = (await connection.execute(query)).one_or_none()
-        return None if row is None else RegisteredModel(**plain(row))
+        return await self.database.find(MODEL, project_id, identifier)
 
     async def list(self, project_id: str) -> list[RegisteredModel]:
         query = select(MODELS).where(MODELS.c.project_id == project_id).order_by(MODELS.c.identifier)
