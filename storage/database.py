@@ -121,8 +121,13 @@ class Database:
             yield connection
 
     async def find(self, lookup: Lookup[Found], *key: str) -> Found | None:
-        """A row by its key, outside of every transaction: quicker than `reading`, which can do the same. Raises as
-        `storage.lookups.lookup.Lookups`."""
+        """The only row, or the first, that has this key. Outside of every transaction, and quicker than `reading`,
+        which can do the same. Raises as `storage.lookups.lookup.Lookups`."""
+        found = await self._lookups.find(lookup, key)
+        return found[0] if found else None
+
+    async def find_all(self, lookup: Lookup[Found], *key: str) -> list[Found]:
+        """For keys that have few rows; otherwise as `find`."""
         return await self._lookups.find(lookup, key)
 
     async def settle(self) -> None:

@@ -29,19 +29,19 @@ class PostgresLookups:
         self._statements: dict[Lookup[Any], Statement[Any]] = {}
         self._pool: asyncpg.Pool | None = None
 
-    async def find(self, lookup: Lookup[Found], key: tuple[str, ...]) -> Found | None:
+    async def find(self, lookup: Lookup[Found], key: tuple[str, ...]) -> list[Found]:
         statement = self._statements.get(lookup)
         if statement is None:
             statement = self._statements[lookup] = write(lookup, self._dialect)
         try:
             pool = self._pool or await self._open()
             async with pool.acquire(timeout=WAIT_TIMEOUT_SECONDS) as connection:
-                row = await connection.fetchrow(statement.sql, *key)
+                rows = await connection.fetch(statement.sql, *key)
         except REFUSED as error:
             raise RowRefused(str(error)) from error
         except AWAY as error:
             raise StorageUnavailable(f"the database fails: {error}") from error
-        return None if row is None else statement.read(row)
+        return [statement.read(row) for row in rows]
 
     async def close(self) -> None:
         if self._pool is not None:

@@ -19,19 +19,19 @@ from storage.lookups.lookup import Found, Lookup, Statement, write
 
 BUSY_TIMEOUT_SECONDS = 5.0
 
-Row: TypeAlias = Sequence[Any] | None
+Rows: TypeAlias = Sequence[Sequence[Any]]
 
 
 class Waiting:
-    """One lookup: `sql` with the texts of a key, and who waits for its row."""
+    """One lookup: `sql` with the texts of a key, and who waits for its rows."""
 
     __slots__ = ("future", "key", "outcome", "sql")
 
-    def __init__(self, sql: str, key: tuple[str, ...], future: asyncio.Future[Row]) -> None:
+    def __init__(self, sql: str, key: tuple[str, ...], future: asyncio.Future[Rows]) -> None:
         self.sql = sql
         self.key = key
         self.future = future
-        self.outcome: Row | StorageError = None
+        self.outcome: Rows | StorageError = ()
 
 
 class SqliteLookups:
@@ -46,7 +46,7 @@ class SqliteLookups:
         self._thread = ThreadPoolExecutor(1, "lookups")
         self._connection: sqlite3.Connection | None = None
 
-    async def find(self, lookup: Lookup[Found], key: tuple[str, ...]) -> Found | None:
+    async def find(self, lookup: Lookup[Found], key: tuple[str, ...]) -> list[Found]:
         statement = self._statements.get(lookup)
         if statement is None:
             statement = self._statements[lookup] = write(lookup, self._dialect)
@@ -56,8 +56,7 @@ class SqliteLookups:
         if not self._is_reading:
             self._is_reading = True
             loop.call_soon(self._begin, loop)  # with what else is asked for in this turn
-        row = await waiting.future
-        return None if row is None else statement.read(row)
+        return [statement.read(row) for row in await waiting.future]
 
     async def close(self) -> None:
         await asyncio.to_thread(self._end)
@@ -94,17 +93,16 @@ class SqliteLookups:
         with suppress(RuntimeError):  # a loop that was closed has nobody who waits
             loop.call_soon_threadsafe(self._answer, taken, loop)
 
-    def _read(self, one: Waiting) -> Row:
+    def _read(self, one: Waiting) -> Rows:
         try:
             if self._connection is None:
                 self._connection = self._connect()
-            found = self._connection.execute(one.sql, one.key).fetchall()
+            return self._connection.execute(one.sql, one.key).fetchall()
         except (UnicodeEncodeError, sqlite3.DataError) as error:
             raise RowRefused(str(error)) from error
         except sqlite3.Error as error:
             self._disconnect()
             raise StorageUnavailable(f"the database fails: {error}") from error
-        return found[0] if found else None
 
     def _connect(self) -> sqlite3.Connection:
         """To a database that there is: it makes none."""

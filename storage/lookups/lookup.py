@@ -1,5 +1,5 @@
-"""Single rows by their key, for the reads that cost little more than the way to them: they go to the database's own
-driver, past SQLAlchemy, which only writes the statement, once, and says how columns are read."""
+"""Rows by their key, for the reads that cost little more than the way to them: they go to the database's own driver,
+past SQLAlchemy, which only writes the statement, once, and says how columns are read."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ Converter = tuple[int, Callable[[Any], Any]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lookup(Generic[Found]):
-    """The row of a table that has these texts in its columns `key`, of which there is one at most, as a `make`: a
+    """The rows of a table that have these texts in the columns `key`, which an index leads to, each as a `make`: a
     dataclass, whose fields are the columns. A row that does not meet `where` is not there."""
 
     table: Table
     key: tuple[str, ...]
     make: type[Found]
     where: ColumnElement[bool] | None = None
+    order_by: tuple[ColumnElement[Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Lookups(Protocol):
     """`find` sees what any process had committed before it was called. Raises `StorageUnavailable`, and `RowRefused`
     for a text that the database cannot hold."""
 
-    async def find(self, lookup: Lookup[Found], key: tuple[str, ...]) -> Found | None: ...
+    async def find(self, lookup: Lookup[Found], key: tuple[str, ...]) -> list[Found]: ...
 
     async def close(self) -> None: ...
 
@@ -53,6 +54,7 @@ def write(lookup: Lookup[Found], dialect: Dialect) -> Statement[Found]:
     query = select(*columns).where(*(lookup.table.c[name] == bindparam(name) for name in lookup.key))
     if lookup.where is not None:
         query = query.where(lookup.where)
+    query = query.order_by(*lookup.order_by)
     readers = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns]
     converters = tuple((position, read) for position, read in enumerate(readers) if read is not None)
     return Statement(str(query.compile(dialect=dialect)), lookup.make, converters)

@@ -1,4 +1,4 @@
-"""Single rows by their key: what was committed before is seen, whoever did, and read as SQLAlchemy does."""
+"""Rows by their key: what was committed before is seen, whoever did, and read as SQLAlchemy does."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from storage.repositories.blobs import BlobRows
 from storage.repositories.containers import BY_LABEL, CONTAINERS, Container, Containers
 from storage.repositories.files import FILE, File, Files
 from storage.repositories.kv import KvItems, KvWrite
+from storage.repositories.models import RegisteredModel, RegisteredModels
 from storage.tables.types import plain
 from tests.contract.storage.conftest import Two
 
@@ -107,6 +108,15 @@ async def test_what_is_not_committed_is_not_seen(database: Database, projects: T
         await tx.execute(CONTAINERS.insert().values({f.name: getattr(made, f.name) for f in fields(Container)}))
         assert await Containers(database).find(projects.mine.id, "one") is None
     assert await Containers(database).find(projects.mine.id, "one") is not None
+
+
+async def test_rows_that_share_a_key_come_in_their_order(database: Database, projects: Two) -> None:
+    mine, models = projects.mine.id, RegisteredModels(database)
+    made = [RegisteredModel(mine, name, "m", "simulator", "llm", NOW, {"n": name}) for name in ("b", "c", "a")]
+    for model in made:
+        await models.put(model)
+    assert await models.list(mine) == sorted(made, key=lambda model: model.identifier)
+    assert await models.list(projects.other.id) == []
 
 
 async def test_many_at_once_get_each_their_own(database: Database, projects: Two) -> None:
