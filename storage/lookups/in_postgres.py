@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from typing import Any
 
 import asyncpg
@@ -15,6 +17,7 @@ from storage.tables.types import load_json
 MOST_CONNECTIONS = 4
 CONNECT_TIMEOUT_SECONDS = 10.0
 WAIT_TIMEOUT_SECONDS = 30.0
+CLOSE_TIMEOUT_SECONDS = 5.0
 
 REFUSED = (InvalidArgument, asyncpg.DataError, UnicodeEncodeError)
 AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
@@ -45,7 +48,9 @@ class PostgresLookups:
 
     async def close(self) -> None:
         if self._pool is not None:
-            self._pool.terminate()  # there is nothing to be finished
+            with suppress(*AWAY):
+                async with asyncio.timeout(CLOSE_TIMEOUT_SECONDS):
+                    await self._pool.close()  # cuts what is left when it does not come to its end
 
     async def _open(self) -> asyncpg.Pool:
         pool = asyncpg.create_pool(
