@@ -30,8 +30,12 @@ CHATS = {
 CHEAP = {
     "maniac models": "/maniac/v1/models",
     "ipop models": "/ipop/v1/models",
+    "llama stack models": "/llama-stack/v1/models",
     "deprecated models": "/llama-stack-deprecated/v1/openai/v1/models",
     "ipop kv get": "/ipop/v1/kv/items/bench",
+    "maniac file": "/maniac/v1/files/{file}",
+    "ipop file": "/ipop/v1/files/{file}",
+    "deprecated file": "/llama-stack-deprecated/v1/openai/v1/files/{file}",
 }
 
 
@@ -100,21 +104,21 @@ def _cells(one: Measured, bare: Measured, stream: bool) -> str:
 def cheap(server: LiveServer, pace: Pace) -> None:
     assert server.process is not None
     print(f"\n{'CHEAP OPERATIONS':20}{'c=8: req/s':>13}{'p50 ms':>8}{'p99':>7}{'cpu us':>8}")
-    put_item(server)
+    file_id = put_things(server)
     for name, path in CHEAP.items():
-        gateway = Gateway(name, server.port, server.process.pid, path, server.key)
+        gateway = Gateway(name, server.port, server.process.pid, path.format(file=file_id), server.key)
         one = measure(gateway, None, method="GET", clients=8, seconds=pace.seconds)
         print(f"{name:20}{one.rate:13.0f}{one.p50_ms:8.2f}{one.p99_ms:7.2f}{one.cpu_us:8.0f}", flush=True)
 
 
-def put_item(server: LiveServer) -> None:
+def put_things(server: LiveServer) -> str:
+    """What is read: an item, and a file, whose id it answers."""
     import httpx
 
-    item = {"key": "bench", "value": {"text": "concord"}}
-    answer = httpx.put(
-        f"{server.url}/ipop/v1/kv/items", json=item, headers={"Authorization": f"Bearer {server.key}"}, timeout=10
-    )
-    answer.raise_for_status()
+    with httpx.Client(base_url=f"{server.url}/ipop/v1", headers={"Authorization": f"Bearer {server.key}"}) as client:
+        client.put("/kv/items", json={"key": "bench", "value": {"text": "concord"}}).raise_for_status()
+        answer = client.post("/files", content=b"concord", headers={"Content-Type": "application/octet-stream"})
+        return str(answer.raise_for_status().json()["id"])
 
 
 def main() -> None:

@@ -6,7 +6,6 @@ Every repository and the ledger stand on a `Database`. Its contexts raise only `
 from __future__ import annotations
 
 import asyncio
-import json
 import sqlite3
 import time
 from collections.abc import AsyncIterator
@@ -23,7 +22,10 @@ from sqlalchemy.util import await_only
 
 from storage.errors import RowRefused, SchemaMismatch, StorageConflict, StorageUnavailable
 from storage.ledger.settle import settle
+from storage.lookups.in_sqlite import SqliteLookups
+from storage.lookups.lookup import Found, Lookup, Lookups
 from storage.migrations import HEAD, REVISIONS
+from storage.tables.types import load_json
 
 Transaction: TypeAlias = AsyncConnection
 """What a repository's write takes, so that several writes commit together."""
@@ -64,9 +66,15 @@ class Database:
         self.dialect: Literal["sqlite", "postgresql"] = "sqlite" if url.get_backend_name() == "sqlite" else "postgresql"
         self._engine = _sqlite_engine(url) if self.dialect == "sqlite" else _postgres_engine(self.dsn, connections)
         self._reader, self._away = self._engine, AWAY
-        if self.dialect == "postgresql":
+        self._lookups: Lookups
+        if self.dialect == "sqlite":
+            self._lookups = SqliteLookups(self.path, self._engine.dialect)
+        else:
             from asyncpg import InternalClientError
 
+            from storage.lookups.in_postgres import PostgresLookups
+
+            self._lookups = PostgresLookups(self.dsn, self._engine.dialect)
             self._away = (*AWAY, InternalClientError)  # of a connection that was cut at an unlucky moment
             self._reader = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._writer = self._engine.execution_options(writing=True)
@@ -111,6 +119,16 @@ class Database:
             await self.settle()
         async with _translated(self._reader.connect(), self._away) as connection:
             yield connection
+
+    async def find(self, lookup: Lookup[Found], *key: str) -> Found | None:
+        """The only row, or the first, that has this key. Outside of every transaction, and quicker than `reading`,
+        which can do the same. Raises as `storage.lookups.lookup.Lookups`."""
+        found = await self._lookups.find(lookup, key)
+        return found[0] if found else None
+
+    async def find_all(self, lookup: Lookup[Found], *key: str) -> list[Found]:
+        """For keys that have few rows; otherwise as `find`."""
+        return await self._lookups.find(lookup, key)
 
     async def settle(self) -> None:
         """Returns when the ledger's rows are in their tables, those of other processes, too; not to be called within a
@@ -161,6 +179,7 @@ class Database:
         return sqlite.insert(table) if self.dialect == "sqlite" else cast(Insert, postgresql.insert(table))
 
     async def close(self) -> None:
+        await self._lookups.close()
         await self._engine.dispose()
 
 
@@ -233,20 +252,10 @@ def _postgres_engine(dsn: str, connections: int) -> AsyncEngine:
     return create_async_engine(
         "postgresql+asyncpg://",
         async_creator=connect,
-        json_deserializer=_load_json,
+        json_deserializer=load_json,
         pool_size=kept,
         max_overflow=connections - kept,
     )
-
-
-def _load_json(text: str) -> Any:
-    """jsonb writes the float 1e30 with all its digits; what is beyond 64 bits was no integer when it was kept."""
-
-    def number(digits: str) -> int | float:
-        whole = int(digits)
-        return whole if -(2**63) <= whole < 2**64 else float(whole)
-
-    return json.loads(text, parse_int=number)
 
 
 @asynccontextmanager

@@ -76,7 +76,11 @@ class KeyedVendors(Protocol):
         """The same for embeddings; None also for a vendor that makes none."""
 
 
-NOBODY: frozenset[str] = frozenset()
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    at: float
+    credentials: Sequence[Credential]
+    vendors: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,18 +92,26 @@ class Book:
     seal: Seal
     vendors: KeyedVendors
     clock: Callable[[], float]
-    _remembered: dict[str, tuple[float, Sequence[Credential]]] = field(default_factory=dict)
+    _remembered: dict[str, Remembered] = field(default_factory=dict)
 
     async def list(self, project_id: str) -> Sequence[Credential]:
         """Newest first."""
+        return (await self._of(project_id)).credentials
+
+    async def vendors_of(self, project_id: str) -> frozenset[str]:
+        """Whose keys the project has, and wants to be used."""
+        return (await self._of(project_id)).vendors
+
+    async def _of(self, project_id: str) -> Remembered:
         now = self.clock()
         known = self._remembered.get(project_id)
-        if known is not None and now - known[0] < REMEMBERED_SECONDS:
-            return known[1]
-        found = tuple(await self.repository.list(project_id))
+        if known is not None and now - known.at < REMEMBERED_SECONDS:
+            return known
+        credentials = tuple(await self.repository.list(project_id))
         if len(self._remembered) >= MAX_PROJECTS:
             self._remembered.clear()
-        self._remembered[project_id] = (now, found)
+        vendors = frozenset(one.provider for one in credentials if one.enabled)
+        found = self._remembered[project_id] = Remembered(now, credentials, vendors)
         return found
 
     def forget(self, project_id: str) -> None:
@@ -109,11 +121,6 @@ class Book:
         """What `make`, of `vendors`, makes of the key. Raises `Unavailable` for one that cannot be opened."""
         key = (await self.seal.open(credential.sealed_key, _about(credential))).decode()
         return make(credential.provider, key, credential.base_url)
-
-    async def vendors_of(self, project_id: str) -> frozenset[str]:
-        """Whose keys the project has, and wants to be used."""
-        stored = await self.list(project_id)
-        return frozenset(one.provider for one in stored if one.enabled) if stored else NOBODY
 
     async def note_use(self, credential: Credential) -> None:
         """Writes down that it is used, once a minute."""

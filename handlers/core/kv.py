@@ -18,7 +18,6 @@ from storage.repositories.kv import (
     KvWrite,
     VersionMismatch,
 )
-from storage.repositories.kv_reads import KvReads
 from storage.tables.types import instant
 
 __all__ = ["KvItem", "KvPage", "KvStore", "KvSummary", "KvWrite", "Tariff"]
@@ -74,13 +73,12 @@ class KvStore:
     """Every method names the project, and raises `NotFound` for a key that it does not have, and `StorageError`."""
 
     items: KvItems
-    reads: KvReads
     meters: MeterBook
     clock: Callable[[], float]
     tariff: Tariff = Tariff()
 
     async def get(self, project_id: str, key: str) -> KvItem:
-        found = await self.reads.get(project_id, checked(key), self.now_us())
+        found = await self.items.get(project_id, checked(key), self.now_us())
         if found is None:
             raise _missing(key)
         self.meters.count(project_id, EGRESS, found.size_bytes)

@@ -16,6 +16,7 @@ from storage.tables.types import instant
 log = structlog.get_logger(__name__)
 
 FLUSH_SECONDS = 1.0
+DAY_SECONDS = 86_400
 
 
 class MeterBook:
@@ -25,10 +26,11 @@ class MeterBook:
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
         self._database = database
         self._clock = clock
-        self._counted: dict[Meter, int] = {}
+        self._counted: dict[tuple[str, str, int], int] = {}
+        """By project, kind and day, which is counted from 1970."""
 
     def count(self, project_id: str, kind: str, amount: int) -> None:
-        meter = Meter(project_id, kind, instant(self._clock()).date().isoformat())
+        meter = (project_id, kind, int(self._clock() // DAY_SECONDS))
         self._counted[meter] = self._counted.get(meter, 0) + amount
 
     async def of_month(self, project_id: str, month: str) -> dict[str, int]:
@@ -43,10 +45,10 @@ class MeterBook:
         taken, self._counted = self._counted, {}
         try:
             async with self._database.writing() as tx:
-                await Meters(self._database).add(tx, taken)
+                await Meters(self._database).add(tx, {_meter(*key): amount for key, amount in taken.items()})
         except BaseException:
-            for meter, amount in taken.items():
-                self._counted[meter] = self._counted.get(meter, 0) + amount
+            for key, amount in taken.items():
+                self._counted[key] = self._counted.get(key, 0) + amount
             raise
 
     async def run(self) -> None:
@@ -56,3 +58,7 @@ class MeterBook:
                 await self.flush()
             except StorageError as error:
                 log.warning("meters_not_written", reason=str(error))
+
+
+def _meter(project_id: str, kind: str, day: int) -> Meter:
+    return Meter(project_id, kind, instant(day * DAY_SECONDS).date().isoformat())

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from storage.repositories.containers import Container, Containers
 
@@ -15,24 +17,22 @@ REMEMBERED_SECONDS = 1.0
 MOST_KNOWN = 1000
 MOST_SHOWN = 16
 
-Shown = TypeVar("Shown")
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ModelList:
     """Never changed by whoever gets it. `sources` are what it was made of."""
 
     offers: Sequence[Offer]
     sources: tuple[Any, ...]
-    _shown: dict[Hashable, Any] = field(default_factory=dict)
+    _shown: dict[Hashable, bytes] = field(default_factory=dict)
 
-    def show(self, how: Hashable, render: Callable[[Sequence[Offer]], Shown]) -> Shown:
-        """What `render` made of the offers; `how` tells it from what others make of them."""
-        if how not in self._shown:
+    def show(self, how: Hashable, render: Callable[[Sequence[Offer]], Any]) -> bytes:
+        """What `render` made of the offers, as JSON; `how` tells it from what others make of them."""
+        shown = self._shown.get(how)
+        if shown is None:
             if len(self._shown) >= MOST_SHOWN:
                 self._shown.clear()
-            self._shown[how] = render(self.offers)
-        shown: Shown = self._shown[how]
+            shown = self._shown[how] = orjson.dumps(render(self.offers))
         return shown
 
 
@@ -48,6 +48,7 @@ class ModelLists:
             if len(self._known) >= MOST_KNOWN:
                 self._known.clear()
             known = self._known[whom] = ModelList(make(), sources)
+        known.sources = sources  # read anew they may be equal, but only of the same can that be told at once
         return known
 
 

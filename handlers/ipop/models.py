@@ -11,6 +11,7 @@ from handlers.core.errors import NotFound, Unavailable
 from handlers.core.models import Offer, find_list, find_model, may_use
 from handlers.core.recommendations import Recommendation, Wanted, recommend
 from handlers.wire import model_list
+from handlers.wire.reply import Reply
 
 _NEEDS: dict[str, Capability] = {
     "require_json_schema": "json_schema",
@@ -20,9 +21,9 @@ _NEEDS: dict[str, Capability] = {
 _GROUPS = {"recommended": "Recommended", "tier_1": "Tier 1", "tier_2": "Tier 2", "embeddings": "Embeddings"}
 
 
-async def models_list(params: ModelsListParams, call: Call) -> dict[str, Any]:
+async def models_list(params: ModelsListParams, call: Call) -> Reply:
     how = ("ipop", params.include_unavailable, params.ready)
-    return (await find_list(call)).show(how, lambda offers: _list(usable(offers, *how[1:])))
+    return Reply((await find_list(call)).show(how, lambda offers: _list(usable(offers, *how[1:]))))
 
 
 def _list(offers: list[Offer]) -> dict[str, Any]:

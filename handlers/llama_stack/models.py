@@ -6,12 +6,13 @@ from codegen.generated.llama_stack.routes import ModelsGetParams, ModelsRegister
 from handlers.core.call import Call
 from handlers.core.models import Wish, find_list, find_model, may_use, register_model, unregister_model
 from handlers.wire import llama_model
+from handlers.wire.reply import Reply
 
 _KINDS = {"llm": "chat", "embedding": "embedding"}
 
 
-async def models_list(call: Call) -> dict[str, Any]:
-    return (await find_list(call)).show("llama", llama_model.render_list)
+async def models_list(call: Call) -> Reply:
+    return Reply((await find_list(call)).show("llama", llama_model.render_list))
 
 
 async def models_get(params: ModelsGetParams, call: Call) -> dict[str, Any] | None:

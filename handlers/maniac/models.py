@@ -8,14 +8,16 @@ from handlers.core.call import Call
 from handlers.core.containers import list_container_models
 from handlers.core.models import Offer, find_list
 from handlers.wire import model_list
+from handlers.wire.reply import Reply
 
 
-async def models_list(params: ModelsListParams, call: Call) -> dict[str, Any]:
+async def models_list(params: ModelsListParams, call: Call) -> Reply | dict[str, Any]:
     """Newest first; `total` counts all that the project can use now. Of a container: the attached models, then the
     one it has by default."""
     if params.container is None:
         listed = await find_list(call)
-        return listed.show(("maniac", params.limit, params.offset), lambda offers: _list(_newest(offers), params))
+        how = ("maniac", params.limit, params.offset)
+        return Reply(listed.show(how, lambda offers: _list(_newest(offers), params)))
     return _list(await list_container_models(params.container, call), params)
 
 

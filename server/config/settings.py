@@ -56,8 +56,8 @@ class Settings(BaseSettings):
     database_connections: int = Field(
         15,
         ge=2,
-        description="Connections to Postgres at the same time in one process. The ledger has one more, background jobs "
-        "eight.",
+        description="Connections to Postgres at the same time in one process. The ledger has one more, reads of single "
+        "rows up to four, background jobs eight.",
     )
     ledger_sync: Literal["always", "billed", "soon"] = Field(
         "soon",

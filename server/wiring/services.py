@@ -98,7 +98,7 @@ def build_services(settings: Settings, stores: Stores, documents: Mapping[str, D
         feedback=Feedback(stores.database),
         files=FileStore(stores.database, blobs, time.time, new_id),
         retrieval=_retrieval(settings, stores.database),
-        kv=KvStore(KvItems(stores.database), stores.kv_reads, stores.meters, time.time),
+        kv=KvStore(KvItems(stores.database), stores.meters, time.time),
         objects=_objects(settings, stores, blobs),
         access_keys=AccessKeys(S3Keys(stores.database), seal, time.time),
         quota=stores.quota,

@@ -18,7 +18,6 @@ from storage.database import Database
 from storage.errors import StorageUnavailable
 from storage.ledger.writer import Ledger, LedgerSettings
 from storage.presence import Presence
-from storage.repositories.kv_reads import KvReads
 
 Background = Callable[[], Coroutine[Any, Any, None]]
 
@@ -33,12 +32,11 @@ class Stores:
     quota: Quota
     idempotency: Idempotency
     meters: MeterBook
-    kv_reads: KvReads
     process_id: str
 
     @property
     def background(self) -> tuple[Background, ...]:
-        return (self.ledger.run, self.keys.run, self.quota.run, self.meters.run, self.kv_reads.run)
+        return (self.ledger.run, self.keys.run, self.quota.run, self.meters.run)
 
 
 async def open_stores(settings: Settings, stack: AsyncExitStack) -> Stores:
@@ -57,7 +55,6 @@ async def open_stores(settings: Settings, stack: AsyncExitStack) -> Stores:
         quota,
         Idempotency(database, presence.process_id, MAX_KEPT_BYTES),
         MeterBook(database, time.time),
-        KvReads(database),
         presence.process_id,
     )
     stack.push_async_callback(_settle, stores)

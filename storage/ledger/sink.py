@@ -18,7 +18,7 @@ from storage.ledger_record import FIELDS, Record
 
 COLUMNS = (*FIELDS, "process_id")
 REQUEST_ID, PROJECT, COST = FIELDS.index("request_id"), FIELDS.index("project_id"), FIELDS.index("cost_micros")
-STARTED_AT, STATE = FIELDS.index("started_at"), FIELDS.index("state")
+STARTED_AT, STATE, KIND = FIELDS.index("started_at"), FIELDS.index("state"), FIELDS.index("kind")
 read = attrgetter(*FIELDS)
 counts = attrgetter(
     "prompt_tokens", "completion_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens", "cost_micros"

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from storage.ledger.sink import STATE, Line
+from storage.ledger.sink import KIND, PROJECT, STATE, Line
 
 KEYS: Final = ("hour", "project_id", "kind", "api", "model", "state", "error_code")
 UNCACHED, COMPLETION_COST = "prompt_tokens - cached_tokens", "cost_micros - prompt_cost_micros - cached_cost_micros"
@@ -92,7 +92,8 @@ class Change:
 
 
 def finals(lines: Sequence[Line]) -> list[str]:
-    return [line.request_id for line in lines if line.final]
+    """Of those that are summed up, the ones that have ended."""
+    return [line.request_id for line in lines if _is_summed(line) and line.final]
 
 
 def change(lines: Sequence[Line], known: Mapping[str, str]) -> Change:
@@ -100,7 +101,7 @@ def change(lines: Sequence[Line], known: Mapping[str, str]) -> Change:
     dropped, counted = [], []
     for line in lines:
         state = known.get(line.request_id, "started")
-        if not line.final or state not in ("started", "interrupted"):
+        if not _is_summed(line) or not line.final or state not in ("started", "interrupted"):
             continue
         if state == "interrupted":
             if line.values[STATE] == "interrupted":
@@ -108,6 +109,11 @@ def change(lines: Sequence[Line], known: Mapping[str, str]) -> Change:
             dropped.append(line.request_id)
         counted.append(line.request_id)
     return Change(dropped, counted)
+
+
+def _is_summed(line: Line) -> bool:
+    """As `CHOSEN_ROWS` says it."""
+    return line.values[KIND] is not None and line.values[PROJECT] is not None
 
 
 def known(chosen: str, locked: str = "") -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from storage.database import Database
+from storage.lookups.lookup import Lookup
 from storage.tables.captured import CapturePolicyRow
 from storage.tables.tenancy import ProjectRow
 from storage.tables.types import core, plain
@@ -25,15 +26,16 @@ class PolicyRow:
     updated_by: str
 
 
+POLICY = Lookup(POLICIES, ("project_id",), PolicyRow)
+
+
 @dataclass(frozen=True, slots=True)
 class CapturePolicies:
     database: Database
 
     async def get(self, project_id: str) -> dict[str, Any] | None:
-        query = select(POLICIES.c.policy).where(POLICIES.c.project_id == project_id)
-        async with self.database.reading() as connection:
-            found: dict[str, Any] | None = await connection.scalar(query)
-        return found
+        found = await self.database.find(POLICY, project_id)
+        return None if found is None else found.policy
 
     async def put(self, row: PolicyRow) -> None:
         values = asdict(row)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import select
-
 from storage.database import Database, Transaction
+from storage.lookups.lookup import Lookup
 from storage.tables.tenancy import ChangeRow
 from storage.tables.types import core
 
@@ -15,13 +14,20 @@ TENANCY = "tenancy"
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    counter: int
+
+
+CHANGE = Lookup(CHANGES, ("name",), Change)
+
+
+@dataclass(frozen=True, slots=True)
 class Changes:
     database: Database
 
     async def current(self) -> int:
-        async with self.database.reading() as connection:
-            counted: int | None = await connection.scalar(select(CHANGES.c.counter).where(CHANGES.c.name == TENANCY))
-        return counted or 0
+        found = await self.database.find(CHANGE, TENANCY)
+        return found.counter if found else 0
 
     async def bump(self, tx: Transaction) -> None:
         """Call it first in a transaction: it then also makes such transactions wait for each other."""

@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, delete, func, select, update
+from sqlalchemy import Select, delete, func, select, update
 
 from storage.database import Database
+from storage.lookups.lookup import Lookup
 from storage.tables.chats import ContainerRow, SubmodelRow
 from storage.tables.types import core, plain
 
@@ -53,6 +54,12 @@ class Submodel:
     options: dict[str, Any] = field(default_factory=dict)
 
 
+LIVE = CONTAINERS.c.deleted_at.is_(None)
+BY_LABEL = Lookup(CONTAINERS, ("project_id", "label"), Container, LIVE)
+BY_ID = Lookup(CONTAINERS, ("project_id", "id"), Container, LIVE)
+BY_SLUG = Lookup(SUBMODELS, ("project_id", "container_id", "slug"), Submodel)
+
+
 @dataclass(frozen=True, slots=True)
 class Containers:
     """Deleted containers are seen by none of these."""
@@ -65,10 +72,10 @@ class Containers:
             await tx.execute(CONTAINERS.insert().values(asdict(container)))
 
     async def find(self, project_id: str, label: str) -> Container | None:
-        return await self._one(CONTAINERS.c.project_id == project_id, CONTAINERS.c.label == label)
+        return await self.database.find(BY_LABEL, project_id, label)
 
     async def get(self, project_id: str, container_id: str) -> Container | None:
-        return await self._one(CONTAINERS.c.project_id == project_id, CONTAINERS.c.id == container_id)
+        return await self.database.find(BY_ID, project_id, container_id)
 
     async def list(self, project_id: str, *, limit: int | None = None, offset: int = 0) -> list[Container]:
         """Newest first."""
@@ -79,13 +86,13 @@ class Containers:
         return [Container(**plain(row)) for row in rows]
 
     async def count(self, project_id: str) -> int:
-        mine = select(func.count()).select_from(CONTAINERS).where(CONTAINERS.c.project_id == project_id, _is_live())
+        mine = select(func.count()).select_from(CONTAINERS).where(CONTAINERS.c.project_id == project_id, LIVE)
         async with self.database.reading() as connection:
             return int((await connection.execute(mine)).scalar_one())
 
     async def change(self, project_id: str, container_id: str, changes: dict[str, Any]) -> Container | None:
         """Writes these columns alone, so that two changes of different ones both hold."""
-        mine = (CONTAINERS.c.project_id == project_id) & (CONTAINERS.c.id == container_id) & _is_live()
+        mine = (CONTAINERS.c.project_id == project_id) & (CONTAINERS.c.id == container_id) & LIVE
         if changes:
             async with self.database.writing() as tx:
                 await tx.execute(update(CONTAINERS).where(mine).values(changes))
@@ -93,7 +100,7 @@ class Containers:
 
     async def delete(self, project_id: str, container_id: str, at: datetime) -> bool:
         """False when there was none."""
-        mine = (CONTAINERS.c.project_id == project_id) & (CONTAINERS.c.id == container_id) & _is_live()
+        mine = (CONTAINERS.c.project_id == project_id) & (CONTAINERS.c.id == container_id) & LIVE
         async with self.database.writing() as tx:
             await tx.execute(
                 delete(SUBMODELS).where(SUBMODELS.c.project_id == project_id, SUBMODELS.c.container_id == container_id)
@@ -118,22 +125,8 @@ class Containers:
         return [Submodel(**plain(row)) for row in rows]
 
     async def submodel(self, project_id: str, container_id: str, slug: str) -> Submodel | None:
-        query = select(SUBMODELS).where(
-            SUBMODELS.c.project_id == project_id, SUBMODELS.c.container_id == container_id, SUBMODELS.c.slug == slug
-        )
-        async with self.database.reading() as connection:
-            row = (await connection.execute(query)).one_or_none()
-        return None if row is None else Submodel(**plain(row))
-
-    async def _one(self, *which: ColumnElement[bool]) -> Container | None:
-        async with self.database.reading() as connection:
-            row = (await connection.execute(_live().where(*which))).one_or_none()
-        return None if row is None else Container(**plain(row))
-
-
-def _is_live() -> ColumnElement[bool]:
-    return CONTAINERS.c.deleted_at.is_(None)
+        return await self.database.find(BY_SLUG, project_id, container_id, slug)
 
 
 def _live() -> Select[Any]:
-    return select(*(column for column in CONTAINERS.c if column.name != "deleted_at")).where(_is_live())
+    return select(*(column for column in CONTAINERS.c if column.name != "deleted_at")).where(LIVE)

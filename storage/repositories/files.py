@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, delete, func, literal, or_, select, tuple_, update
 
 from storage.database import Database, Transaction
+from storage.lookups.lookup import Lookup
 from storage.repositories.blobs import BlobRows
 from storage.tables.files import FileRow
 from storage.tables.types import core, plain
@@ -58,10 +59,8 @@ class Files:
     async def get(self, project_id: str, file_id: str, now: datetime) -> File | None:
         if "\0" in file_id:
             return None
-        query = select(*COLUMNS).where(_mine(project_id, file_id), _alive(now))
-        async with self.database.reading() as connection:
-            row = (await connection.execute(query)).one_or_none()
-        return None if row is None else File(**plain(row))
+        found = await self.database.find(FILE, project_id, file_id)
+        return None if found is None or (found.expires_at is not None and found.expires_at <= now) else found
 
     async def list(self, project_id: str, page: FilePage, now: datetime) -> list[File] | None:
         """None when there is no file `after`; one that was deleted lately still marks its place."""
@@ -121,6 +120,7 @@ class Files:
         return found
 
 
+FILE = Lookup(FILES, ("project_id", "id"), File, FILES.c.deleted_at.is_(None))
 COLUMNS = [column for column in FILES.c if column.name != "deleted_at"]
 
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import ColumnElement, Select, delete, or_, select, update
 
 from storage.database import Database, Transaction
+from storage.lookups.lookup import Lookup
 from storage.repositories.meters import Meter, Meters
 from storage.tables.kv import KvItemRow, KvTableRow
 from storage.tables.types import core, instant, plain
@@ -71,6 +72,9 @@ class KvPage:
     with_values: bool = False
 
 
+ITEM = Lookup(ITEMS, ("project_id", "key"), KvItem)
+
+
 class VersionMismatch(Exception):
     """`found` is the version that is there, 0 for none."""
 
@@ -84,6 +88,10 @@ class KvItems:
     """An item whose time is over is not there, whether it was cleaned away or not."""
 
     database: Database
+
+    async def get(self, project_id: str, key: str, now_us: int) -> KvItem | None:
+        found = await self.database.find(ITEM, project_id, key)
+        return None if found is None or (found.expires_us is not None and found.expires_us <= now_us) else found
 
     async def list(self, project_id: str, page: KvPage, now_us: int) -> list[KvItem]:
         """By key, as code points order them."""

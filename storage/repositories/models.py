@@ -6,11 +6,12 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete
 
 from storage.database import Database
+from storage.lookups.lookup import Lookup
 from storage.tables.traffic import RegisteredModelRow
-from storage.tables.types import core, plain
+from storage.tables.types import core
 
 MODELS = core(RegisteredModelRow)
 
@@ -28,6 +29,10 @@ class RegisteredModel:
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
+MODEL = Lookup(MODELS, ("project_id", "identifier"), RegisteredModel)
+OF_PROJECT = Lookup(MODELS, ("project_id",), RegisteredModel, order_by=(MODELS.c.identifier,))
+
+
 @dataclass(frozen=True, slots=True)
 class RegisteredModels:
     database: Database
@@ -41,16 +46,10 @@ class RegisteredModels:
             await tx.execute(statement.on_conflict_do_update(index_elements=["project_id", "identifier"], set_=changed))
 
     async def get(self, project_id: str, identifier: str) -> RegisteredModel | None:
-        query = select(MODELS).where(MODELS.c.project_id == project_id, MODELS.c.identifier == identifier)
-        async with self.database.reading() as connection:
-            row = (await connection.execute(query)).one_or_none()
-        return None if row is None else RegisteredModel(**plain(row))
+        return await self.database.find(MODEL, project_id, identifier)
 
     async def list(self, project_id: str) -> list[RegisteredModel]:
-        query = select(MODELS).where(MODELS.c.project_id == project_id).order_by(MODELS.c.identifier)
-        async with self.database.reading() as connection:
-            rows = await connection.execute(query)
-        return [RegisteredModel(**plain(row)) for row in rows]
+        return await self.database.find_all(OF_PROJECT, project_id)
 
     async def delete(self, project_id: str, identifier: str) -> bool:
         """False when there was none."""

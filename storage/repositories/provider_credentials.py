@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, and_, delete, select, update
 
 from storage.database import Database
+from storage.lookups.lookup import Lookup
 from storage.tables.secrets import ProviderCredentialRow
 from storage.tables.types import core, plain
 
@@ -33,6 +34,10 @@ class ProviderCredential:
     last_used_at: datetime | None = None
 
 
+NEWEST_FIRST = (CREDENTIALS.c.created_at.desc(), CREDENTIALS.c.id.desc())
+OF_PROJECT = Lookup(CREDENTIALS, ("project_id",), ProviderCredential, order_by=NEWEST_FIRST)
+
+
 @dataclass(frozen=True, slots=True)
 class ProviderCredentials:
     database: Database
@@ -49,11 +54,7 @@ class ProviderCredentials:
 
     async def list(self, project_id: str) -> list[ProviderCredential]:
         """Newest first."""
-        order = (CREDENTIALS.c.created_at.desc(), CREDENTIALS.c.id.desc())
-        query = select(CREDENTIALS).where(CREDENTIALS.c.project_id == project_id).order_by(*order)
-        async with self.database.reading() as connection:
-            rows = await connection.execute(query)
-        return [ProviderCredential(**plain(row)) for row in rows]
+        return await self.database.find_all(OF_PROJECT, project_id)
 
     async def change(self, credential: ProviderCredential) -> bool:
         """Writes everything but when it was last used; False when the project has no such credential."""

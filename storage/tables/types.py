@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -64,6 +65,16 @@ class Row(SQLModel):
     """The base of our tables, with metadata of its own: other SQLModel users in the process stay out of our schema."""
 
     metadata = MetaData(naming_convention=NAMES)
+
+
+def load_json(text: str) -> Any:
+    """jsonb writes the float 1e30 with all its digits; what is beyond 64 bits was no integer when it was kept."""
+
+    def number(digits: str) -> int | float:
+        whole = int(digits)
+        return whole if -(2**63) <= whole < 2**64 else float(whole)
+
+    return json.loads(text, parse_int=number)
 
 
 def core(table: type[Row]) -> Table:

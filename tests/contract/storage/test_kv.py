@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -15,7 +14,6 @@ from handlers.core.kv_cleaning import KvCleaning
 from handlers.core.meters import MeterBook
 from storage.database import Database
 from storage.repositories.kv import KvItems, successor
-from storage.repositories.kv_reads import KvReads
 from tests.contract.storage.conftest import Two
 
 NOON = datetime(2026, 5, 30, 12, tzinfo=UTC).timestamp()
@@ -36,12 +34,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-async def kv(database: Database, clock: Clock) -> AsyncIterator[KvStore]:
-    reads = KvReads(database)
-    reading = asyncio.ensure_future(reads.run())
-    yield KvStore(KvItems(database), reads, MeterBook(database, clock), clock)
-    reading.cancel()
-    await asyncio.wait({reading})
+def kv(database: Database, clock: Clock) -> KvStore:
+    return KvStore(KvItems(database), MeterBook(database, clock), clock)
 
 
 def write(key: str, value: bytes = b"1", **more: int) -> KvWrite:

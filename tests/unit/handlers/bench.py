@@ -253,7 +253,8 @@ def _choices(events: list[Any]) -> Iterator[Any]:
 
 
 def content_of(answer: Any) -> Any:
-    return answer.content if isinstance(answer, Reply) else answer
+    content = answer.content if isinstance(answer, Reply) else answer
+    return orjson.loads(content) if isinstance(content, bytes) else content
 
 
 def check_answer(api: str, operation: str, answer: Any, media_type: str = "application/json") -> Any:

@@ -288,7 +288,7 @@ async def test_a_registered_model_is_seen_used_and_unregistered_by_its_project_a
     assert registered["provider_id"] == "simulator"
     assert registered["metadata"] == {"a": 1}
     assert await models_get(ModelsGetParams("my/model"), call) == registered
-    assert registered in (await models_list(call))["data"]
+    assert registered in content_of(await models_list(call))["data"]
     answer = await chat(call, model_id="my/model")
     assert call.record.model == "my/model"
     assert check("llama_stack", CHAT_ANSWER, answer.content)
