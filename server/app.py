@@ -1,34 +1,27 @@
 """The ASGI application: one connexion `AsyncApp` per document, mounted side by side.
 
-Paths and error shapes collide between documents, so each API has a stack of its own: boundary, routing, security,
-validation, idempotency, endpoints.
+Paths and error shapes collide between documents, so each API has a stack of its own: what words its errors, and below
+it the pipeline from a path to an endpoint.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import import_module
 from typing import Any
 
 import orjson
 from connexion import AsyncApp
-from connexion.middleware.abstract import SpecMiddleware
 from connexion.middleware.main import API
 
 from codegen.generated import APIS
-from handlers.core.idempotency import Idempotency
-from server.auth.credentials import Authenticator
 from server.binding.boundary import Boundary, Wording
 from server.binding.endpoint import Endpoints, Serving
-from server.binding.idempotent import Idempotent
+from server.binding.pipeline import Gate, Pipeline
 from server.inspect import GENERATED, find_handler, operations
 from server.logs import request_id
-from server.openapi31.routing import Routing
-from server.openapi31.security import SecurityMiddleware
 from server.openapi31.specification import Document
-from server.openapi31.validation import Limits, Validation
 from server.operational import SHORT_NAMES
 from server.request import KEY, Request
 
@@ -36,23 +29,21 @@ PREFIXES = {api.slug: api.prefix for api in APIS}
 """Where each API is mounted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """What stands before the endpoints of one API."""
-
-    authenticator: Authenticator
-    limits: Limits
-    idempotency: Idempotency
-
-
 class DialectApp(AsyncApp):  # type: ignore[misc]
-    """The application of one API. Connexion assembles the stack; every layer of it is ours, for OpenAPI 3.1."""
+    """The application of one API. Connexion assembles the stack, at the first request; every layer of it is ours, for
+    OpenAPI 3.1."""
 
-    def __init__(self, document: Document, layers: Sequence[Any], endpoints: SpecMiddleware) -> None:
-        super().__init__(__name__, middlewares=list(layers))
-        self.middleware.app = self._middleware_app = endpoints
+    def __init__(self, document: Document, boundary: Callable[[Any], Boundary], pipeline: Pipeline) -> None:
+        super().__init__(__name__, middlewares=[boundary])
+        self.middleware.app = self._middleware_app = pipeline
         # `add_api` cannot take a Specification: it would load, and refuse, the 3.1 document itself.
         self.middleware.apis.append(API(document, base_path=""))
+
+    @property
+    def entry(self) -> Any:
+        """The outermost layer, once the stack stands: connexion has nothing to do for a request then."""
+        middleware = self.middleware
+        return middleware if middleware.middleware_stack is None else middleware.app
 
 
 def dialect_app(document: Document, serving: Serving, gate: Gate) -> DialectApp:
@@ -62,15 +53,8 @@ def dialect_app(document: Document, serving: Serving, gate: Gate) -> DialectApp:
         for operation in document.operations
         if (handler := find_handler(operation)) is not None
     }
-    bound = frozenset(handlers)
-    layers = [
-        partial(Boundary, wording=serving.wording, recorder=serving.recorder),
-        Routing,
-        partial(SecurityMiddleware, api=serving.api, authenticator=gate.authenticator),
-        partial(Validation, limits=gate.limits, bound=bound),
-        partial(Idempotent, api=serving.api, idempotency=gate.idempotency, bound=bound),
-    ]
-    return DialectApp(document, layers, Endpoints(serving, handlers))
+    boundary = partial(Boundary, wording=serving.wording, recorder=serving.recorder)
+    return DialectApp(document, boundary, Pipeline(serving.api, Endpoints(serving, handlers), gate))
 
 
 def load_document(api: str, prefix: str) -> Document:
@@ -115,7 +99,7 @@ class Mounts:
         prefix, app = mount
         request = scope[KEY] = Request(scope, path[len(prefix) :])
         request_id.set(request.request_id)
-        await app(scope, receive, send)
+        await app.entry(scope, receive, send)
 
 
 async def _send_document(document: bytes, send: Any) -> None:

@@ -5,17 +5,17 @@ A whole answer is sent once its record is committed; a stream (`streams.py`) sta
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import orjson
 import structlog
-from connexion.middleware.abstract import SpecMiddleware
 
 from codegen.operation import Operation
 from handlers.core.call import Call
-from handlers.core.errors import CoreError, NotImplementedYet
+from handlers.core.errors import CoreError
 from handlers.core.services import Services
 from handlers.wire.reply import ByteStream, EventStream, Reply
 from handlers.wire.upload import RawBody, StreamedForm
@@ -27,7 +27,7 @@ from server.binding.watch import Interrupted, OpenStreams, Watch
 from server.inspect import Handler
 from server.openapi31.specification import Document
 from server.openapi31.validation import ResponseValidator
-from server.request import KEY, Request
+from server.request import Request
 from storage.repositories.telemetry.requests import span_id_of, trace_id_of
 
 log = structlog.get_logger("concordat.server")
@@ -65,7 +65,8 @@ class Endpoint:
 
     async def __call__(self, request: Request, receive: Any, send: Any) -> None:
         record = request.record = self._serving.recorder.open(request)
-        self._pass_on_trace(request)
+        if request.trace is not None or self._serving.exports_traces:
+            _pass_on_trace(request)
         watch = Watch(None if _is_raw(request) else receive, self._serving.streams)
         call = Call(
             services=self._serving.services,
@@ -93,15 +94,6 @@ class Endpoint:
                     await self._send(reply, request, send)
         except Interrupted as interrupted:
             await self._sender.interrupt(interrupted, request, send)
-
-    def _pass_on_trace(self, request: Request) -> None:
-        """Vendors are told of a trace that somebody looks at: the client, or whoever gets our own spans."""
-        given = request.trace
-        if given is None and not self._serving.exports_traces:
-            return
-        trace_id = given.trace_id if given else trace_id_of(request.request_id)
-        mine = TraceContext(trace_id, span_id_of(request.request_id))
-        outgoing.set(replace(mine, flags=given.flags, state=given.state) if given else mine)
 
     async def _handle(self, request: Request, call: Call) -> Any:
         arguments: dict[str, Any] = {}
@@ -150,29 +142,26 @@ class Endpoint:
             raise CoreError("the answer contradicts the document")
 
 
+def _pass_on_trace(request: Request) -> None:
+    """Vendors are told of a trace that somebody looks at: the client, or whoever gets our own spans."""
+    given = request.trace
+    trace_id = given.trace_id if given else trace_id_of(request.request_id)
+    mine = TraceContext(trace_id, span_id_of(request.request_id))
+    outgoing.set(replace(mine, flags=given.flags, state=given.state) if given else mine)
+
+
 def _is_raw(request: Request) -> bool:
     """Whether the handler itself reads the body, and so is the one to notice a client that hangs up."""
     return request.body is not None and isinstance(request.body.data, RawBody | StreamedForm)
 
 
-class Endpoints(SpecMiddleware):  # type: ignore[misc]
-    """The innermost application of an API: every bound operation, and 501 for the rest."""
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """Those of one API; `handlers` are by operation id."""
 
-    def __init__(self, serving: Serving, handlers: dict[str, Handler]) -> None:
-        self._serving = serving
-        self._handlers = handlers
-        self._endpoints: dict[str, Endpoint] = {}
+    serving: Serving
+    handlers: Mapping[str, Handler]
 
-    def add_api(self, specification: Document, **_: Any) -> None:
-        for operation in specification.operations:
-            handler = self._handlers.get(operation.operation_id)
-            if handler is not None:
-                endpoint = Endpoint(operation, handler, self._serving, specification)
-                self._endpoints[operation.operation_id] = endpoint
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        request: Request = scope[KEY]
-        endpoint = self._endpoints.get(request.routed.operation_id)
-        if endpoint is None:
-            raise NotImplementedYet(f"{request.routed.operation_id} is not implemented yet")
-        await endpoint(request, receive, send)
+    def find(self, operation: Operation, document: Document) -> Endpoint | None:
+        handler = self.handlers.get(operation.operation_id)
+        return None if handler is None else Endpoint(operation, handler, self.serving, document)

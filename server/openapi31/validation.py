@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import jsonschema_rs
-from connexion.middleware.abstract import SpecMiddleware
 
 from codegen.operation import Body, Operation, Payload
 from handlers.core.errors import Invalid, UnsupportedMedia
@@ -27,7 +26,7 @@ from server.openapi31.forms import gathered, open_form
 from server.openapi31.parameters import Parameters, branches, parse_scalar, types_of
 from server.openapi31.specification import Document, Schema
 from server.openapi31.wholes import places_of
-from server.request import KEY, Request
+from server.request import Request
 
 FORM = "multipart/form-data"
 JSON = "application/json"
@@ -50,8 +49,9 @@ class RequestValidator:
     def __init__(self, document: Document, operation: Operation, limits: Limits) -> None:
         self._document = document
         self._limits = limits
-        self._parameters = Parameters(document, operation)
+        self._parameters = Parameters(document, operation) if operation.params is not None else None
         self._payloads = {payload.media_type.lower(): payload for payload in operation.body}
+        self._json_payload = next((payload for name, payload in self._payloads.items() if _is_json(name)), None)
         self._required = operation.body_required
         self._whole = {
             payload.schema: places_of(document, payload.schema)
@@ -61,7 +61,8 @@ class RequestValidator:
 
     async def validate(self, request: Request, receive: Any) -> None:
         """Sets `Request.params` and `Request.body`. Raises `Invalid`, `TooLarge`, `UnsupportedMedia`."""
-        request.params = self._parameters.read(request)
+        if self._parameters is not None:
+            request.params = self._parameters.read(request)
         if self._payloads:
             request.body = await self._read(request, receive)
 
@@ -91,9 +92,9 @@ class RequestValidator:
 
     def _payload(self, media_type: str) -> Payload | None:
         if not media_type or _is_json(media_type):
-            json = next((payload for name, payload in self._payloads.items() if _is_json(name)), None)
-            anything = self._payloads.get("*/*")
-            return json or (anything if media_type else next(iter(self._payloads.values())))
+            if self._json_payload is not None:
+                return self._json_payload
+            return self._payloads.get("*/*") if media_type else next(iter(self._payloads.values()))
         return self._payloads.get(media_type) or self._payloads.get("*/*")
 
     def _absent(self) -> Body[Any]:
@@ -187,36 +188,6 @@ def _as_text(value: Any) -> Any:
     if isinstance(value, list):
         return [_as_text(item) for item in value]
     return "" if isinstance(value, Upload) else value
-
-
-class Validation(SpecMiddleware):  # type: ignore[misc]
-    """Validates requests of operations that have a handler (ASGI middleware)."""
-
-    def __init__(self, app: Any, *, limits: Limits, bound: frozenset[str]) -> None:
-        self.app = app
-        self._limits = limits
-        self._bound = bound
-        self._document: Document | None = None
-        self._validators: dict[str, RequestValidator] = {}
-
-    def add_api(self, specification: Document, **_: Any) -> None:
-        self._document = specification
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        request: Request = scope[KEY]
-        operation = request.routed
-        if operation.operation_id in self._bound:
-            await self._validator(operation).validate(request, receive)
-        await self.app(scope, receive, send)
-
-    def _validator(self, operation: Operation) -> RequestValidator:
-        found = self._validators.get(operation.operation_id)
-        if found is None:
-            if self._document is None:
-                raise RuntimeError("validation has no document")
-            found = RequestValidator(self._document, operation, self._limits)
-            self._validators[operation.operation_id] = found
-        return found
 
 
 class ResponseValidator:
