@@ -84,7 +84,7 @@ class Endpoint:
         )
         try:
             async with watch:
-                answer = await self._handle(request, call)
+                answer = await self._handler.function(**self._arguments(request), call=call)
                 if isinstance(answer, EventStream):
                     await self._sender.send(self._counted(answer, call, watch), request, watch, send)
                 elif isinstance(answer, ByteStream):
@@ -95,13 +95,13 @@ class Endpoint:
         except Interrupted as interrupted:
             await self._sender.interrupt(interrupted, request, send)
 
-    async def _handle(self, request: Request, call: Call) -> Any:
+    def _arguments(self, request: Request) -> dict[str, Any]:
         arguments: dict[str, Any] = {}
         if self._handler.takes_params:
             arguments["params"] = request.params
         if self._handler.takes_body:
             arguments["body"] = request.body
-        return await self._handler.function(**arguments, call=call)
+        return arguments
 
     def _counted(self, stream: EventStream, call: Call, watch: Watch) -> EventStream:
         """A stream of a model's answer is among those that are open."""
@@ -113,30 +113,37 @@ class Endpoint:
     async def _send(self, reply: Reply, request: Request, send: Any) -> None:
         status = reply.status or self._status
         body, media_type = self._encode(reply)
-        self._check(status, media_type, reply)
+        if self._judge is not None:
+            self._check(self._judge, status, media_type, reply)
         if request.record is not None:
             await self._serving.recorder.close(request.record, request, "completed", status)
-        headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
-        if media_type:
-            headers.append((b"content-type", media_type.encode("latin-1")))
-        headers.append((b"content-length", b"%d" % len(body)))
-        headers.append((b"x-request-id", request.request_id.encode()))
+        headers = [
+            (b"content-type", media_type.encode("latin-1")),
+            (b"content-length", b"%d" % len(body)),
+            (b"x-request-id", request.request_id.encode()),
+        ]
+        if not media_type:
+            del headers[0]
+        if reply.headers:
+            named = reply.headers.items()
+            headers[:0] = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in named]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    def _encode(self, reply: Reply) -> tuple[bytes, str | None]:
+    def _encode(self, reply: Reply) -> tuple[bytes, str]:
+        """The body and its media type, which is empty where there is no content."""
         if isinstance(reply.content, bytes):
             return reply.content, JSON if reply.media_type is None else reply.media_type
         if reply.content is None and not self._has_content:
-            return b"", None
+            return b"", ""
         return orjson.dumps(reply.content), reply.media_type or JSON
 
-    def _check(self, status: int, media_type: str | None, reply: Reply) -> None:
+    def _check(self, judge: ResponseValidator, status: int, media_type: str, reply: Reply) -> None:
         """Raises an internal error when the answer is not what the document promises (a setting; on in tests)."""
-        if self._judge is None or media_type != JSON:
+        if media_type != JSON:
             return
         content = orjson.loads(reply.content) if isinstance(reply.content, bytes) else reply.content
-        fault = self._judge.fault(self._operation, status, media_type, content)
+        fault = judge.fault(self._operation, status, media_type, content)
         if fault is not None:
             log.error("response_contradicts_document", fault=fault)
             raise CoreError("the answer contradicts the document")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,12 +64,15 @@ class RequestValidator:
         if self._parameters is not None:
             request.params = self._parameters.read(request)
         if self._payloads:
-            request.body = await self._read(request, receive)
+            named = request.headers.get("content-type", "")
+            media_type = named.partition(";")[0].strip().lower()
+            payload = self._payload(media_type)
+            if payload is not None and payload is self._json_payload:
+                request.body = await self._json(payload, request, receive)
+            else:
+                request.body = await self._other(payload, media_type, request, receive)
 
-    async def _read(self, request: Request, receive: Any) -> Body[Any]:
-        named = request.headers.get("content-type", "")
-        media_type = named.partition(";")[0].strip().lower()
-        payload = self._payload(media_type)
+    async def _other(self, payload: Payload | None, media_type: str, request: Request, receive: Any) -> Body[Any]:
         if payload is None:
             if await self._read_all(receive):
                 accepted = ", ".join(sorted(self._payloads))
@@ -77,15 +80,13 @@ class RequestValidator:
             return self._absent()
         if payload.media_type == FORM:
             return await self._form(payload, request, receive)
-        if _is_json(payload.media_type):
-            return await self._json(payload, request, receive)
         if not media_type and _is_empty(request):
             return self._absent()
         await self._check_length(request, receive)
         return Body(RawBody(media_type or payload.media_type, gathered(self._chunks(receive))))
 
-    async def _read_all(self, receive: Any) -> bytes:
-        return await read_all(receive, self._limits.json_bytes, self._limits.idle_seconds)
+    def _read_all(self, receive: Any) -> Awaitable[bytes]:
+        return read_all(receive, self._limits.json_bytes, self._limits.idle_seconds)
 
     def _chunks(self, receive: Any) -> AsyncGenerator[bytes, None]:
         return read_chunks(receive, self._limits.upload_bytes, self._limits.idle_seconds)

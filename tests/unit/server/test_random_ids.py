@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-import os
 import re
+import subprocess
+import sys
 
 from server.random_ids import READ_AT_ONCE, random_id
 
@@ -12,17 +13,17 @@ def test_no_id_comes_twice() -> None:
     assert all(re.fullmatch(r"[0-9a-f]{24}", one) for one in ids)
 
 
-def test_forked_process_draws_its_own() -> None:
-    random_id()
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.write(writing, "".join(random_id() for _ in range(2 * READ_AT_ONCE)).encode())
-        os._exit(0)
-    os.close(writing)
-    with open(reading) as pipe:
-        text = pipe.read()
+FORKING = """
+import os
+from server.random_ids import READ_AT_ONCE, random_id
+random_id()
+child = os.fork()
+if child:
     os.waitpid(child, 0)
-    theirs = {text[at : at + 24] for at in range(0, len(text), 24)}
-    assert len(theirs) == 2 * READ_AT_ONCE
-    assert theirs.isdisjoint(random_id() for _ in range(2 * READ_AT_ONCE))
+print(*(random_id() for _ in range(2 * READ_AT_ONCE)), flush=True)
+"""
+
+
+def test_forked_process_draws_its_own() -> None:
+    ids = subprocess.run([sys.executable, "-c", FORKING], check=True, capture_output=True, text=True).stdout.split()
+    assert len(ids) == len(set(ids)) == 4 * READ_AT_ONCE
