@@ -69,6 +69,17 @@ def load_wording(api: str) -> Wording:
     return wording  # type: ignore[no-any-return]
 
 
+class Mount:
+    """`below` is how the paths begin that are the API's."""
+
+    __slots__ = ("app", "below", "prefix")
+
+    def __init__(self, prefix: str, app: DialectApp) -> None:
+        self.prefix = prefix
+        self.below = prefix + "/"
+        self.app = app
+
+
 class Mounts:
     """Gives each request to the API whose prefix its path has, and every other one to `rest` (ASGI).
 
@@ -77,7 +88,8 @@ class Mounts:
     """
 
     def __init__(self, apis: Mapping[str, DialectApp], documents: Mapping[str, Document], rest: Any) -> None:
-        self._mounts = {prefix.split("/")[1] if prefix else "": (prefix, app) for prefix, app in apis.items()}
+        self._mounts = {prefix.split("/")[1]: Mount(prefix, app) for prefix, app in apis.items() if prefix}
+        self._root = Mount("", apis[""]) if "" in apis else None
         self._documents = {prefix + "/openapi.json": document.content for prefix, document in documents.items()}
         taken = {prefix + op.path for prefix, document in documents.items() for op in document.operations}
         self._short_names = SHORT_NAMES - taken
@@ -88,18 +100,25 @@ class Mounts:
             await self._rest(scope, receive, send)
             return
         path: str = scope["path"]
-        mount = self._mounts.get(path.split("/", 2)[1] if path.startswith("/") else "") or self._mounts.get("")
-        if mount is None or not path.startswith(mount[0] + "/") or path.startswith("/-/") or path in self._short_names:
+        mount = self._find(path)
+        if mount is None:
             await self._rest(scope, receive, send)
             return
         document = self._documents.get(path)
         if document is not None and scope["method"] in ("GET", "HEAD"):
             await _send_document(document, send)
             return
-        prefix, app = mount
-        request = scope[KEY] = Request(scope, path[len(prefix) :])
+        request = scope[KEY] = Request(scope, path[len(mount.prefix) :])
         request_id.set(request.request_id)
-        await app.entry(scope, receive, send)
+        await mount.app.entry(scope, receive, send)
+
+    def _find(self, path: str) -> Mount | None:
+        if self._root is not None:
+            is_ours = path[:1] != "/" or path.startswith("/-/") or path in self._short_names
+            return None if is_ours else self._root
+        _, _, below = path.partition("/")
+        mount = self._mounts.get(below.partition("/")[0])
+        return mount if mount is not None and path.startswith(mount.below) else None
 
 
 async def _send_document(document: bytes, send: Any) -> None:

@@ -33,6 +33,7 @@ from storage.repositories.telemetry.requests import span_id_of, trace_id_of
 log = structlog.get_logger("concordat.server")
 
 JSON = "application/json"
+READ_BY_HANDLERS = (RawBody, StreamedForm)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +160,7 @@ def _pass_on_trace(request: Request) -> None:
 
 def _is_raw(request: Request) -> bool:
     """Whether the handler itself reads the body, and so is the one to notice a client that hangs up."""
-    return request.body is not None and isinstance(request.body.data, RawBody | StreamedForm)
+    return request.body is not None and isinstance(request.body.data, READ_BY_HANDLERS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,11 +53,9 @@ class RequestValidator:
         self._payloads = {payload.media_type.lower(): payload for payload in operation.body}
         self._json_payload = next((payload for name, payload in self._payloads.items() if _is_json(name)), None)
         self._required = operation.body_required
-        self._whole = {
-            payload.schema: places_of(document, payload.schema)
-            for payload in operation.body
-            if payload.schema is not None
-        }
+        schema = self._json_payload.schema if self._json_payload is not None else None
+        self._json_schema = document.validator(schema) if schema is not None else None
+        self._whole = places_of(document, schema) if schema is not None else None
 
     async def validate(self, request: Request, receive: Any) -> None:
         """Sets `Request.params` and `Request.body`. Raises `Invalid`, `TooLarge`, `UnsupportedMedia`."""
@@ -66,13 +64,13 @@ class RequestValidator:
         if self._payloads:
             named = request.headers.get("content-type", "")
             media_type = named.partition(";")[0].strip().lower()
-            payload = self._payload(media_type)
-            if payload is not None and payload is self._json_payload:
-                request.body = await self._json(payload, request, receive)
+            if self._json_payload is not None and (not media_type or _is_json(media_type)):
+                request.body = await self._json(self._json_payload, request, receive)
             else:
-                request.body = await self._other(payload, media_type, request, receive)
+                request.body = await self._other(media_type, request, receive)
 
-    async def _other(self, payload: Payload | None, media_type: str, request: Request, receive: Any) -> Body[Any]:
+    async def _other(self, media_type: str, request: Request, receive: Any) -> Body[Any]:
+        payload = self._other_payload(media_type)
         if payload is None:
             if await self._read_all(receive):
                 accepted = ", ".join(sorted(self._payloads))
@@ -91,12 +89,11 @@ class RequestValidator:
     def _chunks(self, receive: Any) -> AsyncGenerator[bytes, None]:
         return read_chunks(receive, self._limits.upload_bytes, self._limits.idle_seconds)
 
-    def _payload(self, media_type: str) -> Payload | None:
-        if not media_type or _is_json(media_type):
-            if self._json_payload is not None:
-                return self._json_payload
-            return self._payloads.get("*/*") if media_type else next(iter(self._payloads.values()))
-        return self._payloads.get(media_type) or self._payloads.get("*/*")
+    def _other_payload(self, media_type: str) -> Payload | None:
+        if not media_type:
+            return next(iter(self._payloads.values()))
+        anything = self._payloads.get("*/*")
+        return anything if _is_json(media_type) else self._payloads.get(media_type) or anything
 
     def _absent(self) -> Body[Any]:
         if self._required:
@@ -111,12 +108,11 @@ class RequestValidator:
         if not text:
             return self._absent()
         data = parse_json(text)
-        if payload.schema is not None:
-            validator = self._document.validator(payload.schema)
-            if not validator.is_valid(data):
-                raise describe(validator, data, first_only=len(text) > EXPLAINED_BYTES)
-            if (places := self._whole[payload.schema]) is not None:
-                data = places.settle(data)
+        validator = self._json_schema
+        if validator is not None and not validator.is_valid(data):
+            raise describe(validator, data, first_only=len(text) > EXPLAINED_BYTES)
+        if self._whole is not None:
+            data = self._whole.settle(data)
         return Body(data, payload.model)
 
     async def _form(self, payload: Payload, request: Request, receive: Any) -> Body[Any]:
@@ -179,8 +175,8 @@ def _is_empty(request: Request) -> bool:
 
 
 def _refuse_encoded(request: Request) -> None:
-    encoding = request.headers.get("content-encoding", "").strip().lower()
-    if encoding not in ("", "identity"):
+    encoding = request.headers.get("content-encoding")
+    if encoding is not None and (encoding := encoding.strip().lower()) not in ("", "identity"):
         raise UnsupportedMedia(f"a body with Content-Encoding {encoding!r} is not accepted: send it as it is")
 
 
