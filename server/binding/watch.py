@@ -54,7 +54,8 @@ class OpenStreams:
     def discard(self, watch: Watch) -> None:
         self._watches.discard(watch)
         self._newer.discard(watch)
-        self._older.discard(watch)
+        if self._older:
+            self._older.discard(watch)
 
     def end(self) -> None:
         """Tells every open stream that the server is going away."""
@@ -78,11 +79,12 @@ class Watch:
 
     __slots__ = (
         "_alarm", "_comment", "_idle", "_outlives", "_reason", "_receive", "_seconds", "_streams", "_task", "_watcher",
-        "is_streaming",
+        "has_client", "is_streaming",
     )  # fmt: skip
 
     def __init__(self, receive: Receive | None, streams: OpenStreams | None = None) -> None:
         self._receive = receive
+        self.has_client = receive is not None
         self._streams = OpenStreams() if streams is None else streams
         self._reason: Reason | None = None
         self._task: asyncio.Task[Any] | None = None
@@ -98,10 +100,6 @@ class Watch:
         self._task = asyncio.current_task()
         self._streams.add(self)
         return self
-
-    @property
-    def has_client(self) -> bool:
-        return self._receive is not None
 
     def keep_alive(self, send_comment: Callable[[], Awaitable[None]], seconds: float) -> None:
         self._comment, self._seconds = send_comment, seconds

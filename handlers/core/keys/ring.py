@@ -65,7 +65,8 @@ class KeyRing:
         now = self._clock()
         if self._watch.is_stale(now):
             await self._watch.fresh()
-        self._keep_up_with(self._watch.generation)
+        if self._watch.generation != self._generation:
+            self._keep_up_with(self._watch.generation)
         hashed = digest(presented)
         known = self._known.get(hashed)
         if known is None:
