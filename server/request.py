@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from time import perf_counter, time
 from typing import Any
@@ -12,6 +11,7 @@ from codegen.operation import Operation
 from handlers.core.call import Caller
 from handlers.wire.upload import Upload
 from providers import trace_context
+from server.random_ids import random_id
 from storage.ledger_record import Record
 
 Scope = Any
@@ -37,9 +37,9 @@ class Request:
         self.raw_path: bytes = scope.get("raw_path") or quote(path).encode()
         self.scheme: str = scope.get("scheme", "http")
         self.query: bytes = scope["query_string"]
-        self.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        self.trace = trace_context.read(self.headers)
-        self.request_id = "req_" + os.urandom(12).hex()
+        self.headers = headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        self.trace = trace_context.read(headers) if "traceparent" in headers else None
+        self.request_id = "req_" + random_id()
         self.started = perf_counter()
         self.started_at = time()
         self.operation: Operation | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from providers.vendor import Vendor
 from server import catalog
 from server.config import Settings, is_loopback
 from server.embedders import Embedders
+from server.random_ids import random_id
 
 FETCH_TIMEOUTS = Timeouts(connect_seconds=5.0, first_byte_seconds=10.0, idle_seconds=10.0)
 """For what stands at addresses that callers choose."""
@@ -162,7 +162,7 @@ class Vendors(Mapping[str, Inference]):
         if vendor.row.kind == "simulator":
             from providers.inference.simulator import Simulator
 
-            return Simulator(time.time, lambda: os.urandom(12).hex(), vendor.row.name)
+            return Simulator(time.time, random_id, vendor.row.name)
         return LimitedByModel(self._client(vendor), self._settings.max_concurrent, self._settings.max_queued)
 
     def _client(self, vendor: catalog.Vendor) -> Inference:

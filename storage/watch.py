@@ -32,14 +32,15 @@ class Watch:
             return await self._look()
 
     async def fresh(self) -> int:
-        if self._is_stale():
+        if self.is_stale(self._clock()):
             async with self._looking:
-                if self._is_stale():
+                if self.is_stale(self._clock()):
                     await self._look()
         return self.generation
 
-    def _is_stale(self) -> bool:
-        return self._clock() - self._looked_at > STALE_SECONDS
+    def is_stale(self, now: float) -> bool:
+        """Whether `fresh` would look; where it would not, `generation` is as good."""
+        return now - self._looked_at > STALE_SECONDS
 
     async def _look(self) -> int:
         looked_at = self._clock()

@@ -18,7 +18,10 @@ USER = [{"role": "user", "content": "Tell me about concord, in a few words and w
 BODY = {"model": "bench/chat", "messages": USER}
 STAGES = (
     ("protocol", ("uvicorn", "server/protocol")),
-    ("routing", ("server/app", "server/request", "server/openapi31/routing", "providers/trace_context")),
+    (
+        "routing",
+        ("server/app", "server/request", "server/openapi31/routing", "server/random_ids", "providers/trace_context"),
+    ),
     ("auth", ("server/auth", "server/openapi31/security", "handlers/core/keys")),
     ("validation", ("server/openapi31",)),
     ("limits", ("handlers/core/quota", "storage/watch", "storage/repositories/limits")),

@@ -30,12 +30,12 @@ def _nothing() -> None:
     """For calls that no client waits for, and whose record nobody else closes."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Call:
-    """`headers` are lower-cased. `record` is the request's row of the ledger: core fills in model, tokens and cost.
-    `outlive_client()` lets the request go on to its end also when its client hangs up; after `hand_over_record()` the
-    row is somebody else's to complete, when the request has been answered. `begin_record()` has the row of what will be
-    streamed written meanwhile. `gauge` counts what is streamed. `scheme` is
+    """Nothing in one is changed. `headers` are lower-cased. `record` is the request's row of the ledger: core fills in
+    model, tokens and cost. `outlive_client()` lets the request go on to its end also when its client hangs up; after
+    `hand_over_record()` the row is somebody else's to complete, when the request has been answered. `begin_record()`
+    has the row of what will be streamed written meanwhile. `gauge` counts what is streamed. `scheme` is
     that of the address which the caller used, as far as the connection or a trusted proxy tells. `query` is the query
     as it was sent. What follows a body joins `headers` when the body is read. `batch` marks a row of a batch."""
 

@@ -160,6 +160,7 @@ class Plan:
 
     buckets: tuple[Bucket, ...]
     prepaid: bool
+    nothing_taken: Reservation
 
 
 class Quota:
@@ -184,7 +185,7 @@ class Quota:
         if not free and not self._has_credits(plan, caller):
             raise PaymentRequired("the project's prepaid credits are used up", code="insufficient_credits")
         if not plan.buckets:
-            return Reservation(caller.project_id)
+            return plan.nothing_taken
         taken: list[tuple[Bucket | Elsewhere, Window, int]] = []
         try:
             for bucket in plan.buckets:
@@ -255,7 +256,9 @@ class Quota:
                 await bucket.empty()
 
     async def _plan(self, caller: Caller) -> Plan:
-        generation = self._keep_up_with(await self._watch.fresh())
+        if self._watch.is_stale(self._clock()):
+            await self._watch.fresh()
+        generation = self._keep_up_with(self._watch.generation)
         who = (caller.project_id, caller.key_id)
         known = self._plans.get(who)
         if known is not None:
@@ -263,7 +266,7 @@ class Quota:
         subjects = (caller.project_id,) if caller.key_id is None else (caller.project_id, caller.key_id)
         limits = await self._limits.of(caller.project_id, subjects)
         balance = await self._credits.balance(caller.project_id)
-        plan = Plan(tuple(self._buckets_of(limits)), balance is not None)
+        plan = Plan(tuple(self._buckets_of(limits)), balance is not None, Reservation(caller.project_id))
         if balance is not None:
             self._balances[caller.project_id] = balance
         if generation == self._generation:

@@ -61,15 +61,15 @@ class Authenticator:
             return partial(self._named, name)
         return None
 
-    async def bearer(self, headers: Headers) -> Caller | None:
+    def bearer(self, headers: Headers) -> Awaitable[Caller | None]:
         scheme, _, key = headers.get("authorization", "").partition(" ")
-        return await self._caller(key.strip() if scheme.lower() == "bearer" else "", headers)
+        return self._caller(key.strip() if scheme.lower() == "bearer" else "", headers)
 
-    async def _named(self, header: str, headers: Headers) -> Caller | None:
-        return await self._caller(headers.get(header, ""), headers)
+    def _named(self, header: str, headers: Headers) -> Awaitable[Caller | None]:
+        return self._caller(headers.get(header, ""), headers)
 
-    async def api_key(self, headers: Headers) -> Caller | None:
-        return await self._caller(headers.get(KEY_HEADER, ""), headers)
+    def api_key(self, headers: Headers) -> Awaitable[Caller | None]:
+        return self._caller(headers.get(KEY_HEADER, ""), headers)
 
     async def admin(self, headers: Headers) -> Caller | None:
         token = headers.get(ADMIN_HEADER, "")

@@ -72,7 +72,8 @@ class Boundary:
             else:
                 await self._answer(request, told, send)
         finally:
-            request.close()
+            if request.uploads:
+                request.close()
 
     async def _answer(self, request: Request, error: CoreError, send: Any) -> None:
         if request.operation is not None and request.who is not None:

@@ -5,17 +5,17 @@ A whole answer is sent once its record is committed; a stream (`streams.py`) sta
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import orjson
 import structlog
-from connexion.middleware.abstract import SpecMiddleware
 
 from codegen.operation import Operation
 from handlers.core.call import Call
-from handlers.core.errors import CoreError, NotImplementedYet
+from handlers.core.errors import CoreError
 from handlers.core.services import Services
 from handlers.wire.reply import ByteStream, EventStream, Reply
 from handlers.wire.upload import RawBody, StreamedForm
@@ -27,12 +27,13 @@ from server.binding.watch import Interrupted, OpenStreams, Watch
 from server.inspect import Handler
 from server.openapi31.specification import Document
 from server.openapi31.validation import ResponseValidator
-from server.request import KEY, Request
+from server.request import Request
 from storage.repositories.telemetry.requests import span_id_of, trace_id_of
 
 log = structlog.get_logger("concordat.server")
 
 JSON = "application/json"
+READ_BY_HANDLERS = (RawBody, StreamedForm)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,8 @@ class Endpoint:
 
     async def __call__(self, request: Request, receive: Any, send: Any) -> None:
         record = request.record = self._serving.recorder.open(request)
-        self._pass_on_trace(request)
+        if request.trace is not None or self._serving.exports_traces:
+            _pass_on_trace(request)
         watch = Watch(None if _is_raw(request) else receive, self._serving.streams)
         call = Call(
             services=self._serving.services,
@@ -83,7 +85,7 @@ class Endpoint:
         )
         try:
             async with watch:
-                answer = await self._handle(request, call)
+                answer = await self._handler.function(**self._arguments(request), call=call)
                 if isinstance(answer, EventStream):
                     await self._sender.send(self._counted(answer, call, watch), request, watch, send)
                 elif isinstance(answer, ByteStream):
@@ -94,22 +96,13 @@ class Endpoint:
         except Interrupted as interrupted:
             await self._sender.interrupt(interrupted, request, send)
 
-    def _pass_on_trace(self, request: Request) -> None:
-        """Vendors are told of a trace that somebody looks at: the client, or whoever gets our own spans."""
-        given = request.trace
-        if given is None and not self._serving.exports_traces:
-            return
-        trace_id = given.trace_id if given else trace_id_of(request.request_id)
-        mine = TraceContext(trace_id, span_id_of(request.request_id))
-        outgoing.set(replace(mine, flags=given.flags, state=given.state) if given else mine)
-
-    async def _handle(self, request: Request, call: Call) -> Any:
+    def _arguments(self, request: Request) -> dict[str, Any]:
         arguments: dict[str, Any] = {}
         if self._handler.takes_params:
             arguments["params"] = request.params
         if self._handler.takes_body:
             arguments["body"] = request.body
-        return await self._handler.function(**arguments, call=call)
+        return arguments
 
     def _counted(self, stream: EventStream, call: Call, watch: Watch) -> EventStream:
         """A stream of a model's answer is among those that are open."""
@@ -121,58 +114,62 @@ class Endpoint:
     async def _send(self, reply: Reply, request: Request, send: Any) -> None:
         status = reply.status or self._status
         body, media_type = self._encode(reply)
-        self._check(status, media_type, reply)
+        if self._judge is not None:
+            self._check(self._judge, status, media_type, reply)
         if request.record is not None:
             await self._serving.recorder.close(request.record, request, "completed", status)
-        headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
-        if media_type:
-            headers.append((b"content-type", media_type.encode("latin-1")))
-        headers.append((b"content-length", b"%d" % len(body)))
-        headers.append((b"x-request-id", request.request_id.encode()))
+        headers = [
+            (b"content-type", media_type.encode("latin-1")),
+            (b"content-length", b"%d" % len(body)),
+            (b"x-request-id", request.request_id.encode()),
+        ]
+        if not media_type:
+            del headers[0]
+        if reply.headers:
+            named = reply.headers.items()
+            headers[:0] = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in named]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    def _encode(self, reply: Reply) -> tuple[bytes, str | None]:
+    def _encode(self, reply: Reply) -> tuple[bytes, str]:
+        """The body and its media type, which is empty where there is no content."""
         if isinstance(reply.content, bytes):
             return reply.content, JSON if reply.media_type is None else reply.media_type
         if reply.content is None and not self._has_content:
-            return b"", None
+            return b"", ""
         return orjson.dumps(reply.content), reply.media_type or JSON
 
-    def _check(self, status: int, media_type: str | None, reply: Reply) -> None:
+    def _check(self, judge: ResponseValidator, status: int, media_type: str, reply: Reply) -> None:
         """Raises an internal error when the answer is not what the document promises (a setting; on in tests)."""
-        if self._judge is None or media_type != JSON:
+        if media_type != JSON:
             return
         content = orjson.loads(reply.content) if isinstance(reply.content, bytes) else reply.content
-        fault = self._judge.fault(self._operation, status, media_type, content)
+        fault = judge.fault(self._operation, status, media_type, content)
         if fault is not None:
             log.error("response_contradicts_document", fault=fault)
             raise CoreError("the answer contradicts the document")
 
 
+def _pass_on_trace(request: Request) -> None:
+    """Vendors are told of a trace that somebody looks at: the client, or whoever gets our own spans."""
+    given = request.trace
+    trace_id = given.trace_id if given else trace_id_of(request.request_id)
+    mine = TraceContext(trace_id, span_id_of(request.request_id))
+    outgoing.set(replace(mine, flags=given.flags, state=given.state) if given else mine)
+
+
 def _is_raw(request: Request) -> bool:
     """Whether the handler itself reads the body, and so is the one to notice a client that hangs up."""
-    return request.body is not None and isinstance(request.body.data, RawBody | StreamedForm)
+    return request.body is not None and isinstance(request.body.data, READ_BY_HANDLERS)
 
 
-class Endpoints(SpecMiddleware):  # type: ignore[misc]
-    """The innermost application of an API: every bound operation, and 501 for the rest."""
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """Those of one API; `handlers` are by operation id."""
 
-    def __init__(self, serving: Serving, handlers: dict[str, Handler]) -> None:
-        self._serving = serving
-        self._handlers = handlers
-        self._endpoints: dict[str, Endpoint] = {}
+    serving: Serving
+    handlers: Mapping[str, Handler]
 
-    def add_api(self, specification: Document, **_: Any) -> None:
-        for operation in specification.operations:
-            handler = self._handlers.get(operation.operation_id)
-            if handler is not None:
-                endpoint = Endpoint(operation, handler, self._serving, specification)
-                self._endpoints[operation.operation_id] = endpoint
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        request: Request = scope[KEY]
-        endpoint = self._endpoints.get(request.routed.operation_id)
-        if endpoint is None:
-            raise NotImplementedYet(f"{request.routed.operation_id} is not implemented yet")
-        await endpoint(request, receive, send)
+    def find(self, operation: Operation, document: Document) -> Endpoint | None:
+        handler = self.handlers.get(operation.operation_id)
+        return None if handler is None else Endpoint(operation, handler, self.serving, document)

@@ -15,13 +15,11 @@ from dataclasses import replace
 from typing import Any
 
 import orjson
-from connexion.middleware.abstract import SpecMiddleware
 
 from codegen.operation import Body
 from handlers.core.idempotency import Claimed, Idempotency, Replay
 from handlers.wire.reply import Last
 from handlers.wire.upload import RawBody, StreamedForm, Upload
-from server.openapi31.specification import Document
 from server.request import KEY, Request
 
 HEADER = "idempotency-key"
@@ -29,24 +27,17 @@ MAX_KEPT_BYTES = 8 * 1024 * 1024
 DROPPED_HEADERS = frozenset({"content-length", "x-request-id"})
 
 
-class Idempotent(SpecMiddleware):  # type: ignore[misc]
+class Idempotent:
     """ASGI middleware between validation and the endpoints."""
 
-    def __init__(self, app: Any, *, api: str, idempotency: Idempotency, bound: frozenset[str]) -> None:
+    def __init__(self, app: Any, *, api: str, idempotency: Idempotency) -> None:
         self.app = app
         self._api = api
         self._idempotency = idempotency
-        self._bound = bound
-
-    def add_api(self, specification: Document, **_: Any) -> None:
-        """Every POST of every API is served alike."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         request: Request = scope[KEY]
         if HEADER not in request.headers or request.method != "POST" or request.who is None:
-            await self.app(scope, receive, send)
-            return
-        if request.routed.operation_id not in self._bound:
             await self.app(scope, receive, send)
             return
         operation = f"{self._api}.{request.routed.operation_id}"

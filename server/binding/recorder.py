@@ -46,13 +46,8 @@ class Recorder:
     observers: tuple[Observer, ...] = ()
 
     def open(self, request: Request) -> Record:
-        record = Record(
-            request_id=request.request_id,
-            api=self.api,
-            operation_id=request.routed.operation_id,
-            started_at=request.started_at,
-            kind=KINDS.get(request.routed.operation_id),
-        )
+        operation_id = request.routed.operation_id
+        record = Record(request.request_id, self.api, operation_id, request.started_at, kind=KINDS.get(operation_id))
         if request.who is not None:
             record.project_id = request.who.project_id or None
             record.key_id = request.who.key_id

@@ -12,7 +12,7 @@ from typing import Any
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 
 GRACE_SECONDS = 0.05
-"""Most answers are done by then, and cost no watcher task."""
+"""At the latest by then a client is watched. Most answers are done before, and cost no task and no timer."""
 
 
 class Reason(Enum):
@@ -29,10 +29,14 @@ class Interrupted(Exception):
 
 
 class OpenStreams:
-    """The watches of requests under way in this process."""
+    """The watches of requests under way in this process. Of those whose client is not watched yet, `_older` have been
+    there for half of the grace, and `_newer` are those that came since."""
 
     def __init__(self) -> None:
         self._watches: set[Watch] = set()
+        self._newer: set[Watch] = set()
+        self._older: set[Watch] = set()
+        self._timer: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
         return len(self._watches)
@@ -42,14 +46,27 @@ class OpenStreams:
 
     def add(self, watch: Watch) -> None:
         self._watches.add(watch)
+        if watch.has_client:
+            self._newer.add(watch)
+            if self._timer is None:
+                self._timer = asyncio.get_running_loop().call_later(GRACE_SECONDS / 2, self._age)
 
     def discard(self, watch: Watch) -> None:
         self._watches.discard(watch)
+        self._newer.discard(watch)
+        if self._older:
+            self._older.discard(watch)
 
     def end(self) -> None:
         """Tells every open stream that the server is going away."""
         for watch in list(self._watches):
             watch.interrupt(Reason.SHUTDOWN)
+
+    def _age(self) -> None:
+        for watch in self._older:
+            watch.begin()
+        self._older, self._newer = self._newer, set()
+        self._timer = asyncio.get_running_loop().call_later(GRACE_SECONDS / 2, self._age) if self._older else None
 
 
 class Watch:
@@ -60,13 +77,18 @@ class Watch:
     `seconds` in which `touch` was not called.
     """
 
+    __slots__ = (
+        "_alarm", "_comment", "_idle", "_outlives", "_reason", "_receive", "_seconds", "_streams", "_task", "_watcher",
+        "has_client", "is_streaming",
+    )  # fmt: skip
+
     def __init__(self, receive: Receive | None, streams: OpenStreams | None = None) -> None:
         self._receive = receive
-        self._streams = streams
+        self.has_client = receive is not None
+        self._streams = OpenStreams() if streams is None else streams
         self._reason: Reason | None = None
         self._task: asyncio.Task[Any] | None = None
         self._watcher: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
         self._comment: Callable[[], Awaitable[None]] | None = None
         self._seconds: float | None = None
         self._alarm: asyncio.Timeout | None = None
@@ -75,12 +97,8 @@ class Watch:
         self.is_streaming = False
 
     async def __aenter__(self) -> Watch:
-        loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
-        if self._receive is not None:
-            self._timer = loop.call_later(GRACE_SECONDS, self._begin, self._receive)
-        if self._streams is not None:
-            self._streams.add(self)
+        self._streams.add(self)
         return self
 
     def keep_alive(self, send_comment: Callable[[], Awaitable[None]], seconds: float) -> None:
@@ -104,8 +122,10 @@ class Watch:
             self._reason = reason
             self._task.cancel()
 
-    def _begin(self, receive: Receive) -> None:
-        self._watcher = asyncio.get_running_loop().create_task(self._watch(receive))
+    def begin(self) -> None:
+        """From now on the client is watched, by a task."""
+        if self._receive is not None:
+            self._watcher = asyncio.get_running_loop().create_task(self._watch(self._receive))
 
     async def _watch(self, receive: Receive) -> None:
         while True:
@@ -126,10 +146,7 @@ class Watch:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._streams is not None:
-            self._streams.discard(self)
-        if self._timer is not None:
-            self._timer.cancel()
+        self._streams.discard(self)
         if self._reason is not None and self._task is not None:
             if error is None:  # the block was done first: the cancellation is still to come, and ends here
                 with suppress(asyncio.CancelledError):

@@ -76,12 +76,11 @@ class Counters:
         add = self.tokens.add
         add((model, provider, "prompt"), record.prompt_tokens)
         add((model, provider, "completion"), record.completion_tokens)
-        for kind, tokens in (
-            ("cached", record.cached_tokens),
-            ("cache_write", record.cache_write_tokens),
-            ("reasoning", record.reasoning_tokens),
-        ):
-            if tokens:
-                add((model, provider, kind), tokens)
+        if record.cached_tokens:
+            add((model, provider, "cached"), record.cached_tokens)
+        if record.cache_write_tokens:
+            add((model, provider, "cache_write"), record.cache_write_tokens)
+        if record.reasoning_tokens:
+            add((model, provider, "reasoning"), record.reasoning_tokens)
         if record.cost_micros:
             self.costs.add((model, provider), record.cost_micros / 1e6)

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from connexion.middleware.abstract import SpecMiddleware
-
+from codegen.operation import Operation
 from handlers.core.call import Caller
 from handlers.wire.upload import RawBody, StreamedForm
 from server.auth.credentials import Authenticator, Check, Headers
+from server.binding.pipeline import Endpoint
 from server.mock.answers import Answer, Answers, Wish
 from server.mock.preferences import read_preferences
 from server.openapi31.specification import Document
-from server.request import KEY, Request
+from server.request import Request
 
 HEADER = "X-Concordat-Mock"
 KEPT_ANSWERS = 1000
@@ -48,19 +48,19 @@ class LenientAuthenticator(Authenticator):
         return CALLER if scheme.get("type") != "http" or "authorization" in headers else None
 
 
-class MockEndpoints(SpecMiddleware):  # type: ignore[misc]
-    """Answers every operation of its document."""
+class MockEndpoints:
+    """Answers every operation of its document (see `server.binding.pipeline.Endpoints`)."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self._answers: Answers | None = None
         self._kept: OrderedDict[tuple[str, Wish], Answer] = OrderedDict()
 
-    def add_api(self, specification: Document, **_: Any) -> None:
-        self._answers = Answers(specification, self._seed)
+    def find(self, operation: Operation, document: Document) -> Endpoint:
+        self._answers = self._answers or Answers(document, self._seed)
+        return self._answer
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        request: Request = scope[KEY]
+    async def _answer(self, request: Request, receive: Any, send: Any) -> None:
         preferences = read_preferences(request.headers, request.query)
         await _read_rest(request)
         address = f"{request.path}?{request.query.decode('latin-1')}" if preferences.dynamic else ""

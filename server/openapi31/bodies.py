@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -52,11 +53,38 @@ def too_large(limit_bytes: int) -> TooLarge:
 
 
 async def _receive(receive: Any, idle_seconds: float) -> Any:
+    """What is there already takes no timer."""
+    receiving = receive().__await__()
+    try:
+        waited_for = next(receiving)
+    except StopIteration as there:
+        return there.value
     try:
         async with asyncio.timeout(idle_seconds):
-            return await receive()
+            return await Begun(receiving, waited_for)
     except TimeoutError:
         raise TimedOut(f"nothing came for {idle_seconds:g} seconds", headers={"Connection": "close"}) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """Goes on with what was begun to be awaited, from what it waits for."""
+
+    begun: Generator[Any, None, Any]
+    waits_for: Any
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        waits_for = self.waits_for
+        try:
+            while True:
+                try:
+                    yield waits_for
+                except BaseException as error:
+                    waits_for = self.begun.throw(error)
+                else:
+                    waits_for = next(self.begun)
+        except StopIteration as done:
+            return done.value
 
 
 async def drain(receive: Any) -> None:

@@ -68,9 +68,10 @@ def parse_scalar(text: str, types: frozenset[str]) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Reads one parameter. `item_types` are those of an array's items."""
+    """Reads one parameter. `key` is its name with its place; `item_types` are those of an array's items."""
 
     parameter: Parameter
+    key: str
     types: frozenset[str]
     item_types: frozenset[str]
 
@@ -101,31 +102,30 @@ class Reader:
 
 
 class Parameters:
-    """The compiled parameters of one operation."""
+    """The compiled parameters of an operation that has any."""
 
     def __init__(self, document: Document, operation: Operation) -> None:
-        self._make = operation.params
+        self._make: Any = operation.params
         self._readers = [_reader(document, parameter) for parameter in operation.parameters]
+        self._readers_of_no_query = [reader for reader in self._readers if reader.parameter.location != "query"]
         properties = {_key(p): {"$ref": document.absolute(p.schema)} for p in operation.parameters}
-        required = [_key(p) for p in operation.parameters if p.required]
-        self._validator = document.compile({"type": "object", "properties": properties, "required": required})
+        self._required = [_key(p) for p in operation.parameters if p.required]
+        self._validator = document.compile({"type": "object", "properties": properties, "required": self._required})
 
     def read(self, request: Request) -> Any:
-        """The operation's parameter dataclass, or None when it has none. Raises `Invalid`."""
-        if self._make is None:
-            return None
+        """The operation's parameter dataclass. Raises `Invalid`."""
         query = _query(request.query) if request.query else {}
         found: dict[str, Any] = {}
         fields: dict[str, Any] = {}
-        for reader in self._readers:
+        for reader in self._readers if query else self._readers_of_no_query:
             parameter = reader.parameter
             values = _texts(parameter, request, query)
-            value = reader.read(values) if values else _bracketed(parameter.name, query)
-            if any("\0" in text for text in values):
-                raise Invalid(f"{_key(parameter)}: NUL is not allowed", param=parameter.name)
+            value = reader.read(values) if values else _bracketed(parameter.name, query) if query else None
+            if "\0" in "".join(values):
+                raise Invalid(f"{reader.key}: NUL is not allowed", param=parameter.name)
             if values or value is not None:
-                found[_key(parameter)] = fields[parameter.field] = value
-        if not self._validator.is_valid(found):
+                found[reader.key] = fields[parameter.field] = value
+        if (found or self._required) and not self._validator.is_valid(found):
             raise describe(self._validator, found, ("query", "path", "header", "cookie"))
         return self._make(**fields)
 
@@ -136,7 +136,7 @@ def _key(parameter: Parameter) -> str:
 
 def _reader(document: Document, parameter: Parameter) -> Reader:
     schema = document.schema_at(parameter.schema)
-    return Reader(parameter, types_of(document, schema), _item_types(document, schema))
+    return Reader(parameter, _key(parameter), types_of(document, schema), _item_types(document, schema))
 
 
 def _item_types(document: Document, schema: Schema) -> frozenset[str]:

@@ -9,24 +9,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
-
-from connexion.middleware.abstract import SpecMiddleware
 
 from codegen.operation import Operation
 from handlers.core.errors import MethodNotAllowed, NotFound
-from server.openapi31.specification import Document
-from server.request import KEY, Request
 
 PARAMETER = re.compile(r"^\{([^{}]+)\}$")
 EMBEDDED = re.compile(r"\{[^{}]+\}")
 
+Route = tuple[Operation, tuple[str, ...]]
+"""An operation and the names of its path parameters, in order."""
+Found = tuple[Operation, dict[str, str]]
+"""An operation and the values of its path parameters."""
 Spans = tuple[tuple[int, int], ...]
 """The first segment and the one after the last of each path parameter."""
 
 
 class Node:
-    """`routes` maps a method to the operation that ends here and the names of its path parameters, in order."""
+    """`routes` are those that end here, by their methods."""
 
     __slots__ = ("crossing", "literals", "parameter", "routes")
 
@@ -34,7 +33,7 @@ class Node:
         self.literals: dict[str, Node] = {}
         self.parameter: Node | None = None
         self.crossing: Node | None = None
-        self.routes: dict[str, tuple[Operation, tuple[str, ...]]] = {}
+        self.routes: dict[str, Route] = {}
 
 
 class Router:
@@ -48,6 +47,7 @@ class Router:
         slashed: Iterable[str] = (),
     ) -> None:
         self._root = Node()
+        self._literal: dict[tuple[str, str], Operation] = {}
         self._aliases = tuple(aliases)
         self._slashed = tuple(slashed)
         for operation in operations:
@@ -72,22 +72,22 @@ class Router:
         if operation.method in node.routes:
             raise ValueError(f"{operation.method} {operation.path} has two operations")
         node.routes[operation.method] = (operation, tuple(names))
+        if not names:  # which nothing else fits better
+            self._literal[operation.method, operation.path] = operation
 
-    def find(self, method: str, path: str) -> tuple[Operation, dict[str, str]]:
+    def find(self, method: str, path: str) -> Found:
         """Raises `NotFound`, or `MethodNotAllowed` when only other methods have the path; it names those of the path
         that fits best, as the document does."""
-        allowed: set[str] = set()
+        literal = self._literal.get((method, path))
+        if literal is not None:
+            return literal, {}
+        search = Search(method)
         for candidate in self._spellings(path):
-            segments = candidate[1:].split("/")
-            for node, spans in _walk(self._root, segments, 0, ()):
-                route = node.routes.get(method)
-                if route is not None:
-                    operation, names = route
-                    values = ("/".join(segments[start:end]) for start, end in spans)
-                    return operation, dict(zip(names, values, strict=True))
-                allowed = allowed or set(node.routes)
-        if allowed:
-            allow = ", ".join(sorted(allowed))
+            found = search.along(candidate, self._root)
+            if found is not None:
+                return found
+        if search.allowed:
+            allow = ", ".join(sorted(search.allowed))
             raise MethodNotAllowed(f"{method} is not allowed here, only {allow}", headers={"Allow": allow})
         raise NotFound("no such path", code="path_not_found")
 
@@ -100,38 +100,47 @@ class Router:
             yield path[:-1]
 
 
-def _walk(node: Node, segments: list[str], position: int, spans: Spans) -> Iterator[tuple[Node, Spans]]:
-    """Every node with routes that the segments from `position` on lead to, the best first, and where the values of
-    its parameters stand. They are not cut out here: a path of very many segments is tried at each of them."""
-    if position == len(segments):
-        if node.routes:
-            yield node, spans
-        return
-    segment = segments[position]
-    literal = node.literals.get(segment)
-    if literal is not None:
-        yield from _walk(literal, segments, position + 1, spans)
-    if node.parameter is not None and segment:
-        yield from _walk(node.parameter, segments, position + 1, (*spans, (position, position + 1)))
-    if node.crossing is not None:
-        for end in range(len(segments), position, -1):
-            if segment or end > position + 1:
-                yield from _walk(node.crossing, segments, end, (*spans, (position, end)))
+class Search:
+    """For the operation of one method that a path leads to, the best first. `allowed` are the methods of the node that
+    fits best without it."""
 
+    __slots__ = ("_method", "_segments", "allowed")
 
-class Routing(SpecMiddleware):  # type: ignore[misc]
-    """Finds the operation of a request (ASGI middleware)."""
+    def __init__(self, method: str) -> None:
+        self.allowed: Iterable[str] = ()
+        self._method = method
+        self._segments: list[str] = []
 
-    def __init__(self, app: Any) -> None:
-        self.app = app
-        self.router = Router(())
+    def along(self, path: str, root: Node) -> Found | None:
+        self._segments = path[1:].split("/")
+        return self._descend(root, 0, ())
 
-    def add_api(self, specification: Document, **_: Any) -> None:
-        aliases = specification.get("x-path-aliases", [])
-        slashed = specification.get("x-slashed-paths", [])
-        self.router = Router(specification.operations, [(alias["from"], alias["to"]) for alias in aliases], slashed)
+    def _descend(self, node: Node, position: int, spans: Spans) -> Found | None:
+        segments = self._segments
+        if position == len(segments):
+            return self._arrive(node, spans)
+        segment, after = segments[position], position + 1
+        literal = node.literals.get(segment)
+        if literal is not None and (found := self._descend(literal, after, spans)):
+            return found
+        if node.parameter is not None and segment:
+            found = self._descend(node.parameter, after, (*spans, (position, after)))
+            if found:
+                return found
+        if node.crossing is not None:
+            for end in range(len(segments), position, -1):
+                if segment or end > after:
+                    found = self._descend(node.crossing, end, (*spans, (position, end)))
+                    if found:
+                        return found
+        return None
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        request: Request = scope[KEY]
-        request.operation, request.path_values = self.router.find(request.method, request.path)
-        await self.app(scope, receive, send)
+    def _arrive(self, node: Node, spans: Spans) -> Found | None:
+        """The values are cut out here: a path of very many segments is tried at each of them."""
+        route = node.routes.get(self._method)
+        if route is None:
+            self.allowed = self.allowed or node.routes
+            return None
+        operation, names = route
+        values = ["/".join(self._segments[start:end]) for start, end in spans]
+        return operation, dict(zip(names, values, strict=True))

@@ -7,19 +7,18 @@ remembered between requests: a cache by header once let a key open an operation 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
-
-from connexion.middleware.abstract import SpecMiddleware
 
 from codegen.operation import Operation
 from handlers.core.call import Caller
 from handlers.core.errors import Forbidden, NotImplementedYet, Unauthenticated
 from server.auth.credentials import Authenticator, is_signature
 from server.auth.signed_requests import unsigned
-from server.openapi31.specification import Document
-from server.request import KEY, Request
+from server.request import Request
 
 Check = Callable[[Mapping[str, str]], Awaitable[Caller | None]]
+Receive = Callable[[], Awaitable[Any]]
 
 
 class Security:
@@ -35,69 +34,66 @@ class Security:
             if check is not None:
                 self._checks[name] = check
 
-    def takes_signatures(self, operation: Operation) -> bool:
-        """Whether requests of this operation may be signed with an access key."""
-        return any(self._signatures.issuperset(alternative) for alternative in operation.security if alternative)
+    def guard(self, operation: Operation) -> Guard:
+        named = operation.security
+        checkable = [names for names in named if all(name in self._checks for name in names)]
+        unknown = sorted({name for names in named for name in names}) if named and not checkable else []
+        return Guard(
+            api=self._api,
+            authenticator=self._authenticator,
+            alternatives=tuple(tuple(self._checks[name] for name in names) for names in checkable),
+            unknown=tuple(unknown),
+            is_signable=self._authenticator.signed is not None
+            and any(self._signatures.issuperset(names) for names in named if names),
+        )
 
-    async def identify(self, operation: Operation, headers: Mapping[str, str]) -> Caller | None:
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Of one operation. `alternatives` are checks of which all of one must succeed; without any the operation is open,
+    or asks for schemes that are `unknown`. `is_signable` is whether its requests may be signed with an access key: they
+    are for `admit`, all others for `identify`."""
+
+    api: str
+    authenticator: Authenticator
+    alternatives: tuple[tuple[Check, ...], ...]
+    unknown: tuple[str, ...]
+    is_signable: bool
+
+    async def admit(self, request: Request, scope: Any, receive: Receive) -> Receive:
+        """Sets `Request.who`, and gives the request's body, held against its signature where it has one. Raises as
+        `identify`, and `S3Fault`."""
+        signed = self.authenticator.signed
+        if signed is None:
+            raise RuntimeError("nobody knows access keys")
+        if signed.is_signed(request) and self.authenticator.everybody is None:
+            request.who, receive = await signed.admit(request, scope, receive)
+            return receive
+        request.who = await self.identify(request.headers)
+        return unsigned(request, receive)
+
+    async def identify(self, headers: Mapping[str, str]) -> Caller | None:
         """The caller, or None on an open operation without a valid key.
 
         Raises `Unauthenticated`, `Forbidden` (the key is limited to other APIs), `NotImplementedYet`.
         """
-        if not operation.security:
-            return await self._authenticator.recognise(headers)
-        checkable = False
-        for alternative in operation.security:
-            checks = [self._checks.get(scheme) for scheme in alternative]
-            if None in checks:
-                continue
-            checkable = True
-            caller = await self._all_of([check for check in checks if check is not None], headers)
-            if caller is not None:
-                return self._admit(caller)
-        if not checkable:
-            names = sorted({scheme for alternative in operation.security for scheme in alternative})
-            raise NotImplementedYet(f"requests signed by {', '.join(names)} cannot be checked yet")
-        raise Unauthenticated(self._authenticator.complaint(headers), headers={"WWW-Authenticate": "Bearer"})
-
-    async def _all_of(self, checks: list[Check], headers: Mapping[str, str]) -> Caller | None:
-        caller: Caller | None = None
-        for check in checks:
-            found = await check(headers)
-            if found is None:
-                return None
-            caller = caller or found
-        return caller
+        for checks in self.alternatives:
+            caller: Caller | None = None
+            for check in checks:
+                found = await check(headers)
+                if found is None:
+                    break
+                caller = caller or found
+            else:
+                if caller is not None:
+                    return self._admit(caller)
+        if self.unknown:
+            raise NotImplementedYet(f"requests signed by {', '.join(self.unknown)} cannot be checked yet")
+        if not self.alternatives:
+            return await self.authenticator.recognise(headers)
+        raise Unauthenticated(self.authenticator.complaint(headers), headers={"WWW-Authenticate": "Bearer"})
 
     def _admit(self, caller: Caller) -> Caller:
-        if caller.apis is not None and self._api not in caller.apis:
-            raise Forbidden(f"this key is not for the {self._api} API", code="api_not_allowed")
+        if caller.apis is not None and self.api not in caller.apis:
+            raise Forbidden(f"this key is not for the {self.api} API", code="api_not_allowed")
         return caller
-
-
-class SecurityMiddleware(SpecMiddleware):  # type: ignore[misc]
-    """Sets `Request.who` (ASGI middleware)."""
-
-    def __init__(self, app: Any, *, api: str, authenticator: Authenticator) -> None:
-        self.app = app
-        self._api = api
-        self._authenticator = authenticator
-        self._security: Security | None = None
-
-    def add_api(self, specification: Document, **_: Any) -> None:
-        self._security = Security(self._api, specification.security_schemes, self._authenticator)
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        request: Request = scope[KEY]
-        if self._security is None:
-            raise RuntimeError("security has no document")
-        signed = self._authenticator.signed
-        if signed is not None and self._security.takes_signatures(request.routed):
-            if signed.is_signed(request) and self._authenticator.everybody is None:
-                request.who, receive = await signed.admit(request, scope, receive)
-            else:
-                request.who = await self._security.identify(request.routed, request.headers)
-                receive = unsigned(request, receive)
-        else:
-            request.who = await self._security.identify(request.routed, request.headers)
-        await self.app(scope, receive, send)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable
 from dataclasses import dataclass
 from typing import Any
 
 import jsonschema_rs
-from connexion.middleware.abstract import SpecMiddleware
 
 from codegen.operation import Body, Operation, Payload
 from handlers.core.errors import Invalid, UnsupportedMedia
@@ -27,7 +26,7 @@ from server.openapi31.forms import gathered, open_form
 from server.openapi31.parameters import Parameters, branches, parse_scalar, types_of
 from server.openapi31.specification import Document, Schema
 from server.openapi31.wholes import places_of
-from server.request import KEY, Request
+from server.request import Request
 
 FORM = "multipart/form-data"
 JSON = "application/json"
@@ -50,25 +49,28 @@ class RequestValidator:
     def __init__(self, document: Document, operation: Operation, limits: Limits) -> None:
         self._document = document
         self._limits = limits
-        self._parameters = Parameters(document, operation)
+        self._parameters = Parameters(document, operation) if operation.params is not None else None
         self._payloads = {payload.media_type.lower(): payload for payload in operation.body}
+        self._json_payload = next((payload for name, payload in self._payloads.items() if _is_json(name)), None)
         self._required = operation.body_required
-        self._whole = {
-            payload.schema: places_of(document, payload.schema)
-            for payload in operation.body
-            if payload.schema is not None
-        }
+        schema = self._json_payload.schema if self._json_payload is not None else None
+        self._json_schema = document.validator(schema) if schema is not None else None
+        self._whole = places_of(document, schema) if schema is not None else None
 
     async def validate(self, request: Request, receive: Any) -> None:
         """Sets `Request.params` and `Request.body`. Raises `Invalid`, `TooLarge`, `UnsupportedMedia`."""
-        request.params = self._parameters.read(request)
+        if self._parameters is not None:
+            request.params = self._parameters.read(request)
         if self._payloads:
-            request.body = await self._read(request, receive)
+            named = request.headers.get("content-type", "")
+            media_type = named.partition(";")[0].strip().lower()
+            if self._json_payload is not None and (not media_type or _is_json(media_type)):
+                request.body = await self._json(self._json_payload, request, receive)
+            else:
+                request.body = await self._other(media_type, request, receive)
 
-    async def _read(self, request: Request, receive: Any) -> Body[Any]:
-        named = request.headers.get("content-type", "")
-        media_type = named.partition(";")[0].strip().lower()
-        payload = self._payload(media_type)
+    async def _other(self, media_type: str, request: Request, receive: Any) -> Body[Any]:
+        payload = self._other_payload(media_type)
         if payload is None:
             if await self._read_all(receive):
                 accepted = ", ".join(sorted(self._payloads))
@@ -76,25 +78,22 @@ class RequestValidator:
             return self._absent()
         if payload.media_type == FORM:
             return await self._form(payload, request, receive)
-        if _is_json(payload.media_type):
-            return await self._json(payload, request, receive)
         if not media_type and _is_empty(request):
             return self._absent()
         await self._check_length(request, receive)
         return Body(RawBody(media_type or payload.media_type, gathered(self._chunks(receive))))
 
-    async def _read_all(self, receive: Any) -> bytes:
-        return await read_all(receive, self._limits.json_bytes, self._limits.idle_seconds)
+    def _read_all(self, receive: Any) -> Awaitable[bytes]:
+        return read_all(receive, self._limits.json_bytes, self._limits.idle_seconds)
 
     def _chunks(self, receive: Any) -> AsyncGenerator[bytes, None]:
         return read_chunks(receive, self._limits.upload_bytes, self._limits.idle_seconds)
 
-    def _payload(self, media_type: str) -> Payload | None:
-        if not media_type or _is_json(media_type):
-            json = next((payload for name, payload in self._payloads.items() if _is_json(name)), None)
-            anything = self._payloads.get("*/*")
-            return json or (anything if media_type else next(iter(self._payloads.values())))
-        return self._payloads.get(media_type) or self._payloads.get("*/*")
+    def _other_payload(self, media_type: str) -> Payload | None:
+        if not media_type:
+            return next(iter(self._payloads.values()))
+        anything = self._payloads.get("*/*")
+        return anything if _is_json(media_type) else self._payloads.get(media_type) or anything
 
     def _absent(self) -> Body[Any]:
         if self._required:
@@ -109,12 +108,11 @@ class RequestValidator:
         if not text:
             return self._absent()
         data = parse_json(text)
-        if payload.schema is not None:
-            validator = self._document.validator(payload.schema)
-            if not validator.is_valid(data):
-                raise describe(validator, data, first_only=len(text) > EXPLAINED_BYTES)
-            if (places := self._whole[payload.schema]) is not None:
-                data = places.settle(data)
+        validator = self._json_schema
+        if validator is not None and not validator.is_valid(data):
+            raise describe(validator, data, first_only=len(text) > EXPLAINED_BYTES)
+        if self._whole is not None:
+            data = self._whole.settle(data)
         return Body(data, payload.model)
 
     async def _form(self, payload: Payload, request: Request, receive: Any) -> Body[Any]:
@@ -177,8 +175,8 @@ def _is_empty(request: Request) -> bool:
 
 
 def _refuse_encoded(request: Request) -> None:
-    encoding = request.headers.get("content-encoding", "").strip().lower()
-    if encoding not in ("", "identity"):
+    encoding = request.headers.get("content-encoding")
+    if encoding is not None and (encoding := encoding.strip().lower()) not in ("", "identity"):
         raise UnsupportedMedia(f"a body with Content-Encoding {encoding!r} is not accepted: send it as it is")
 
 
@@ -187,36 +185,6 @@ def _as_text(value: Any) -> Any:
     if isinstance(value, list):
         return [_as_text(item) for item in value]
     return "" if isinstance(value, Upload) else value
-
-
-class Validation(SpecMiddleware):  # type: ignore[misc]
-    """Validates requests of operations that have a handler (ASGI middleware)."""
-
-    def __init__(self, app: Any, *, limits: Limits, bound: frozenset[str]) -> None:
-        self.app = app
-        self._limits = limits
-        self._bound = bound
-        self._document: Document | None = None
-        self._validators: dict[str, RequestValidator] = {}
-
-    def add_api(self, specification: Document, **_: Any) -> None:
-        self._document = specification
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        request: Request = scope[KEY]
-        operation = request.routed
-        if operation.operation_id in self._bound:
-            await self._validator(operation).validate(request, receive)
-        await self.app(scope, receive, send)
-
-    def _validator(self, operation: Operation) -> RequestValidator:
-        found = self._validators.get(operation.operation_id)
-        if found is None:
-            if self._document is None:
-                raise RuntimeError("validation has no document")
-            found = RequestValidator(self._document, operation, self._limits)
-            self._validators[operation.operation_id] = found
-        return found
 
 
 class ResponseValidator:

@@ -19,7 +19,7 @@ class TooDeep(ValueError):
 def load_json(text: bytes | str) -> Any:
     """Raises `orjson.JSONDecodeError` and `TooDeep`, both of which are `ValueError`."""
     value = orjson.loads(text)
-    if _opened(text) > MAX_DEPTH and _is_deeper(value, MAX_DEPTH):
+    if len(text) > 2 * MAX_DEPTH and _opened(text) > MAX_DEPTH and _is_deeper(value, MAX_DEPTH):
         raise TooDeep(f"nested deeper than {MAX_DEPTH} levels")
     return value
 

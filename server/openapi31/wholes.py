@@ -29,9 +29,8 @@ class Place:
         if kind is float:
             return _whole(value) if self.is_whole and value.is_integer() else value
         if kind is dict:
-            for name, place in self.members.items():
-                if name in value:
-                    value[name] = place.settle(value[name])
+            for name in value.keys() & self.members.keys():
+                value[name] = self.members[name].settle(value[name])
             if self.other is not None:
                 for name in value.keys() - self.members.keys():
                     value[name] = self.other.settle(value[name])

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from handlers.core.services import Services
-from server.app import Gate, Mounts, dialect_app, load_wording
+from server.app import Mounts, dialect_app, load_wording
 from server.auth.credentials import Authenticator
 from server.auth.signed_requests import SignedRequests
 from server.binding.endpoint import Serving
+from server.binding.pipeline import Gate
 from server.binding.recorder import Recorder
 from server.config import Settings
 from server.docs_page import ShownApi, docs_app

@@ -12,15 +12,14 @@ import structlog
 
 from server.app import DialectApp, Mounts, load_document, load_wording
 from server.binding.boundary import Boundary
+from server.binding.pipeline import Gate, Pipeline
 from server.binding.recorder import Recorder
 from server.binding.watch import OpenStreams
 from server.config import Settings
 from server.docs_page import ShownApi, docs_app
 from server.mock.endpoints import CALLER, AnyKey, LenientAuthenticator, Marked, MockEndpoints
-from server.openapi31.routing import Routing
-from server.openapi31.security import SecurityMiddleware
 from server.openapi31.specification import Document
-from server.openapi31.validation import Limits, Validation
+from server.openapi31.validation import Limits
 from server.operational import Metrics, operational_app
 from server.wiring.application import with_cors
 from server.wiring.services import prefixes_of
@@ -70,14 +69,8 @@ def _mock_app(api: str, document: Document, settings: Settings) -> DialectApp:
     everybody = None if settings.auth else CALLER
     authenticator = LenientAuthenticator(AnyKey(), everybody, frozenset(settings.cors_origins))
     limits = Limits(settings.max_json_bytes, settings.max_upload_bytes, settings.body_idle_seconds)
-    every = frozenset(operation.operation_id for operation in document.operations)
-    layers = [
-        partial(Boundary, wording=load_wording(api), recorder=Recorder(api, NoLedger())),
-        Routing,
-        partial(SecurityMiddleware, api=api, authenticator=authenticator),
-        partial(Validation, limits=limits, bound=every),
-    ]
-    return DialectApp(document, layers, MockEndpoints(settings.mock_seed))
+    boundary = partial(Boundary, wording=load_wording(api), recorder=Recorder(api, NoLedger()))
+    return DialectApp(document, boundary, Pipeline(api, MockEndpoints(settings.mock_seed), Gate(authenticator, limits)))
 
 
 async def _ready() -> bool:

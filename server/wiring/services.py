@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 import time
@@ -38,6 +37,7 @@ from server.app import PREFIXES
 from server.config import ConfigError, Settings
 from server.inspect import find_handler, operations
 from server.openapi31.specification import Document
+from server.random_ids import random_id
 from server.readiness import Readiness
 from server.secret_key import secret_key
 from server.vendors import Vendors
@@ -187,7 +187,7 @@ def _routes(api: str) -> list[Route]:
 
 
 def new_id(noun: str) -> str:
-    return f"{noun}-{os.urandom(12).hex()}"
+    return f"{noun}-{random_id()}"
 
 
 def app_version() -> str:

@@ -62,10 +62,16 @@ class KeyRing:
 
     async def find(self, presented: str) -> Caller | None:
         """The caller whose key this is; None when it is unknown, revoked, expired or of a deleted project."""
-        self._keep_up_with(await self._watch.fresh())
-        hashed = digest(presented)
-        known = self._known.get(hashed) or await self._look_up(hashed)
         now = self._clock()
+        if self._watch.is_stale(now):
+            await self._watch.fresh()
+        if self._watch.generation != self._generation:
+            self._keep_up_with(self._watch.generation)
+        hashed = digest(presented)
+        known = self._known.get(hashed)
+        if known is None:
+            known = await self._look_up(hashed)
+            now = self._clock()
         if known is None or (known.expires_at is not None and known.expires_at <= now):
             return None
         self._used[known.key_id] = now

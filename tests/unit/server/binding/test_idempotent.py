@@ -42,7 +42,7 @@ class Server:
 
     def __init__(self, database: Database, presence: Presence, endpoint: App) -> None:
         idempotency = Idempotency(database, presence.process_id)
-        layer = Idempotent(endpoint, api="maniac", idempotency=idempotency, bound=frozenset({"things_create"}))
+        layer = Idempotent(endpoint, api="maniac", idempotency=idempotency)
         self._app = Boundary(layer, wording=errors, recorder=Recorder("maniac", Ledger()))
 
     async def post(self) -> list[dict[str, Any]]:

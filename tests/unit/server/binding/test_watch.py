@@ -139,3 +139,25 @@ async def test_no_comment_while_frames_flow() -> None:
             watch.touch()
             await asyncio.sleep(0.01)
     assert sent == []
+
+
+async def test_only_blocks_that_last_have_their_client_watched() -> None:
+    streams, asked, done = OpenStreams(), [], asyncio.Event()
+
+    async def receive() -> dict[str, Any]:
+        asked.append(len(streams))
+        done.set()
+        await asyncio.Event().wait()
+        return {}
+
+    async with Watch(receive, streams):
+        await asyncio.sleep(0)
+    assert asked == []
+    async with Watch(receive, streams), Watch(receive, streams):
+        await done.wait()
+        await asyncio.sleep(0)
+        assert asked == [2, 2]
+    async with Watch(receive, streams):  # the one that comes after a pause is watched as the first was
+        done.clear()
+        await done.wait()
+    assert len(asked) == 3

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import orjson
 import pytest
 
 from codegen.operation import Operation, Payload, Response
-from handlers.core.errors import CoreError, Invalid, TooLarge, UnsupportedMedia
+from handlers.core.errors import CoreError, Invalid, TimedOut, TooLarge, UnsupportedMedia
 from handlers.wire.upload import RawBody, Upload
 from server.openapi31.bodies import Disconnected
 from server.openapi31.validation import Limits, RequestValidator, ResponseValidator
@@ -203,3 +204,51 @@ def test_response_is_held_against_the_document() -> None:
     assert judge.fault(operation, 404, "application/json", {}) is None
     assert judge.fault(operation, 201, "application/json", {}) is not None
     assert judge.fault(operation, 200, "text/plain", orjson.dumps({})) is not None
+
+
+class Slow:
+    """A client whose body comes later, or not at all: then it notes that nobody waits for it any more."""
+
+    def __init__(self, *, comes: bool) -> None:
+        self._comes = comes
+        self.left = False
+
+    async def receive(self) -> dict[str, Any]:
+        try:
+            for _ in range(3):
+                await asyncio.sleep(0)
+            if not self._comes:
+                await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.left = True
+            raise
+        return {"type": "http.request", "body": b'{"kind":"circle"}', "more_body": False}
+
+
+async def read_slowly(client: Slow, idle_seconds: float) -> Any:
+    operation, asked = taking(JSON_SHAPE), request(headers=JSON)
+    limits = Limits(1000, 1000, idle_seconds)
+    await RequestValidator(document(operation), operation, limits).validate(asked, client.receive)
+    return asked.body
+
+
+async def test_body_that_is_waited_for() -> None:
+    assert (await read_slowly(Slow(comes=True), 20)).data == {"kind": "circle"}
+
+
+async def test_body_that_never_comes_is_given_up() -> None:
+    client = Slow(comes=False)
+    with pytest.raises(TimedOut):
+        await read_slowly(client, 0.01)
+    assert client.left
+
+
+async def test_request_that_is_cancelled_while_its_body_is_awaited() -> None:
+    client = Slow(comes=False)
+    task = asyncio.create_task(read_slowly(client, 20))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert client.left
