@@ -6,7 +6,6 @@ import asyncio
 import logging
 import socket
 import struct
-from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -85,7 +84,7 @@ class Protocol(asyncio.Protocol):
         # what is answered: the newest is the last that was parsed, and may be answered already
         self._current: Exchange | None = None
         self._newest: Exchange | None = None
-        self._queue: deque[Exchange] = deque()
+        self._queue: list[Exchange] = []
         self._is_fresh = True
         self._is_last = self.is_paused = False
         # what is waited for, while nothing is answered
@@ -271,7 +270,7 @@ class Protocol(asyncio.Protocol):
         if not exchange.keep_alive:
             self._transport.close()
         elif self._queue:
-            self._begin(self._queue.popleft())
+            self._begin(self._queue.pop(0))
         elif self._refusal is not None:
             self._tell_refusal()
         else:

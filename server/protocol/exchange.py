@@ -37,8 +37,8 @@ class Exchange:
 
     __slots__ = (
         "_connection", "_frames", "_frames_bytes", "_has_asked", "_has_body", "_head", "_is_chunked", "_is_due",
-        "_is_read", "_is_streaming", "_left_bytes", "_news", "_pieces", "has_started", "held_bytes", "is_answered",
-        "is_gone", "is_whole", "keep_alive", "scope",
+        "_is_read", "_is_streaming", "_left_bytes", "_pieces", "_waiters", "has_started", "held_bytes",
+        "is_answered", "is_gone", "is_whole", "keep_alive", "scope",
     )  # fmt: skip
 
     def __init__(self, connection: Protocol, scope: dict[str, Any], keep_alive: bool) -> None:
@@ -50,7 +50,7 @@ class Exchange:
         self._pieces: list[bytes] = []
         self.held_bytes = 0
         self.is_whole = self._is_read = self._has_asked = False
-        self._news: asyncio.Event | None = None
+        self._waiters: list[asyncio.Future[None]] = []
         # the answer: its head and frames are those that are not written yet
         self.has_started = self.is_answered = False
         self._is_chunked = self._is_streaming = self._is_due = False
@@ -65,19 +65,33 @@ class Exchange:
     def feed(self, piece: bytes) -> None:
         self._pieces.append(piece)
         self.held_bytes += len(piece)
-        if self._news is not None:
-            self._news.set()
+        if self._waiters:
+            self._tell()
 
     def end(self) -> None:
         self.is_whole = True
-        if self._news is not None:
-            self._news.set()
+        if self._waiters:
+            self._tell()
 
     def leave(self) -> None:
         self.is_gone = True
         self._is_streaming = False
-        if self._news is not None:
-            self._news.set()
+        if self._waiters:
+            self._tell()
+
+    def _tell(self) -> None:
+        """Whoever waits to receive looks again."""
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    async def _wait(self) -> None:
+        waiter = self._connection.loop.create_future()
+        self._waiters.append(waiter)
+        try:
+            await waiter
+        finally:
+            self._waiters.remove(waiter)
 
     # what the application does
 
@@ -97,10 +111,7 @@ class Exchange:
         while not (self._pieces or self.is_whole > self._is_read or self.is_gone or self.is_answered):
             if not self._has_asked:
                 self._ask()
-            if self._news is None:
-                self._news = asyncio.Event()
-            self._news.clear()
-            await self._news.wait()
+            await self._wait()
         if self.is_gone or self.is_answered:
             return {"type": "http.disconnect"}
         body = b"".join(self._pieces)
@@ -196,8 +207,8 @@ class Exchange:
         self._flush(b"0\r\n\r\n" if self._is_chunked else b"")
         self.is_answered = True
         self._is_streaming = False
-        if self._news is not None:
-            self._news.set()
+        if self._waiters:
+            self._tell()
         self._connection.finish(self)
 
     def _fail(self) -> None:
