@@ -47,8 +47,10 @@ class OwnKeys(Generic[Client]):
     def hosted(self, offer: Offer) -> Sequence[Deployment]:
         """Where the server's own keys may answer. A simulated stand-in is none for a vendor that failed, and a key that
         cannot be opened has failed."""
-        vendors = self.unreadable | {key.vendor for key in self.keys}
-        has_own = any(place.vendor in vendors for place in offer.served.deployments)
+        has_own = False
+        if self.keys or self.unreadable:
+            vendors = self.unreadable | {key.vendor for key in self.keys}
+            has_own = any(place.vendor in vendors for place in offer.served.deployments)
         if self.policy == "byok_only" or (self.policy == "fail_closed_on_byok_error" and has_own):
             return ()
         if not has_own:
@@ -72,9 +74,12 @@ async def find_own_keys(wish: KeyWish, make: Make[Client], models: Iterable[Mode
     if wish.policy == "hosted_only":
         return OwnKeys(wish.policy)
     book = call.services.credentials
+    stored = await book.list(call.caller.project_id)
+    if not stored and not wish.given:
+        return OwnKeys(wish.policy)
     keys, unreadable = list(_given(wish, make)), set()
     vendors = {place.vendor for model in models for place in model.deployments} - wish.given.keys()
-    for credential in await book.list(call.caller.project_id):
+    for credential in stored:
         if not credential.enabled or credential.provider not in vendors:
             continue
         try:
@@ -96,6 +101,8 @@ def _given(wish: KeyWish, make: Make[Client]) -> Iterator[OwnKey[Client]]:
 
 def note_key(record: Record, key: OwnKey[Any] | None) -> None:
     """Which key the record's request is answered with: never the key itself."""
+    if key is None and (record.metadata is None or "provider_key" not in record.metadata):
+        return
     kept = {name: value for name, value in (record.metadata or {}).items() if name != "provider_key"}
     if key is not None:
         kept["provider_key"] = describe(key) | ({"elsewhere": True} if is_elsewhere(key) else {})
