@@ -11,6 +11,7 @@ from typing import Any
 import uvicorn
 
 from server.config import ConfigError
+from server.protocol import Protocol
 
 
 class _Server(uvicorn.Server):
@@ -30,7 +31,13 @@ class Listener:
     async def run(self) -> None:
         """Until it is cancelled."""
         config = uvicorn.Config(
-            self.app, ws="none", lifespan="off", log_config=None, access_log=False, server_header=False
+            self.app,
+            http=Protocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
         )
         server = _Server(config)
         try:
