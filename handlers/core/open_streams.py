@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, cast
+from time import time
+from typing import Any
 
 from handlers.core.errors import Unavailable
 from storage.errors import StorageError
@@ -33,8 +33,9 @@ OPENAI_CONTENT = b'"delta":{"content":"'
 
 @dataclass(slots=True, eq=False)
 class Gauge:
-    """Counts one stream. `last_event_at` is unix seconds."""
+    """Counts one stream, once `record` says whose it is. `last_event_at` is unix seconds."""
 
+    clock: Callable[[], float] = time
     fallback_count: int = 0
     record: Record | None = None
     cancels_on_disconnect: bool = True
@@ -43,19 +44,22 @@ class Gauge:
     content_delta_count: int = 0
     tool_delta_count: int = 0
     last_event_at: float = 0.0
-    last_frame: bytes = b""
+    last_event: bytes = b""
 
-    def count(self, frame: bytes, at: float) -> None:
-        self.event_count += 1
-        self.bytes_sent += len(frame)
-        self.last_event_at = at
-        self.last_frame = frame
-        if OPENAI_CONTENT in frame and b"tool_calls" not in frame:
-            self.content_delta_count += 1
-        elif TOOL_MARKS.search(frame):
-            self.tool_delta_count += 1
-        elif CONTENT_MARKS.search(frame):
-            self.content_delta_count += 1
+    def count(self, frames: bytes) -> None:
+        """One or several that go out together."""
+        self.bytes_sent += len(frames)
+        self.last_event_at = self.clock()
+        events = frames.removesuffix(b"\n\n").split(b"\n\n")
+        self.event_count += len(events)
+        self.last_event = events[-1]
+        others = [event for event in events if OPENAI_CONTENT not in event or b"tool_calls" in event]
+        self.content_delta_count += len(events) - len(others)
+        for event in others:
+            if TOOL_MARKS.search(event):
+                self.tool_delta_count += 1
+            elif CONTENT_MARKS.search(event):
+                self.content_delta_count += 1
 
     def show(self, process_id: str) -> dict[str, Any]:
         """Times are unix seconds. No word of what was said."""
@@ -86,11 +90,11 @@ class Gauge:
 
     def _kind(self) -> str:
         """The event's own name where it has one."""
-        if self.last_frame.startswith(b"event: "):
-            return self.last_frame[len(b"event: ") : self.last_frame.index(b"\n")].decode()
-        if TOOL_MARKS.search(self.last_frame):
+        if self.last_event.startswith(b"event: "):
+            return self.last_event[len(b"event: ") : self.last_event.index(b"\n")].decode()
+        if TOOL_MARKS.search(self.last_event):
             return "tool_delta"
-        return "content_delta" if CONTENT_MARKS.search(self.last_frame) else "data"
+        return "content_delta" if CONTENT_MARKS.search(self.last_event) else "data"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,20 +121,15 @@ class Streams:
         """How often what is known of each stream is brought up to date."""
         return max(TELL_SECONDS, len(self._open) / KEPT_UP_A_SECOND)
 
-    async def count(self, frames: AsyncIterator[bytes], gauge: Gauge, record: Record) -> AsyncIterator[bytes]:
-        """Relays a stream, which is among those that are open until it ends. Raises `Unavailable` before its first
-        frame when there are too many."""
-        async with aclosing(cast(AsyncGenerator[bytes, None], frames)) as relayed:
-            if len(self._open) >= self.limit:
-                raise Unavailable("too many streams are open", code="streams_exhausted", headers={"Retry-After": "1"})
-            gauge.record = record
-            self._open.add(gauge)
-            try:
-                async for frame in relayed:
-                    gauge.count(frame, self.clock())
-                    yield frame
-            finally:
-                self._open.discard(gauge)
+    def open(self, gauge: Gauge, record: Record) -> None:
+        """The stream is among those that are open until it is closed. Raises `Unavailable` when there are too many."""
+        if len(self._open) >= self.limit:
+            raise Unavailable("too many streams are open", code="streams_exhausted", headers={"Retry-After": "1"})
+        gauge.record, gauge.clock = record, self.clock
+        self._open.add(gauge)
+
+    def close(self, gauge: Gauge) -> None:
+        self._open.discard(gauge)
 
     async def survey(self) -> Survey:
         """Those of this process as they are now, those of others as they were a moment ago; the oldest first."""

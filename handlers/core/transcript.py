@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
-from providers.inference.interface import Chunk, Usage
+from providers.inference.interface import Burst, Chunk, Run, Usage
 
 MANY_CHUNKS = 500
 """About a millisecond's work."""
@@ -26,19 +26,20 @@ def usage_body(usage: Usage) -> dict[str, Any]:
     }
 
 
-async def join_all(chunks: Sequence[Chunk]) -> dict[str, Any]:
+async def join_all(sent: Burst) -> dict[str, Any]:
     """As `join`; what takes long does not keep others waiting."""
-    return join(chunks) if len(chunks) < MANY_CHUNKS else await asyncio.to_thread(join, chunks)
+    return join(sent) if len(sent) < MANY_CHUNKS else await asyncio.to_thread(join, sent)
 
 
-def join(chunks: Iterable[Chunk]) -> dict[str, Any]:
+def join(sent: Iterable[Chunk | Run]) -> dict[str, Any]:
     """OpenAI's `chat.completion` from its `chat.completion.chunk`s, under the id of the first; the chunks of a text
     completion are taken for those of a chat."""
     head: dict[str, Any] = {}
     choices: dict[int, dict[str, Any]] = {}
-    for chunk in chunks:
-        head = head or chunk.body
-        for piece in chunk.body.get("choices") or []:
+    for said in sent:
+        body = said.whole.body
+        head = head or body
+        for piece in body.get("choices") or []:
             index = piece.get("index", 0)
             choice = choices.setdefault(index, _empty(index))
             _add_choice(choice, piece)

@@ -10,13 +10,14 @@ from typing import Any, cast
 import orjson
 
 from handlers.core import transcript
-from handlers.core.asks import Chunk, Usage
+from handlers.core.asks import Burst, Chunk, Run, Usage
 from handlers.core.call import Call
 from handlers.core.chat import Answer, Stream
 from handlers.core.errors import Invalid
 from handlers.core.routing import Attempt
 from handlers.wire import sse
 from handlers.wire.reply import EventStream, Last
+from handlers.wire.runs import Runs
 
 usage_body = transcript.usage_body
 
@@ -82,20 +83,17 @@ def event_stream(stream: Stream, style: Style) -> EventStream:
 
 
 async def frames(stream: Stream, style: Style) -> AsyncIterator[bytes]:
-    """One event a chunk. The last goes out when the request's record is complete."""
+    """One event a chunk, those of a burst together. The last goes out when the request's record is complete."""
     relay: _Relay | None = None
     held: bytes | None = None
-    async with aclosing(cast(AsyncGenerator[Chunk, None], stream.chunks)) as chunks:
-        async for chunk in chunks:
-            relay = relay or _Relay(chunk, stream.attempt.model.id, style)
-            if held is not None:
-                yield held
-                held = None
-            frame = sse.data(relay.write(chunk))
-            if style.done or b'"finish_reason":"' not in frame:
-                yield frame
-            else:
-                held = frame
+    async with aclosing(cast(AsyncGenerator[Burst, None], stream.bursts)) as bursts:
+        async for burst in bursts:
+            if relay is None:
+                relay = _Relay(burst[0].chunks[0], stream.attempt.model.id, style)
+            written = relay.write(burst) if held is None else [held, *relay.write(burst)]
+            held = None if style.done or b'"finish_reason":"' not in written[-1] else written.pop()
+            if written:
+                yield b"".join(written)
     if style.include_usage and relay is not None:
         if held is not None:
             yield held
@@ -120,8 +118,15 @@ class _Relay:
         spellings = (b'"model":' + theirs, b'"model": ' + theirs)
         self._old = next((spelling for spelling in spellings if spelling in first.raw), None)
         self._new = b'"model":' + orjson.dumps(model_id)
+        self._runs = Runs(self._frame)
 
-    def write(self, chunk: Chunk) -> bytes:
+    def write(self, burst: Burst) -> list[bytes]:
+        return [self._runs.write(piece) if type(piece) is Run else self._frame(piece.whole) for piece in burst]
+
+    def _frame(self, chunk: Chunk) -> bytes:
+        return sse.data(self._json(chunk))
+
+    def _json(self, chunk: Chunk) -> bytes:
         if self._style.edit is not None:  # several prompts are several calls, and one answer
             head = {name: self._head.get(name) for name in ("id", "created")}
             return orjson.dumps(self._style.edit({**chunk.body, **head, "model": self._model_id}))

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import cast
 
-from providers.inference.interface import ChatRequest, Chunk, Completion, Inference, TextRequest
+from providers.inference.interface import Burst, ChatRequest, Completion, Inference, TextRequest
 from providers.slots import Slots
 
 
@@ -26,23 +26,23 @@ class Limited:
         async with self.slots.hold():
             return await self.inner.chat(request)
 
-    def stream_chat(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+    def stream_chat(self, request: ChatRequest) -> AsyncGenerator[Burst, None]:
         return self._hold(self.inner.stream_chat(request))
 
     async def complete(self, request: TextRequest) -> Completion:
         async with self.slots.hold():
             return await self.inner.complete(request)
 
-    def stream_complete(self, request: TextRequest) -> AsyncGenerator[Chunk, None]:
+    def stream_complete(self, request: TextRequest) -> AsyncGenerator[Burst, None]:
         return self._hold(self.inner.stream_complete(request))
 
     async def close(self) -> None:
         await self.inner.close()
 
-    async def _hold(self, stream: AsyncIterator[Chunk]) -> AsyncGenerator[Chunk, None]:
-        async with self.slots.hold(), aclosing(cast("AsyncGenerator[Chunk, None]", stream)) as chunks:
-            async for chunk in chunks:
-                yield chunk
+    async def _hold(self, stream: AsyncIterator[Burst]) -> AsyncGenerator[Burst, None]:
+        async with self.slots.hold(), aclosing(cast("AsyncGenerator[Burst, None]", stream)) as bursts:
+            async for burst in bursts:
+                yield burst
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +61,13 @@ class LimitedByModel:
     async def chat(self, request: ChatRequest) -> Completion:
         return await self._of(request.model).chat(request)
 
-    def stream_chat(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+    def stream_chat(self, request: ChatRequest) -> AsyncGenerator[Burst, None]:
         return self._of(request.model).stream_chat(request)
 
     async def complete(self, request: TextRequest) -> Completion:
         return await self._of(request.model).complete(request)
 
-    def stream_complete(self, request: TextRequest) -> AsyncGenerator[Chunk, None]:
+    def stream_complete(self, request: TextRequest) -> AsyncGenerator[Burst, None]:
         return self._of(request.model).stream_complete(request)
 
     async def close(self) -> None:

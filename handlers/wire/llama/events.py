@@ -4,11 +4,12 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import aclosing
 from typing import Any, cast
 
-from handlers.core.asks import Chunk
+from handlers.core.asks import Burst, Chunk, Run, each
 from handlers.core.chat import Stream
 from handlers.wire import openai_chat, sse
 from handlers.wire.llama.answers import broken_call, chat_logprobs, parse_tool_call, stop_reason, text_logprobs
 from handlers.wire.reply import EventStream, Last
+from handlers.wire.runs import Runs
 
 
 def chat_stream(stream: Stream) -> EventStream:
@@ -22,33 +23,50 @@ def text_stream(stream: Stream) -> EventStream:
 
 async def _chat_frames(stream: Stream) -> AsyncIterator[bytes]:
     """`start`, `progress` for every piece, and `complete` once the request's record is."""
-    calls = _Calls()
-    reason: Any = None
-    started = False
-    async with aclosing(cast(AsyncGenerator[Chunk, None], stream.chunks)) as chunks:
-        async for chunk in chunks:
-            if not started:
-                yield _frame("start", _text_delta(""))
-                started = True
-            for choice in chunk.body.get("choices") or []:
-                reason = choice.get("finish_reason") or reason
-                for delta in _deltas(choice, calls):
-                    yield _frame("progress", delta, chat_logprobs(choice) if delta["type"] == "text" else {})
-    for delta in calls.finish():
-        yield _frame("progress", delta)
-    yield Last(_frame("complete", _text_delta(""), {"stop_reason": stop_reason(reason)}))
+    relay = _Relay()
+    opening = _frame("start", _text_delta(""))
+    async with aclosing(cast(AsyncGenerator[Burst, None], stream.bursts)) as bursts:
+        async for burst in bursts:
+            if written := opening + b"".join(map(relay.write, burst)):
+                yield written
+            opening = b""
+    if written := b"".join([_frame("progress", delta) for delta in relay.calls.finish()]):
+        yield written
+    yield Last(_frame("complete", _text_delta(""), {"stop_reason": stop_reason(relay.reason)}))
 
 
 async def _text_frames(stream: Stream) -> AsyncIterator[bytes]:
     """`delta` after `delta`; the last is empty and says why it stopped."""
     reason: Any = None
-    async with aclosing(cast(AsyncGenerator[Chunk, None], stream.chunks)) as chunks:
-        async for chunk in chunks:
-            for choice in chunk.body.get("choices") or []:
-                reason = choice.get("finish_reason") or reason
-                if choice.get("text"):
-                    yield sse.event({"delta": choice["text"]} | text_logprobs(choice))
+    async with aclosing(cast(AsyncGenerator[Burst, None], stream.bursts)) as bursts:
+        async for burst in bursts:
+            choices = [choice for chunk in each(burst) for choice in chunk.body.get("choices") or []]
+            reason = next((c["finish_reason"] for c in reversed(choices) if c.get("finish_reason")), reason)
+            if said := [choice for choice in choices if choice.get("text")]:
+                yield b"".join([sse.event({"delta": one["text"]} | text_logprobs(one)) for one in said])
     yield Last(sse.event({"delta": "", "stop_reason": stop_reason(reason)}))
+
+
+class _Relay:
+    """Writes what a stream says as `progress`. `reason` is why it stopped, as OpenAI puts it."""
+
+    def __init__(self) -> None:
+        self.calls = _Calls()
+        self.reason: Any = None
+        self._runs = Runs(self._chunk)
+
+    def write(self, piece: Chunk | Run) -> bytes:
+        if type(piece) is Run and b"" not in piece.lines.split(b"\n"):  # without words there is nothing to write
+            return self._runs.write(piece)
+        return b"".join(map(self._chunk, piece.chunks))
+
+    def _chunk(self, chunk: Chunk) -> bytes:
+        frames: list[bytes] = []
+        for choice in chunk.body.get("choices") or []:
+            self.reason = choice.get("finish_reason") or self.reason
+            for delta in _deltas(choice, self.calls):
+                frames.append(_frame("progress", delta, chat_logprobs(choice) if delta["type"] == "text" else {}))
+        return b"".join(frames)
 
 
 class _Calls:
