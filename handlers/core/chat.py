@@ -20,6 +20,7 @@ from handlers.core.metering import Meter, Tally
 from handlers.core.pictures import bring_pictures
 from handlers.core.routing import Attempt
 from handlers.core.streams import begin
+from handlers.core.transcript import Said
 from handlers.core.trials import Hedge
 from providers.errors import BrokenAnswer, ProviderError
 from providers.inference.interface import Burst, ChatRequest, Chunk, Completion, Usage, each
@@ -255,7 +256,7 @@ async def _relay(attempts: list[Attempt], opened: _Opened, meter: Meter) -> Asyn
                 async for burst in opened.rest:
                     kept = sent.take(burst)
                     if sent.tally.is_due:
-                        await sent.tally.look(sent.pieces)
+                        await sent.tally.look(sent.said.pieces)
                     if kept:
                         yield _shift(kept, offset) if offset else kept
                 if sent.fault is not None:
@@ -278,12 +279,13 @@ def _told(error: ProviderError, opened: _Opened, meter: Meter) -> CoreError:
 
 async def _store(stream: Stream, ask: ChatAsk, call: Call) -> AsyncIterator[Burst]:
     """Has the chat stored when the stream has ended, and not when it was cut."""
-    sent: Burst = []
+    said = Said()
     async with aclosing(cast(AsyncGenerator[Burst, None], stream.bursts)) as bursts:
         async for burst in bursts:
-            sent += burst
+            for piece in burst:
+                said.add(piece)
             yield burst
-    completions.enter(ask, Answer(stream.attempt, await transcript.join_all(sent), stream.meter), call)
+    completions.enter(ask, Answer(stream.attempt, await transcript.join_all(said.pieces), stream.meter), call)
 
 
 class _Sent:
@@ -291,7 +293,7 @@ class _Sent:
     it is read to its end for the usage."""
 
     def __init__(self, opened: _Opened, meter: Meter) -> None:
-        self.pieces: Burst = []
+        self.said = Said()
         self.fault: str | None = None
         self.tally = Tally(meter, opened.attempt, opened.request)
         self._opened = opened
@@ -309,23 +311,24 @@ class _Sent:
                 if not body.get("choices"):
                     continue
                 piece = Chunk(body={name: value for name, value in body.items() if name != "usage"})
-            self.pieces.append(piece)
+            self.said.add(piece)
             if self._terms is not None and self.fault is None and type(piece) is Chunk and _ends(piece):
-                self.fault = self._terms.find_fault(transcript.join(self.pieces))
+                self.fault = self._terms.find_fault(transcript.join(self.said.pieces))
             if self.fault is None:
                 kept.append(piece)
         return kept
 
     async def charge(self) -> None:
-        usage = self._usage or await metering.count_sent(self._opened.request, self.pieces)
-        if self.pieces:
-            self._meter.note_tier(self.pieces[-1].whole.body.get("service_tier"))  # as the last chunk has it
+        pieces = self.said.pieces
+        usage = self._usage or await metering.count_sent(self._opened.request, pieces)
+        if pieces:
+            self._meter.note_tier(pieces[-1].whole.body.get("service_tier"))  # as the last chunk has it
         self._meter.charge(self._opened.attempt, usage, self._finish_reason)
 
     @property
     def _finish_reason(self) -> str | None:
         """It is near the end, so that hardly any chunk is parsed for it; None for a stream that was cut."""
-        chunks = (piece for piece in reversed(self.pieces) if type(piece) is Chunk)
+        chunks = (piece for piece in reversed(self.said.pieces) if type(piece) is Chunk)
         return next((reason for chunk in chunks if (reason := _ends(chunk))), None)
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
-from providers.inference.interface import Burst, Chunk, Run, Usage
+from providers.inference.interface import Burst, Chunk, Run, Shape, Usage
 
 MANY_CHUNKS = 500
 """About a millisecond's work."""
@@ -24,6 +24,39 @@ def usage_body(usage: Usage) -> dict[str, Any]:
         "prompt_tokens_details": prompt_details,
         "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
     }
+
+
+class Said:
+    """What was said by and by. Runs of one shape become one, so that a stream that stays open for long is no crowd of
+    objects, which the garbage collector would look at again and again."""
+
+    __slots__ = ("_lines", "_pieces", "_shape")
+
+    def __init__(self) -> None:
+        self._pieces: Burst = []
+        self._shape: Shape | None = None
+        self._lines: list[bytes] = []
+
+    def add(self, piece: Chunk | Run) -> None:
+        if type(piece) is not Run:
+            self._close()
+            self._pieces.append(piece)
+        elif piece.shape is self._shape:
+            self._lines.append(piece.lines)
+        else:
+            self._close()
+            self._shape, self._lines = piece.shape, [piece.lines]
+
+    @property
+    def pieces(self) -> Burst:
+        """All there are by now: later ones only come behind them."""
+        self._close()
+        return self._pieces
+
+    def _close(self) -> None:
+        if self._shape is not None:
+            self._pieces.append(Run(self._shape, b"\n".join(self._lines)))
+            self._shape = None
 
 
 async def join_all(sent: Burst) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from handlers.core.call import Call
 from handlers.core.capture import messages
 from handlers.core.capture.messages import Place
 from handlers.core.capture.policy import Policies, Policy
+from handlers.core.transcript import Said
 from storage.captured import CapturedMessage
 from storage.repositories.captured import CapturedMessages
 from storage.repositories.requests import Requests
@@ -91,14 +92,15 @@ class Take:
 
     async def _relay(self, opened: Stream) -> AsyncIterator[Burst]:
         """What was sent is kept also when the stream is cut."""
-        sent: Burst = []
+        said = Said()
         try:
             async with aclosing(cast(AsyncGenerator[Burst, None], opened.bursts)) as bursts:
                 async for burst in bursts:
-                    sent += burst
+                    for piece in burst:
+                        said.add(piece)
                     yield burst
         finally:
-            await self._keep(lambda: [transcript.join(sent)])
+            await self._keep(lambda: [transcript.join(said.pieces)])
 
     async def _keep(self, bodies: Callable[[], Sequence[dict[str, Any]]]) -> None:
         record = self.call.record
