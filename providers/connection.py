@@ -9,7 +9,10 @@ from __future__ import annotations
 import asyncio
 import select
 import zlib
+from collections.abc import Awaitable
 from typing import Any
+
+import httptools
 
 from providers.errors import BrokenAnswer, TimedOut, Unavailable
 
@@ -20,7 +23,7 @@ BUFFERED_BYTES = 256 * 1024
 """What is read ahead of whoever reads."""
 PORTION_BYTES = 1024 * 1024
 """How much of a compressed answer is unpacked at once."""
-DEFLATED = ("gzip", "x-gzip", "deflate")
+DEFLATED = (b"gzip", b"x-gzip", b"deflate")
 TRUSTED_SECONDS = 1.0
 """A connection that waited no longer is not looked at before it is used again."""
 NO_HTTP = "the provider's answer is not HTTP"
@@ -28,17 +31,19 @@ BROKEN = "the provider broke the connection"
 
 
 class Connection(asyncio.Protocol):
-    """Raises `TimedOut` and `Unavailable`. After `begin` comes `head`, then `portion` until it is empty; `reusable`
-    says whether another request may follow. `idle_since` is the loop's time when the last one had ended."""
+    """Raises `TimedOut` and `Unavailable`. After `begin` comes `head`, which is over when `status` and `fields` are
+    known, then `portion` until it is empty; `reusable` says whether another request may follow. `idle_since` is the
+    loop's time when the last one had ended.
+
+    Names in `fields` are in lower case. They are not decoded, as hardly any is ever looked at."""
 
     def __init__(self) -> None:
-        from httptools import HttpResponseParser
-
-        self._loop = asyncio.get_running_loop()
-        self._parser = HttpResponseParser(self)
+        self.loop = asyncio.get_running_loop()
+        self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._deadline = 0.0
+        self._patience_seconds = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._fault: str | None = None
         self.idle_since = 0.0
@@ -46,8 +51,8 @@ class Connection(asyncio.Protocol):
         self._complete = True  # nothing was asked
 
     def _forget(self) -> None:
-        self._status = 0
-        self._headers: dict[str, str] = {}
+        self.status = 0
+        self.fields: dict[bytes, bytes] = {}
         self._body: list[bytes] = []
         self._body_bytes = 0
         self._bodiless_bytes = 0
@@ -66,18 +71,17 @@ class Connection(asyncio.Protocol):
         else:
             self._transport.writelines((head, body))
 
-    async def head(self, seconds: float) -> tuple[int, dict[str, str]]:
-        self._deadline = self._loop.time() + seconds
+    async def head(self, seconds: float) -> None:
+        self._be_patient(seconds)
         while not self._has_head:
-            await self._wait(seconds)
-        return self._status, self._headers
+            await self._more()
 
     async def portion(self, seconds: float) -> bytes:
         """What has come since, waited for if it is nothing yet; empty at the end."""
-        self._deadline = self._loop.time() + seconds
+        self._be_patient(seconds)
         while True:
             while not self._body and not self._complete:
-                await self._wait(seconds)
+                await self._more()
             body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
             self._body, self._body_bytes = [], 0
             if self._paused:
@@ -87,6 +91,16 @@ class Connection(asyncio.Protocol):
             if body or self._complete:
                 return body
 
+    async def rest(self, seconds: float, largest_bytes: int) -> bytes:
+        """What is left of the body, or as much of its start as is allowed. Each portion may take `seconds`."""
+        portions = [await self.portion(seconds)]
+        left = largest_bytes - len(portions[0])
+        while left > 0 and not self.complete:
+            portions.append(await self.portion(seconds))
+            left -= len(portions[-1])
+        body = portions[0] if len(portions) == 1 else b"".join(portions)
+        return body if left >= 0 else body[:largest_bytes]
+
     @property
     def complete(self) -> bool:
         """Whether all of the answer was read."""
@@ -94,14 +108,14 @@ class Connection(asyncio.Protocol):
 
     @property
     def reusable(self) -> bool:
-        return self.complete and self._keeps_alive and self._fault is None
+        return self._complete and not self._body and self._keeps_alive and self._fault is None
 
     @property
     def fit(self) -> bool:
         """Whether it may be used again, after it waited. What stands unread in its socket is the vendor's farewell."""
         if not self.reusable or self._transport is None:
             return False
-        if self._loop.time() - self.idle_since < TRUSTED_SECONDS:
+        if self.loop.time() - self.idle_since < TRUSTED_SECONDS:
             return True
         socket = select.poll()
         socket.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
@@ -120,36 +134,37 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
             self._transport = None
 
-    async def _wait(self, seconds: float) -> None:
-        """For anything to come, up to the deadline, which is so many seconds after the waiting began. One timer is kept
-        and looked at late, as almost none ever rings."""
+    def _be_patient(self, seconds: float) -> None:
+        """From now on it is waited for so long in all."""
+        self._patience_seconds = seconds
+        self._deadline = self.loop.time() + seconds
+
+    def _more(self) -> Awaitable[None]:
+        """For anything to come, up to the deadline. One timer is kept and looked at late, as almost none ever rings."""
         if self._fault is not None:
             raise Unavailable(self._fault)
-        if self._timer is not None and self._timer.when() > self._deadline:
-            self._timer.cancel()
-            self._timer = None
-        if self._timer is None:
-            self._timer = self._loop.call_at(self._deadline, self._ring)
-        self._waiter = self._loop.create_future()
-        try:
-            await self._waiter
-        except TimeoutError:
-            raise TimedOut(f"the provider's answer did not go on for {seconds:g} s") from None
-        finally:
-            self._waiter = None
+        timer = self._timer
+        if timer is None or timer.when() > self._deadline:
+            if timer is not None:
+                timer.cancel()
+            self._timer = self.loop.call_at(self._deadline, self._ring)
+        waiter = self._waiter = self.loop.create_future()
+        return waiter
 
     def _ring(self) -> None:
         self._timer = None
-        if self._waiter is None:
+        waiter = self._waiter
+        if waiter is None or waiter.done():
             return
-        if self._loop.time() < self._deadline:
-            self._timer = self._loop.call_at(self._deadline, self._ring)
-        elif not self._waiter.done():
-            self._waiter.set_exception(TimeoutError())
+        if self.loop.time() < self._deadline:
+            self._timer = self.loop.call_at(self._deadline, self._ring)
+        else:
+            waiter.set_exception(TimedOut(f"the provider's answer did not go on for {self._patience_seconds:g} s"))
 
     def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
 
     def _resume(self) -> None:
         self._paused = False
@@ -174,10 +189,13 @@ class Connection(asyncio.Protocol):
         if self._complete:
             self._fail(BROKEN)
             return
-        room = len(data) if self._has_head else LARGEST_HEAD_BYTES - self._bodiless_bytes
-        self._feed(data[:room])
-        if len(data) > room and self._has_head:
-            self._feed(data[room:])
+        had_head, room = self._has_head, LARGEST_HEAD_BYTES - self._bodiless_bytes
+        if had_head or len(data) <= room:
+            self._feed(data)
+        else:
+            self._feed(data[:room])
+            if self._has_head:
+                self._feed(data[room:])
         if self._bodiless_bytes >= LARGEST_HEAD_BYTES:
             self._fail("the head of the provider's answer is too large")
             return
@@ -187,8 +205,6 @@ class Connection(asyncio.Protocol):
         self._wake()
 
     def _feed(self, data: bytes) -> None:
-        import httptools
-
         before = self._body_bytes
         self._bodiless_bytes += len(data)
         try:
@@ -200,7 +216,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, _: Exception | None) -> None:
         self._transport = None
-        if self._has_head and not self._headers.keys() & {"content-length", "transfer-encoding"}:
+        if self._has_head and not self.fields.keys() & {b"content-length", b"transfer-encoding"}:
             self._complete = True  # such a body goes on to the end of its connection
         self._keeps_alive = False
         self._fault = self._fault or BROKEN
@@ -220,19 +236,17 @@ class Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._has_head:  # a trailer
             return
-        self._headers[name.decode("latin-1").lower()] = value.decode("utf-8", "surrogateescape")
+        self.fields[name.lower()] = value
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
         if status < 200:  # an interim answer
-            self._headers = {}
+            self.fields = {}
             return
-        self._status, self._has_head, self._bodiless_bytes = status, True, 0
-        encoding = self._headers.get("content-encoding", "").strip().lower()
-        if encoding in DEFLATED:
-            self._unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
-        elif encoding not in ("", "identity"):
-            raise ValueError(encoding)
+        self.status, self._has_head, self._bodiless_bytes = status, True, 0
+        encoding = self.fields.get(b"content-encoding")
+        if encoding is not None:
+            self._unpacker = _unpacker(encoding.strip().lower())
 
     def on_body(self, body: bytes) -> None:
         self._body.append(body)
@@ -242,3 +256,12 @@ class Connection(asyncio.Protocol):
         if self._has_head:
             self._complete = True
             self._keeps_alive = self._parser.should_keep_alive()
+
+
+def _unpacker(encoding: bytes) -> Any:
+    """None where there is nothing to unpack. Raises `ValueError` for what is not known here."""
+    if encoding in DEFLATED:
+        return zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
+    if encoding not in (b"", b"identity"):
+        raise ValueError(encoding)
+    return None

@@ -58,12 +58,26 @@ class Address(NamedTuple):
     fields: str
 
 
+class Request(NamedTuple):
+    """What is the same in every call of an address: `start` is the request's head without its trace and the length of
+    its body. `traced` are headers of the operator's own that the trace of a call replaces."""
+
+    origin: Origin
+    start: bytes
+    traced: Mapping[str, str]
+
+
 class Answer(NamedTuple):
-    """A whole HTTP answer of any status; names of headers are in lower case."""
+    """A whole HTTP answer of any status."""
 
     status: int
-    headers: Mapping[str, str]
+    fields: Mapping[bytes, bytes]
     body: bytes
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Names are in lower case."""
+        return _decoded(self.fields)
 
 
 @dataclass(slots=True)
@@ -81,16 +95,39 @@ class HttpClient:
     _tls: SSLContext | None = field(default=None, init=False, repr=False)
 
     async def post_json(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        async with self._call(url, {**_JSON, **headers}, body) as answer:
-            return await _whole(answer, self.largest_answer_bytes)
+        return await self.ask(self.prepare("POST", url, {**JSON, **headers}), body)
 
     async def get(self, url: str, headers: Mapping[str, str], largest_bytes: int | None = None) -> Answer:
-        async with self._call(url, headers, None) as answer:
-            return await _whole(answer, self.largest_answer_bytes if largest_bytes is None else largest_bytes)
+        return await self.ask(self.prepare("GET", url, headers), None, largest_bytes)
 
     def stream(self, url: str, headers: Mapping[str, str], body: bytes) -> AbstractAsyncContextManager[StreamedAnswer]:
+        return self.open(self.prepare("POST", url, {**SSE, **headers}), body)
+
+    async def ask(self, request: Request, body: bytes | None, largest_bytes: int | None = None) -> Answer:
+        """Without a body it is a GET."""
+        largest = self.largest_answer_bytes if largest_bytes is None else largest_bytes
+        connection = await self.begin(request, body)
+        try:
+            content = await connection.rest(self.timeouts.idle_seconds, largest + 1)
+        finally:
+            self.give_back(request.origin, connection)
+        if len(content) > largest:
+            raise BrokenAnswer("the provider's answer is too large")
+        return Answer(connection.status, connection.fields, content)
+
+    def open(self, request: Request, body: bytes) -> AbstractAsyncContextManager[StreamedAnswer]:
         """Enters when the status is known. Leaving early aborts the vendor's call."""
-        return self._call(url, {**_SSE, **headers}, body)
+        return _Call(self, request, body)
+
+    def prepare(self, method: str, url: str, headers: Mapping[str, str]) -> Request:
+        """For any number of calls. Raises `Refused`, and `Unavailable` for headers that would break out of their
+        lines."""
+        if self.outbound is not None:
+            self.outbound.check(url)
+        origin, target, fields = _address(url)
+        traced = {name: value for name, value in headers.items() if name in trace_context.NAMES}
+        lines = _lines({name: value for name, value in headers.items() if name not in traced})
+        return Request(origin, f"{method} {target} HTTP/1.1\r\n{fields}".encode() + lines, traced)
 
     async def close(self) -> None:
         if self._sweep is not None:
@@ -101,9 +138,24 @@ class HttpClient:
         self._idle.clear()
         await asyncio.sleep(0)  # they end in the loop's next turn
 
-    def _call(self, url: str, headers: Mapping[str, str], body: bytes | None) -> _Call:
-        """Without a body it is a GET."""
-        return _Call(self, url, headers, body)
+    async def begin(self, request: Request, body: bytes | None) -> Connection:
+        """Sends the request, without a body a GET, and answers when the head of its answer has come. The connection is
+        to be given back.
+
+        A vendor may close a kept connection just when it is used again. A GET is then sent once more (RFC 9110, 9.2.2);
+        not a POST, as nobody knows whether the vendor has begun with it."""
+        head = _head(request, body)
+        connection = self.kept(request.origin) or await self.connect(request.origin)
+        while True:
+            try:
+                connection.begin(head, body or b"")
+                await connection.head(self.timeouts.first_byte_seconds)
+                return connection
+            except BaseException as error:
+                connection.close()
+                if body is not None or not isinstance(error, Unavailable) or not connection.stale:
+                    raise
+            connection = await self.connect(request.origin)
 
     def kept(self, origin: Origin) -> Connection | None:
         """One that waits for a request."""
@@ -128,11 +180,13 @@ class HttpClient:
         if not connection.reusable:
             connection.close()
             return
-        loop = asyncio.get_running_loop()
-        connection.idle_since = loop.time()
-        self._idle.setdefault(origin, []).append(connection)
+        connection.idle_since = connection.loop.time()
+        kept = self._idle.get(origin)
+        if kept is None:
+            kept = self._idle[origin] = []
+        kept.append(connection)
         if self._sweep is None:
-            self._sweep = loop.call_later(KEPT_SECONDS, self._close_idle)
+            self._sweep = connection.loop.call_later(KEPT_SECONDS, self._close_idle)
 
     async def _connect(self, origin: Origin) -> Connection:
         import aiohappyeyeballs
@@ -173,59 +227,38 @@ class HttpClient:
 
 class _Call:
     """`async with` sends the request and enters with the answer's head. What is left of the answer is not waited for:
-    its connection is closed.
+    its connection is closed."""
 
-    A vendor may close a kept connection just when it is used again. A GET is then sent once more (RFC 9110, 9.2.2);
-    not a POST, as nobody knows whether the vendor has begun with it."""
+    __slots__ = ("_body", "_client", "_connection", "_request")
 
-    __slots__ = ("_body", "_client", "_connection", "_headers", "_origin", "_url")
-
-    def __init__(self, client: HttpClient, url: str, headers: Mapping[str, str], body: bytes | None) -> None:
+    def __init__(self, client: HttpClient, request: Request, body: bytes) -> None:
         self._client = client
-        self._url = url
-        self._headers = headers
+        self._request = request
         self._body = body
         self._connection: Connection | None = None
-        self._origin: Origin | None = None
 
     async def __aenter__(self) -> StreamedAnswer:
-        client, body = self._client, self._body
-        if client.outbound is not None:
-            client.outbound.check(self._url)
-        self._origin, target, fields = _address(self._url)
-        head = _head("GET" if body is None else "POST", target, fields, self._headers, body)
-        connection = client.kept(self._origin) or await client.connect(self._origin)
-        try:
-            status, headers = await self._ask(connection, head)
-        except Unavailable:
-            if body is not None or not connection.stale:
-                raise
-            connection = await client.connect(self._origin)
-            status, headers = await self._ask(connection, head)
-        self._connection = connection
-        return StreamedAnswer(status, headers, connection, client.timeouts.idle_seconds)
-
-    async def _ask(self, connection: Connection, head: bytes) -> tuple[int, Mapping[str, str]]:
-        try:
-            connection.begin(head, self._body or b"")
-            return await connection.head(self._client.timeouts.first_byte_seconds)
-        except BaseException:
-            connection.close()
-            raise
+        self._connection = await self._client.begin(self._request, self._body)
+        return StreamedAnswer(self._connection, self._client.timeouts.idle_seconds)
 
     async def __aexit__(self, *_: object) -> None:
-        if self._connection is not None and self._origin is not None:
-            self._client.give_back(self._origin, self._connection)
+        if self._connection is not None:
+            self._client.give_back(self._request.origin, self._connection)
 
 
 class StreamedAnswer:
-    """`headers` have names in lower case."""
+    """Its body is still to come."""
 
-    def __init__(self, status: int, headers: Mapping[str, str], connection: Connection, idle_seconds: float) -> None:
-        self.status = status
-        self.headers = headers
+    def __init__(self, connection: Connection, idle_seconds: float) -> None:
+        self.status = connection.status
+        self.fields = connection.fields
         self._connection = connection
         self._idle_seconds = idle_seconds
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Names are in lower case."""
+        return _decoded(self.fields)
 
     async def events(self) -> AsyncGenerator[list[bytes], None]:
         """The data of the events that came together, up to the end of the body or `[DONE]`, which is not given out; nor
@@ -245,14 +278,7 @@ class StreamedAnswer:
 
     async def read(self, largest_bytes: int = LARGEST_ERROR_BYTES) -> bytes:
         """The body, or as much of its start as is allowed."""
-        portions: list[bytes] = []
-        left = largest_bytes
-        while left > 0 and (portion := await self._connection.portion(self._idle_seconds)):
-            portions.append(portion)
-            left -= len(portion)
-        if left > 0 and len(portions) == 1:
-            return portions[0]
-        return b"".join(portions)[:largest_bytes]
+        return await self._connection.rest(self._idle_seconds, largest_bytes)
 
     async def _drain(self) -> None:
         """Lets the vendor finish its body, so that the connection can be used again."""
@@ -264,13 +290,6 @@ class StreamedAnswer:
                     pass
         except (TimeoutError, Unavailable):
             pass
-
-
-async def _whole(answer: StreamedAnswer, largest_bytes: int) -> Answer:
-    content = await answer.read(largest_bytes + 1)
-    if len(content) > largest_bytes:
-        raise BrokenAnswer("the provider's answer is too large")
-    return Answer(answer.status, answer.headers, content)
 
 
 @lru_cache(maxsize=ADDRESSES_KNOWN)
@@ -292,17 +311,29 @@ def _address(url: str) -> Address:
     return Address(Origin(host, port, parsed.scheme == "https"), parsed.raw_path_qs, fields)
 
 
-def _head(method: str, target: str, fields: str, headers: Mapping[str, str], body: bytes | None) -> bytes:
+def _lines(headers: Mapping[str, str]) -> bytes:
     """Raises `Unavailable` for headers that would break out of their lines."""
-    given = {**headers, **trace_context.passed_on()}
-    lines = "".join([f"{name}: {value}\r\n" for name, value in given.items()])
-    if lines.count("\n") != len(given) or lines.count("\r") != len(given) or "\0" in lines:
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    if lines.count("\n") != len(headers) or lines.count("\r") != len(headers) or "\0" in lines:
         raise Unavailable(INVALID)
-    length = "" if body is None else f"Content-Length: {len(body)}\r\n"
     try:
-        return f"{method} {target} HTTP/1.1\r\n{fields}{lines}{length}\r\n".encode()
+        return lines.encode()
     except UnicodeEncodeError as error:
         raise Unavailable(INVALID) from error
+
+
+def _head(request: Request, body: bytes | None) -> bytes:
+    traced = trace_context.passed_on()
+    if request.traced:
+        traced = {**request.traced, **traced}
+    trace = _lines(traced) if traced else b""
+    if body is None:
+        return b"%b%b\r\n" % (request.start, trace)
+    return b"%b%bContent-Length: %d\r\n\r\n" % (request.start, trace, len(body))
+
+
+def _decoded(fields: Mapping[bytes, bytes]) -> dict[str, str]:
+    return {name.decode("latin-1"): value.decode("utf-8", "surrogateescape") for name, value in fields.items()}
 
 
 def _address_infos(addresses: Sequence[str], port: int) -> list[tuple[int, int, int, str, tuple[str, int]]]:
@@ -319,5 +350,5 @@ def _address_infos(addresses: Sequence[str], port: int) -> list[tuple[int, int, 
 
 
 INVALID = "the provider's address or headers are not valid"
-_JSON = {"content-type": "application/json", "accept": "application/json"}
-_SSE = {"content-type": "application/json", "accept": "text/event-stream", "accept-encoding": "identity"}
+JSON = {"content-type": "application/json", "accept": "application/json"}
+SSE = {"content-type": "application/json", "accept": "text/event-stream", "accept-encoding": "identity"}

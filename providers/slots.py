@@ -24,13 +24,16 @@ class Slots:
     def waiting(self) -> int:
         return len(self._queue)
 
-    def hold(self) -> Held:
-        """To enter it raises `Saturated` at once when the queue is full."""
-        return Held(self)
+    def take_free(self) -> bool:
+        """Whether there was one to take. It is passed on by whoever took it."""
+        if not self._free:
+            return False
+        self._free -= 1
+        return True
 
     async def take(self) -> None:
-        if self._free:
-            self._free -= 1
+        """Raises `Saturated` at once when the queue is full."""
+        if self.take_free():
             return
         if len(self._queue) >= self._most_waiting:
             raise Saturated("too many calls are waiting for this model")
@@ -53,18 +56,3 @@ class Slots:
                 turn.set_result(None)
                 return
         self._free += 1
-
-
-class Held:
-    """`async with` takes a slot and passes it on."""
-
-    __slots__ = ("_slots",)
-
-    def __init__(self, slots: Slots) -> None:
-        self._slots = slots
-
-    async def __aenter__(self) -> None:
-        await self._slots.take()
-
-    async def __aexit__(self, *_: object) -> None:
-        self._slots.pass_on()

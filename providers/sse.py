@@ -33,10 +33,13 @@ class EventParser:
             self._hold(portion)
             return []
         self._after_return = portion.endswith(b"\r")
-        self._hold(portion[:end])
-        whole = self._release()
-        if end < len(portion):
-            self._hold(portion[end:])
+        if end < len(portion) or self._unfinished or self._at_start:
+            self._hold(portion[:end])
+            whole = self._release()
+            if end < len(portion):
+                self._hold(portion[end:])
+        else:
+            whole = portion
         if not self._data and whole.startswith(b"data: ") and whole.endswith(b"\n\n") and b"\r" not in whole:
             events = whole[6:-2].split(b"\n\ndata: ")
             if whole.count(b"\n") == 2 * len(events):  # as nearly all vendors write: a line of data, a blank one

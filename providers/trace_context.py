@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 PARENT = re.compile(r"(?P<version>[0-9a-f]{2})-(?P<trace>[0-9a-f]{32})-(?P<span>[0-9a-f]{16})-(?P<flags>[0-9a-f]{2})")
 STATE = re.compile(r"[\x20-\x7e]{1,512}\Z")
+NAMES = ("traceparent", "tracestate")
 SAMPLED = "01"
 
 

@@ -43,6 +43,11 @@ class Vendor:
         return text
 
 
+def bearer(vendor: Vendor) -> dict[str, str]:
+    """The header that most vendors take their key from."""
+    return {"authorization": f"Bearer {vendor.api_key}"} if vendor.api_key else {}
+
+
 @dataclass(frozen=True, slots=True)
 class Detail:
     """What an error may tell besides its message."""

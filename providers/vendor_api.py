@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
 from providers.errors import BrokenAnswer, ProviderError, Refused, Unavailable
-from providers.http import Answer, HttpClient, StreamedAnswer
+from providers.http import JSON, SSE, Answer, HttpClient, Request, StreamedAnswer
 from providers.vendor import Vendor, error_of
 
 Json = dict[str, Any]
@@ -18,15 +18,22 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class VendorApi:
-    """`headers` are the vendor's own, its key included; `clock` gives unix seconds, to read `Retry-After` dates."""
+    """`headers` are the vendor's own, its key included; `clock` gives unix seconds, to read `Retry-After` dates.
+
+    What can be prepared of the requests that post is kept: their paths are the few that an adapter has."""
 
     vendor: Vendor
     http: HttpClient
     headers: Mapping[str, str]
     clock: Callable[[], float]
+    _whole: dict[str, Request] = field(default_factory=dict, init=False, repr=False)
+    _streamed: dict[str, Request] = field(default_factory=dict, init=False, repr=False)
 
     async def post(self, path: str, body: Json) -> Json:
-        answer = await self.http.post_json(self.vendor.url(path), self._all_headers(), self._dump(body))
+        request = self._whole.get(path)
+        if request is None:
+            request = self._whole[path] = self._prepare(path, JSON)
+        answer = await self.http.ask(request, self._dump(body))
         if not 200 <= answer.status < 300:
             raise self._error(answer)
         return self.checked(answer.body)
@@ -39,14 +46,20 @@ class VendorApi:
 
     async def stream(self, path: str, body: Json) -> AsyncGenerator[list[bytes], None]:
         """The events that came together, to be read with `checked`. Errors before the first are raised."""
-        async with self.http.stream(self.vendor.url(path), self._all_headers(), self._dump(body)) as answer:
+        request = self._streamed.get(path)
+        if request is None:
+            request = self._streamed[path] = self._prepare(path, SSE)
+        async with self.http.open(request, self._dump(body)) as answer:
             if not 200 <= answer.status < 300:
-                raise self._error(Answer(answer.status, answer.headers, await answer.read()))
+                raise self._error(Answer(answer.status, answer.fields, await answer.read()))
             if "json" in answer.headers.get("content-type", ""):
                 raise await self._unstreamed(answer)
             async with aclosing(answer.events()) as portions:
                 async for events in portions:
                     yield events
+
+    def _prepare(self, path: str, usual: Mapping[str, str]) -> Request:
+        return self.http.prepare("POST", self.vendor.url(path), {**usual, **self._all_headers()})
 
     def _all_headers(self) -> dict[str, str]:
         return {**self.headers, **self.vendor.headers}

@@ -50,7 +50,7 @@ class Breakers:
 
     def admit(self, place: Deployment) -> bool:
         """Whether it may be called now. Whoever is admitted says how it went: `succeed`, `fail` or `abandon`."""
-        breaker = self._known.get(place)
+        breaker = self._known.get(place) if self._known else None
         if breaker is None or breaker.opened_at is None:
             return True
         if breaker.probing or self._rests(breaker) > 0:
@@ -59,7 +59,7 @@ class Breakers:
         return True
 
     def succeed(self, place: Deployment) -> None:
-        breaker = self._known.get(place)
+        breaker = self._known.get(place) if self._known else None
         if breaker is None:
             return
         if breaker.opened_at is not None:

@@ -109,7 +109,8 @@ class Book:
 
     async def vendors_of(self, project_id: str) -> frozenset[str]:
         """Whose keys the project has, and wants to be used."""
-        return frozenset(one.provider for one in await self.list(project_id) if one.enabled)
+        listed = await self.list(project_id)
+        return frozenset([one.provider for one in listed if one.enabled])
 
     async def note_use(self, credential: Credential) -> None:
         """Writes down that it is used, once a minute."""

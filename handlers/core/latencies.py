@@ -20,7 +20,7 @@ MOST_KNOWN = 10_000
 """Projects name deployments, too; beyond this all is forgotten and measured anew."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Measure:
     seconds: float
     at: float
@@ -35,12 +35,15 @@ class Latencies:
     _known: dict[tuple[Deployment, bool], Measure] = field(default_factory=dict)
 
     def note(self, place: Deployment, streamed: bool, seconds: float) -> None:
-        before = self.seconds(place, streamed)
-        if before is not None:
-            seconds = NEWEST_SHARE * seconds + (1 - NEWEST_SHARE) * before
-        if len(self._known) >= MOST_KNOWN:
-            self._known.clear()
-        self._known[place, streamed] = Measure(seconds, self.clock())
+        now, measure = self.clock(), self._known.get((place, streamed))
+        if measure is None:
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
+            self._known[place, streamed] = Measure(seconds, now)
+            return
+        if now - measure.at < FRESH_SECONDS:
+            seconds = NEWEST_SHARE * seconds + (1 - NEWEST_SHARE) * measure.seconds
+        measure.seconds, measure.at = seconds, now
 
     def note_failure(self, place: Deployment, streamed: bool) -> None:
         self.note(place, streamed, FAILURE_SECONDS)

@@ -6,8 +6,7 @@ Each process counts its own as they go, and tells the others through the databas
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import time
 from typing import Any
@@ -25,10 +24,26 @@ KEPT_UP_A_SECOND = 250
 """So many streams are looked at in a second: with more, each is looked at less often."""
 SHOWN_AT_ONCE = 100
 
-TOOL_MARKS = re.compile(rb'"tool_calls":\[|function_call_arguments\.delta|"type":"tool_call"')
-CONTENT_MARKS = re.compile(rb'"content":"|output_text\.delta|"delta":\{"text"|"type":"text"|"text":"')
+TOOL_MARKS = (b'"tool_calls":[', b"function_call_arguments.delta", b'"type":"tool_call"')
+CONTENT_MARKS = (b'"content":"', b"output_text.delta", b'"delta":{"text"', b'"type":"text"', b'"text":"')
 OPENAI_CONTENT = b'"delta":{"content":"'
 """The event that is nearly all there is, and needs no search for other marks."""
+
+
+class Frames(bytes):
+    """Frames that go out together. `kinds` are, in their order, one that stands for how many that differ from it in
+    words alone."""
+
+    kinds: Sequence[tuple[bytes, int]]
+
+    @classmethod
+    def of(cls, written: Sequence[tuple[bytes, bytes, int]]) -> bytes:
+        """Of texts, each with its kind."""
+        if len(written) == 1 and written[0][2] == 1:
+            return written[0][0]
+        frames = cls(b"".join([text for text, _, _ in written]))
+        frames.kinds = [(one, number) for _, one, number in written]
+        return frames
 
 
 @dataclass(slots=True, eq=False)
@@ -44,22 +59,21 @@ class Gauge:
     content_delta_count: int = 0
     tool_delta_count: int = 0
     last_event_at: float = 0.0
-    last_event: bytes = b""
+    last_frame: bytes = b""
 
-    def count(self, frames: bytes) -> None:
-        """One or several that go out together."""
-        self.bytes_sent += len(frames)
+    def count(self, frame: bytes) -> None:
+        """Also `Frames`."""
+        self.bytes_sent += len(frame)
         self.last_event_at = self.clock()
-        events = frames.removesuffix(b"\n\n").split(b"\n\n")
-        self.event_count += len(events)
-        self.last_event = events[-1]
-        others = [event for event in events if OPENAI_CONTENT not in event or b"tool_calls" in event]
-        self.content_delta_count += len(events) - len(others)
-        for event in others:
-            if TOOL_MARKS.search(event):
-                self.tool_delta_count += 1
-            elif CONTENT_MARKS.search(event):
-                self.content_delta_count += 1
+        for one, number in frame.kinds if type(frame) is Frames else ((frame, 1),):
+            self.event_count += number
+            self.last_frame = one
+            if OPENAI_CONTENT in one and b"tool_calls" not in one:
+                self.content_delta_count += number
+            elif _has(TOOL_MARKS, one):
+                self.tool_delta_count += number
+            elif _has(CONTENT_MARKS, one):
+                self.content_delta_count += number
 
     def show(self, process_id: str) -> dict[str, Any]:
         """Times are unix seconds. No word of what was said."""
@@ -90,11 +104,15 @@ class Gauge:
 
     def _kind(self) -> str:
         """The event's own name where it has one."""
-        if self.last_event.startswith(b"event: "):
-            return self.last_event[len(b"event: ") : self.last_event.index(b"\n")].decode()
-        if TOOL_MARKS.search(self.last_event):
+        if self.last_frame.startswith(b"event: "):
+            return self.last_frame[len(b"event: ") : self.last_frame.index(b"\n")].decode()
+        if _has(TOOL_MARKS, self.last_frame):
             return "tool_delta"
-        return "content_delta" if CONTENT_MARKS.search(self.last_event) else "data"
+        return "content_delta" if _has(CONTENT_MARKS, self.last_frame) else "data"
+
+
+def _has(marks: Sequence[bytes], frame: bytes) -> bool:
+    return any(mark in frame for mark in marks)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args
 
 from handlers.core.asks import KeyWish, Policy
 from handlers.core.call import Call
@@ -47,13 +47,16 @@ class OwnKeys(Generic[Client]):
     def hosted(self, offer: Offer) -> Sequence[Deployment]:
         """Where the server's own keys may answer. A simulated stand-in is none for a vendor that failed, and a key that
         cannot be opened has failed."""
-        vendors = self.unreadable | {key.vendor for key in self.keys}
-        has_own = any(place.vendor in vendors for place in offer.served.deployments)
+        has_own = bool(self.keys or self.unreadable) and self._are_for(offer.served)
         if self.policy == "byok_only" or (self.policy == "fail_closed_on_byok_error" and has_own):
             return ()
         if not has_own:
             return offer.deployments
         return [place for place in offer.deployments if place.vendor != SIMULATOR or place in offer.model.deployments]
+
+    def _are_for(self, model: Model) -> bool:
+        vendors = self.unreadable | {key.vendor for key in self.keys}
+        return any(place.vendor in vendors for place in model.deployments)
 
     def complain(self, model_id: str) -> Forbidden | Unavailable | None:
         """The error for a request that its policy leaves nobody to answer."""
@@ -67,14 +70,20 @@ class OwnKeys(Generic[Client]):
         return Forbidden(message, code="policy_violation", param="metadata.byok_fallback_policy")
 
 
+_NONE: Mapping[Policy, OwnKeys[Any]] = {policy: OwnKeys(policy) for policy in get_args(Policy)}
+
+
 async def find_own_keys(wish: KeyWish, make: Make[Client], models: Iterable[Model], call: Call) -> OwnKeys[Client]:
     """Of the vendors that serve any of the models. `make` is of `services.credentials.vendors`."""
     if wish.policy == "hosted_only":
-        return OwnKeys(wish.policy)
+        return _NONE[wish.policy]
     book = call.services.credentials
+    stored = await book.list(call.caller.project_id)
+    if not stored and not wish.given:
+        return _NONE[wish.policy]
     keys, unreadable = list(_given(wish, make)), set()
     vendors = {place.vendor for model in models for place in model.deployments} - wish.given.keys()
-    for credential in await book.list(call.caller.project_id):
+    for credential in stored:
         if not credential.enabled or credential.provider not in vendors:
             continue
         try:
@@ -96,6 +105,8 @@ def _given(wish: KeyWish, make: Make[Client]) -> Iterator[OwnKey[Client]]:
 
 def note_key(record: Record, key: OwnKey[Any] | None) -> None:
     """Which key the record's request is answered with: never the key itself."""
+    if key is None and "provider_key" not in (record.metadata or ()):
+        return
     kept = {name: value for name, value in (record.metadata or {}).items() if name != "provider_key"}
     if key is not None:
         kept["provider_key"] = describe(key) | ({"elsewhere": True} if is_elsewhere(key) else {})

@@ -8,7 +8,7 @@ byte: what an act has begun to hand out is not tried elsewhere.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar, cast
@@ -18,7 +18,7 @@ from handlers.core.catalog import Deployment
 from handlers.core.errors import Unavailable
 from handlers.core.own_keys import OwnKey
 from handlers.core.routing import blame
-from handlers.core.tries import Try
+from handlers.core.tries import End, note_try
 from providers.errors import BrokenAnswer, ProviderError, Refused, Saturated, Throttled
 from providers.errors import Unavailable as VendorUnavailable
 
@@ -96,45 +96,46 @@ async def try_each(
 
 class _Trial(Generic[Asked, Result]):
     def __init__(self, act: Act[Asked, Result], call: Call, hedge: Hedge[Result] | None) -> None:
+        services = call.services
         self._act = act
         self._hedge = hedge
         self._call = call
-        self._services = call.services
-        self._breakers = call.services.breakers
-        self._latencies = call.services.latencies
-        self._began_at = call.services.clock()
+        self._clock = services.clock
+        self._patience = services.patience
+        self._breakers = services.breakers
+        self._latencies = services.latencies
+        self._began_at = services.clock()
         self._passed_over: list[Asked] = []
         self._streamed = call.record.streamed
 
     async def round(self, attempts: Sequence[Asked], rounds_done: int) -> list[Outcome[Asked, Result]]:
         """What each came to, up to the first success or refusal; empty when nobody could be asked."""
-        ahead = list(attempts)
         hedge = None if rounds_done else self._hedge
         outcomes: list[Outcome[Asked, Result]] = []
-        while ahead:
-            attempt = ahead.pop(0)
+        ahead = iter(attempts)
+        for attempt in ahead:
             if not self._admit(attempt):
                 continue
-            if hedge is not None and ahead:
+            if hedge is None or attempt is attempts[-1]:
+                outcomes.append(await self._try(attempt))
+            else:
                 outcomes += await self._race(attempt, ahead, hedge)
                 hedge = None
-            else:
-                outcomes.append(await self._try(attempt))
             if any(outcome.error is None or _is_refusal(outcome.error) for outcome in outcomes):
                 break
         return outcomes
 
     async def wait(self, failed: Sequence[Outcome[Asked, Result]], rounds_done: int) -> list[Asked]:
         """Waits as long as the first of those needs that are worth another try, and says who they are."""
-        patience = self._services.patience
+        patience = self._patience
         if rounds_done > patience.retries:
             return []
         asked = [(o.attempt, _asks_for(o.error)) for o in failed if _is_passing(o.error) and not o.attempt.simulated]
         if not asked:
             return []
-        backoff = patience.wait_seconds(rounds_done, self._services.random())
+        backoff = patience.wait_seconds(rounds_done, self._call.services.random())
         wait = max(backoff, min(seconds for _, seconds in asked))
-        if self._services.clock() + wait > self._began_at + patience.budget_seconds:
+        if self._clock() + wait > self._began_at + patience.budget_seconds:
             return []
         await patience.sleep(wait)
         return [attempt for attempt, seconds in asked if seconds <= wait]
@@ -152,41 +153,43 @@ class _Trial(Generic[Asked, Result]):
 
     async def _try(self, attempt: Asked) -> Outcome[Asked, Result]:
         """Whoever has been admitted, is told of to the breakers."""
-        began_at, outcome = self._latencies.clock(), None
+        began_at, began_tick = self._clock(), self._latencies.clock()
+        end: End = "abandoned"
         try:
-            with Try(self._call, attempt.deployment):
-                result = await self._act(attempt)
-            outcome = Outcome(attempt, result)
+            result = await self._act(attempt)
+            end = "answered"
+            return Outcome(attempt, result)
         except ProviderError as error:
-            outcome = Outcome(attempt, error=error)
+            end = error
+            return Outcome(attempt, error=error)
         finally:
+            note_try(attempt.deployment, began_at, end, self._call)
             if attempt.shared:
-                self._tell(attempt.deployment, outcome, self._latencies.clock() - began_at)
-        return outcome
+                self._tell(attempt.deployment, end, self._latencies.clock() - began_tick)
 
-    def _tell(self, place: Deployment, outcome: Outcome[Asked, Result] | None, seconds: float) -> None:
+    def _tell(self, place: Deployment, end: End, seconds: float) -> None:
         """Of one that was given up nothing is known, but that it takes that long at least."""
         breakers, latencies = self._breakers, self._latencies
-        if outcome is None:
-            breakers.abandon(place)
-            latencies.note_unfinished(place, self._streamed, seconds)
-        elif outcome.error is None:
+        if end == "answered":
             breakers.succeed(place)
             latencies.note(place, self._streamed, seconds)
-        elif isinstance(outcome.error, Saturated):
+        elif end == "abandoned":
             breakers.abandon(place)
-        elif is_failure(outcome.error):
+            latencies.note_unfinished(place, self._streamed, seconds)
+        elif isinstance(end, Saturated):
+            breakers.abandon(place)
+        elif is_failure(end):
             breakers.fail(place)
             latencies.note_failure(place, self._streamed)
         else:
             breakers.succeed(place)
 
-    async def _race(self, first: Asked, ahead: list[Asked], hedge: Hedge[Result]) -> list[Outcome[Asked, Result]]:
+    async def _race(self, first: Asked, ahead: Iterator[Asked], hedge: Hedge[Result]) -> list[Outcome[Asked, Result]]:
         """The winner's outcome alone, or those of all that failed. The second, if it comes to one, is from `ahead`."""
         outcomes: list[Outcome[Asked, Result]] = []
         async with asyncio.TaskGroup() as group:
             racing = {group.create_task(self._try(first))}
-            timer = group.create_task(_sleep(self._services.patience.sleep, hedge.after_seconds))
+            timer = group.create_task(_sleep(self._patience.sleep, hedge.after_seconds))
             await asyncio.wait({*racing, timer}, return_when=asyncio.FIRST_COMPLETED)
             second = self._next(ahead) if timer.done() else None
             timer.cancel()
@@ -199,12 +202,8 @@ class _Trial(Generic[Asked, Result]):
                 task.cancel()
         return await _winner(outcomes, hedge)
 
-    def _next(self, ahead: list[Asked]) -> Asked | None:
-        while ahead:
-            attempt = ahead.pop(0)
-            if self._admit(attempt):
-                return attempt
-        return None
+    def _next(self, ahead: Iterator[Asked]) -> Asked | None:
+        return next(filter(self._admit, ahead), None)
 
 
 def _is_refusal(error: ProviderError | None) -> bool:

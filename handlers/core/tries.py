@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from handlers.core.call import Call
 from handlers.core.catalog import Deployment
@@ -13,37 +13,32 @@ MOST_NOTED = 32
 LONGEST_MODEL_ID = 256
 
 
-class Try:
-    """`with Try(...):` around one call. One that was given up, for another was quicker or its client left, is
-    `abandoned`; any other that raises has `failed`."""
+End = Literal["answered", "abandoned"] | ProviderError
+"""What a call came to. One that was given up, for another was quicker or its client left, is `abandoned`."""
 
-    def __init__(self, call: Call, place: Deployment) -> None:
-        self._call = call
-        self._place = place
-        self._began_at = call.services.clock()
 
-    def __enter__(self) -> Try:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        record = self._call.record
-        record.try_count += 1
-        noted = record.tries = record.tries or []
-        record.requeues += bool(noted) and noted[-1]["fate"] != "answered"
-        if len(noted) < MOST_NOTED:
-            noted.append(self._entry(error))
-
-    def _entry(self, error: BaseException | None) -> dict[str, Any]:
-        entry: dict[str, Any] = {
-            "vendor": self._place.vendor,
-            "model": self._place.model,
-            "at_us": _microseconds(self._began_at - self._call.record.started_at),
-            "took_us": _microseconds(self._call.services.clock() - self._began_at),
-            "fate": "answered" if error is None else "abandoned",
-        }
-        if isinstance(error, ProviderError):
-            entry |= {"fate": "failed", "error": type(error).__name__}
-        return entry
+def note_try(place: Deployment, began_at: float, end: End, call: Call) -> None:
+    """`began_at` is unix seconds, as `services.clock` gives them."""
+    record = call.record
+    noted = record.tries
+    if not noted:
+        noted = record.tries = []
+    elif noted[-1]["fate"] != "answered":
+        record.requeues += 1
+    record.try_count += 1
+    if len(noted) >= MOST_NOTED:
+        return
+    failed = isinstance(end, ProviderError)
+    entry: dict[str, Any] = {
+        "vendor": place.vendor,
+        "model": place.model,
+        "at_us": _microseconds(began_at - record.started_at),
+        "took_us": _microseconds(call.services.clock() - began_at),
+        "fate": "failed" if failed else end,
+    }
+    if failed:
+        entry["error"] = type(end).__name__
+    noted.append(entry)
 
 
 def note_asked(model_id: str, call: Call) -> None:

@@ -21,8 +21,11 @@ class Limited:
         return self.inner.name
 
     async def embed(self, request: EmbeddingsRequest) -> Embeddings:
-        async with self.slots.hold():
+        await self.slots.take()
+        try:
             return await self.inner.embed(request)
+        finally:
+            self.slots.pass_on()
 
     async def count_tokens(self, model: str, texts: Sequence[str]) -> int:
         return await self.inner.count_tokens(model, texts)
@@ -48,8 +51,11 @@ class LimitedByModel:
         slots = self._by_model.get(request.model)
         if slots is None:
             slots = self._by_model[request.model] = Slots(self.running, self.waiting)
-        async with slots.hold():
+        await slots.take()
+        try:
             return await self.inner.embed(request)
+        finally:
+            slots.pass_on()
 
     async def count_tokens(self, model: str, texts: Sequence[str]) -> int:
         return await self.inner.count_tokens(model, texts)

@@ -7,7 +7,7 @@ import time
 from array import array
 from base64 import b64decode
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
 
@@ -15,7 +15,7 @@ from providers import tokens
 from providers.embeddings.interface import Embeddings, EmbeddingsRequest, Vector
 from providers.errors import Refused
 from providers.http import HttpClient
-from providers.vendor import Vendor
+from providers.vendor import Vendor, bearer
 from providers.vendor_api import VendorApi
 
 Json = dict[str, Any]
@@ -23,13 +23,17 @@ Json = dict[str, Any]
 MOST_TOKENS = 2**31
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OpenAICompatible:
     """`http` may be shared and is not closed here."""
 
     vendor: Vendor
     http: HttpClient
     clock: Callable[[], float] = time.time
+    _api: VendorApi = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self._api = VendorApi(self.vendor, self.http, bearer(self.vendor), self.clock)
 
     @property
     def name(self) -> str:
@@ -38,7 +42,7 @@ class OpenAICompatible:
     async def embed(self, request: EmbeddingsRequest) -> Embeddings:
         """A server that ignores `dimensions` has refused them: whether a part of a vector means anything is its to
         know."""
-        api = self._api()
+        api = self._api
         asked: Json = {**request.options, "model": request.model, "input": list(request.texts)}
         if request.dimensions is not None:
             asked["dimensions"] = request.dimensions
@@ -54,10 +58,6 @@ class OpenAICompatible:
 
     async def close(self) -> None:
         """The connections are the owner's of `http`."""
-
-    def _api(self) -> VendorApi:
-        key = self.vendor.api_key
-        return VendorApi(self.vendor, self.http, {"authorization": f"Bearer {key}"} if key else {}, self.clock)
 
 
 def _vectors(body: Json, texts: int, api: VendorApi) -> list[Vector]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from providers.inference.interface import Usage
@@ -14,21 +13,18 @@ LONGEST_ID = 256
 def believed(told: Usage) -> Usage | None:
     """None for counts that cannot be, so that they are made here: less than nothing would give back what a project has
     used up, and more cached tokens than there are would cost less than nothing."""
-    counts = (
-        told.prompt_tokens,
-        told.completion_tokens,
-        told.cached_tokens,
-        told.cache_write_tokens,
-        told.reasoning_tokens,
+    plausible = (
+        0 <= told.cached_tokens <= told.prompt_tokens <= MOST_TOKENS
+        and 0 <= told.completion_tokens <= MOST_TOKENS
+        and 0 <= told.cache_write_tokens <= MOST_TOKENS
+        and 0 <= told.reasoning_tokens <= MOST_TOKENS
     )
-    if not all(0 <= number <= MOST_TOKENS for number in counts) or told.cached_tokens > told.prompt_tokens:
-        return None
-    return told
+    return told if plausible else None
 
 
-def count(counts: Mapping[str, Any] | Any, name: str) -> int:
-    """0 where there is none."""
-    value = counts.get(name) if isinstance(counts, Mapping) else None
+def count(counts: Any, name: str) -> int:
+    """Of parsed JSON; 0 where there is none."""
+    value = counts.get(name) if isinstance(counts, dict) else None
     return value if isinstance(value, int) else 0
 
 

@@ -2,6 +2,9 @@
 
 The common tongue is OpenAI's chat-completions JSON, because three of the four APIs and most vendors speak it: a
 vendor of that kind then costs no translation, and its stream is relayed as it came. Other vendors translate here.
+
+Nobody changes what is made here. It is not frozen, as each call makes several, and freezing makes them four times as
+dear.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ Message = dict[str, Any]
 """One message in OpenAI's chat shape: `role`, `content` (text, null or parts), `tool_calls`, `tool_call_id`, ..."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class ChatRequest:
     """`options` holds every other parameter of OpenAI's chat API under its own name, `stream` and
     `stream_options` excepted; names that are nobody's are passed on. `model` is the vendor's name for the model."""
@@ -27,7 +30,7 @@ class ChatRequest:
     options: Mapping[str, Json] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class TextRequest:
     """A text completion (OpenAI `/completions`). `prompt` is one text; `options` as in `ChatRequest`."""
 
@@ -36,7 +39,7 @@ class TextRequest:
     options: Mapping[str, Json] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Usage:
     """Tokens. `cached_tokens` and `cache_write_tokens` are part of `prompt_tokens`, `reasoning_tokens` of
     `completion_tokens`. `counted_by` says whether the vendor counted or we did."""
@@ -53,7 +56,7 @@ class Usage:
         return self.prompt_tokens + self.completion_tokens
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Completion:
     """A whole answer. `body` is OpenAI's `chat.completion` (or `text_completion`) JSON: `id`, `created`, `model`,
     `choices`, ...; reasoning text is at `choices[].message.reasoning_content`. `usage` is None where the vendor sent
@@ -106,12 +109,11 @@ class Chunk:
 class Shape:
     """What events have in common that differ in their words alone: their JSON text before the words and behind."""
 
-    __slots__ = ("head", "joint", "tail")
+    __slots__ = ("head", "tail")
 
     def __init__(self, head: bytes, tail: bytes) -> None:
         self.head = head
         self.tail = tail
-        self.joint = tail + b"\n" + head
 
 
 class Run:
@@ -128,6 +130,15 @@ class Run:
     @property
     def chunks(self) -> list[Chunk]:
         return [Chunk(raw=self.shape.head + words + self.shape.tail) for words in self.lines.split(b"\n")]
+
+    @property
+    def number(self) -> int:
+        return self.lines.count(b"\n") + 1
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether there is a chunk without words."""
+        return b"" in self.lines.split(b"\n")
 
     @property
     def whole(self) -> Chunk:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 
 from providers.inference.interface import Burst, ChatRequest, Completion, Inference, TextRequest
 from providers.slots import Slots
@@ -23,15 +23,23 @@ class Limited:
         return self.inner.name
 
     async def chat(self, request: ChatRequest) -> Completion:
-        async with self.slots.hold():
+        if not self.slots.take_free():
+            await self.slots.take()
+        try:
             return await self.inner.chat(request)
+        finally:
+            self.slots.pass_on()
 
     def stream_chat(self, request: ChatRequest) -> AsyncGenerator[Burst, None]:
         return self._hold(self.inner.stream_chat(request))
 
     async def complete(self, request: TextRequest) -> Completion:
-        async with self.slots.hold():
+        if not self.slots.take_free():
+            await self.slots.take()
+        try:
             return await self.inner.complete(request)
+        finally:
+            self.slots.pass_on()
 
     def stream_complete(self, request: TextRequest) -> AsyncGenerator[Burst, None]:
         return self._hold(self.inner.stream_complete(request))
@@ -40,9 +48,14 @@ class Limited:
         await self.inner.close()
 
     async def _hold(self, stream: AsyncIterator[Burst]) -> AsyncGenerator[Burst, None]:
-        async with self.slots.hold(), aclosing(cast("AsyncGenerator[Burst, None]", stream)) as bursts:
-            async for burst in bursts:
-                yield burst
+        if not self.slots.take_free():
+            await self.slots.take()
+        try:
+            async with aclosing(cast("AsyncGenerator[Burst, None]", stream)) as bursts:
+                async for burst in bursts:
+                    yield burst
+        finally:
+            self.slots.pass_on()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +71,14 @@ class LimitedByModel:
     def name(self) -> str:
         return self.inner.name
 
-    async def chat(self, request: ChatRequest) -> Completion:
-        return await self._of(request.model).chat(request)
+    def chat(self, request: ChatRequest) -> Coroutine[Any, Any, Completion]:
+        return self._of(request.model).chat(request)
 
     def stream_chat(self, request: ChatRequest) -> AsyncGenerator[Burst, None]:
         return self._of(request.model).stream_chat(request)
 
-    async def complete(self, request: TextRequest) -> Completion:
-        return await self._of(request.model).complete(request)
+    def complete(self, request: TextRequest) -> Coroutine[Any, Any, Completion]:
+        return self._of(request.model).complete(request)
 
     def stream_complete(self, request: TextRequest) -> AsyncGenerator[Burst, None]:
         return self._of(request.model).stream_complete(request)

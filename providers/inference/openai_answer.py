@@ -93,7 +93,7 @@ def _mend_speech(said: Json, api: VendorApi) -> bool:
 
 def _rename_reasoning(said: Json) -> bool:
     """`reasoning` (Ollama, OpenRouter, vLLM) is `reasoning_content` here; says whether it was there."""
-    if not isinstance(said.get("reasoning"), str):
+    if "reasoning" not in said or not isinstance(said["reasoning"], str):
         return False
     said.setdefault("reasoning_content", said.pop("reasoning"))
     return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from secrets import token_hex
 from typing import Any
 
@@ -14,13 +14,13 @@ from providers.http import HttpClient
 from providers.inference.interface import Burst, ChatRequest, Completion, TextRequest
 from providers.inference.openai_answer import Part, head, mend, usage_of
 from providers.inference.openai_stream import Reading
-from providers.vendor import Vendor
+from providers.vendor import Vendor, bearer
 from providers.vendor_api import VendorApi
 
 Json = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OpenAICompatible:
     """Chunks are relayed as they came. `http` may be shared and is not closed here. `new_id` is for answers that have
     none."""
@@ -29,33 +29,33 @@ class OpenAICompatible:
     http: HttpClient
     clock: Callable[[], float] = time.time
     new_id: Callable[[], str] = lambda: f"chatcmpl-{token_hex(12)}"
+    _api: VendorApi = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self._api = VendorApi(self.vendor, self.http, bearer(self.vendor), self.clock)
 
     @property
     def name(self) -> str:
         return self.vendor.name
 
     async def chat(self, request: ChatRequest) -> Completion:
-        return await self._whole("/chat/completions", self._chat_body(request), "message")
+        return self._completion(await self._api.post("/chat/completions", self._chat_body(request)), "message")
 
     def stream_chat(self, request: ChatRequest) -> AsyncGenerator[Burst, None]:
         return self._relay("/chat/completions", self._chat_body(request), "delta")
 
     async def complete(self, request: TextRequest) -> Completion:
-        return await self._whole("/completions", self._text_body(request), "text")
+        return self._completion(await self._api.post("/completions", self._text_body(request)), "text")
 
     def stream_complete(self, request: TextRequest) -> AsyncGenerator[Burst, None]:
         return self._relay("/completions", self._text_body(request), "text")
 
     async def check_key(self) -> None:
         """Lists the models, which costs nothing and needs a key."""
-        await self._api().get("/models")
+        await self._api.get("/models")
 
     async def close(self) -> None:
         """The connections are the owner's of `http`."""
-
-    def _api(self) -> VendorApi:
-        key = self.vendor.api_key
-        return VendorApi(self.vendor, self.http, {"authorization": f"Bearer {key}"} if key else {}, self.clock)
 
     def _chat_body(self, request: ChatRequest) -> Json:
         return {"model": request.model, "messages": list(request.messages), **self._options(request.options)}
@@ -82,17 +82,15 @@ class OpenAICompatible:
         del said["response_format"]
         return said
 
-    async def _whole(self, path: str, asked: Json, part: Part) -> Completion:
-        api = self._api()
-        body = await api.post(path, asked)
-        mend(body, part, api)
+    def _completion(self, body: Json, part: Part) -> Completion:
+        mend(body, part, self._api)
         if not body["choices"]:
-            raise api.broken("no choices")
+            raise self._api.broken("no choices")
         head(body, self.new_id, self.clock)
         return Completion(body, usage_of(body.get("usage")))
 
     async def _relay(self, path: str, body: Json, part: Part) -> AsyncGenerator[Burst, None]:
-        api = self._api()
+        api = self._api
         reading = Reading(api, part, self.new_id, self.clock)
         asked = {**body, "stream": True, "stream_options": {"include_usage": True}}
         async with aclosing(api.stream(path, asked)) as portions:

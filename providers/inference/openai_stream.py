@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import cache
 from operator import methodcaller
 from typing import Any
 
@@ -35,28 +34,22 @@ class Reading:
         self.fault: ProviderError | None = None
         self._api = api
         self._part = part
-        self._new_id, self._clock = cache(new_id), cache(clock)  # one answer, one id
+        self._new_id, self._clock = new_id, clock
+        self._id: str | None = None
+        self._created: float | None = None
         self._usual = Pattern()
 
     def burst(self, events: list[bytes]) -> Burst:
         """What came together. Should one of it be no chunk, `fault` says why, and those before it are given out."""
         burst: Burst = []
-        place = 0
         try:
-            while place < len(events):
-                end = self._usual.reach(events, place)
-                if run := self._usual.run(events[place:end]):
-                    burst.append(run)
-                else:
-                    end = max(end, place + 1)
-                    burst += map(self._piece, events[place:end])
-                place = end
+            while events:
+                run = self._usual.run(events)
+                burst.append(run or self._chunk(events[0]))
+                events = events[run.number if run else 1 :]
         except ProviderError as error:
             self.fault = error
         return burst
-
-    def _piece(self, event: bytes) -> Chunk | Run:
-        return self._usual.run([event]) or self._chunk(event)
 
     def _chunk(self, event: bytes) -> Chunk:
         """As it came; written anew only where the vendor's words are not OpenAI's, or its JSON would not fit on one
@@ -64,13 +57,22 @@ class Reading:
         parsed = self._api.checked(event)
         changed = "choices" not in parsed or b"\n" in event
         changed = mend(parsed, self._part, self._api) or changed
-        changed = head(parsed, self._new_id, self._clock) or changed
+        changed = head(parsed, self._own_id, self._own_moment) or changed
         final = any(map(_finish_reason, parsed["choices"]))
         self.finished = self.finished or final
         usage = usage_of(parsed.get("usage")) if final or not parsed["choices"] else None
         if not (changed or final or usage):
             self._usual.learn(event, parsed)
         return Chunk(raw=None if changed else event, body=parsed, usage=usage)
+
+    def _own_id(self) -> str:
+        """One answer, one id."""
+        self._id = self._id or self._new_id()
+        return self._id
+
+    def _own_moment(self) -> float:
+        self._created = self._clock() if self._created is None else self._created
+        return self._created
 
 
 _finish_reason = methodcaller("get", "finish_reason")
@@ -80,36 +82,35 @@ class Pattern:
     """Knows events by their bytes: one that has been read, is sent on as it came, and says nothing but words, is the
     same as another event with other words, which then needs no reading."""
 
-    __slots__ = ("_lessons", "_shape")
+    __slots__ = ("_lessons", "_patience", "_shape")
 
     def __init__(self) -> None:
         self._shape: Shape | None = None
-        self._lessons = LESSONS
-
-    def reach(self, events: list[bytes], place: int) -> int:
-        """Up to where, from `place` on, events begin and end as the known one does."""
-        shape = self._shape
-        if shape is not None:
-            head, tail = shape.head, shape.tail
-            while place < len(events) and events[place].startswith(head) and events[place].endswith(tail):
-                place += 1
-        return place
+        self._lessons = self._patience = LESSONS
 
     def run(self, events: list[bytes]) -> Run | None:
-        """None unless they all differ from the known one in words alone."""
+        """The first events, as far as they differ from the known one in words alone."""
         shape = self._shape
-        if shape is None or not events:
+        if shape is None:
             return None
-        together, joints = b"\n".join(events), len(events) - 1
-        size = len(together) - len(shape.head) - len(shape.tail)
-        if size < 0 or not (together.startswith(shape.head) and together.endswith(shape.tail)):
+        head, tail, least = shape.head, shape.tail, len(shape.head) + len(shape.tail)
+        words: list[bytes] = []
+        for event in events:
+            if not (event.startswith(head) and event.endswith(tail) and len(event) >= least):
+                break
+            words.append(event[len(head) : -len(tail)])
+        if not words:
             return None
-        lines = together[len(shape.head) : len(shape.head) + size].replace(shape.joint, b"\n")
-        if len(lines) != size - joints * (len(shape.joint) - 1) or lines.count(b"\n") != joints:
-            return None
-        if LINES.fullmatch(lines) is None:
-            return None
-        return Run(shape, lines) if lines.isascii() or _is_utf8(lines) else None
+        lines = b"\n".join(words)
+        reach = _reach(lines)
+        if reach < len(lines):
+            reach = lines.rfind(b"\n", 0, reach)
+        if reach >= 0 and lines.count(b"\n") == len(words) - 1:
+            return Run(shape, lines[:reach])
+        self._patience -= 1
+        if not self._patience:
+            self._shape, self._lessons = None, 0
+        return None
 
     def learn(self, raw: bytes, parsed: Json) -> None:
         """`parsed` is `raw`, which is neither the last event of its choice nor has a usage."""
@@ -127,9 +128,13 @@ class Pattern:
             self._shape = Shape(raw[: words.start()], raw[words.end() :])
 
 
-def _is_utf8(raw: bytes) -> bool:
-    try:
-        raw.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+def _reach(lines: bytes) -> int:
+    """How far they are what may stand in a JSON string."""
+    words = LINES.match(lines)
+    reach = words.end() if words else 0
+    if not lines.isascii():
+        try:
+            lines.decode()
+        except UnicodeDecodeError as error:
+            reach = min(reach, error.start)
+    return reach

@@ -4,12 +4,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import aclosing
 from typing import Any, cast
 
-from handlers.core.asks import Burst, Chunk, Run, each
+from handlers.core.asks import Burst, Chunk, each
 from handlers.core.chat import Stream
+from handlers.core.open_streams import Frames
 from handlers.wire import openai_chat, sse
 from handlers.wire.llama.answers import broken_call, chat_logprobs, parse_tool_call, stop_reason, text_logprobs
 from handlers.wire.reply import EventStream, Last
-from handlers.wire.runs import Runs
+from handlers.wire.runs import Writer, Written
 
 
 def chat_stream(stream: Stream) -> EventStream:
@@ -25,13 +26,15 @@ async def _chat_frames(stream: Stream) -> AsyncIterator[bytes]:
     """`start`, `progress` for every piece, and `complete` once the request's record is."""
     relay = _Relay()
     opening = _frame("start", _text_delta(""))
+    written: list[Written] = [(opening, opening, 1)]
     async with aclosing(cast(AsyncGenerator[Burst, None], stream.bursts)) as bursts:
         async for burst in bursts:
-            if written := opening + b"".join(map(relay.write, burst)):
-                yield written
-            opening = b""
-    if written := b"".join([_frame("progress", delta) for delta in relay.calls.finish()]):
-        yield written
+            written += relay.writer.write(burst)
+            if written:
+                yield Frames.of(written)
+            written = []
+    for delta in relay.calls.finish():
+        yield _frame("progress", delta)
     yield Last(_frame("complete", _text_delta(""), {"stop_reason": stop_reason(relay.reason)}))
 
 
@@ -42,8 +45,10 @@ async def _text_frames(stream: Stream) -> AsyncIterator[bytes]:
         async for burst in bursts:
             choices = [choice for chunk in each(burst) for choice in chunk.body.get("choices") or []]
             reason = next((c["finish_reason"] for c in reversed(choices) if c.get("finish_reason")), reason)
-            if said := [choice for choice in choices if choice.get("text")]:
-                yield b"".join([sse.event({"delta": one["text"]} | text_logprobs(one)) for one in said])
+            said = [choice for choice in choices if choice.get("text")]
+            frames = [sse.event({"delta": choice["text"]} | text_logprobs(choice)) for choice in said]
+            if frames:
+                yield Frames.of([(frame, frame, 1) for frame in frames])
     yield Last(sse.event({"delta": "", "stop_reason": stop_reason(reason)}))
 
 
@@ -53,20 +58,15 @@ class _Relay:
     def __init__(self) -> None:
         self.calls = _Calls()
         self.reason: Any = None
-        self._runs = Runs(self._chunk)
+        self.writer = Writer(self._frames)
 
-    def write(self, piece: Chunk | Run) -> bytes:
-        if type(piece) is Run and b"" not in piece.lines.split(b"\n"):  # without words there is nothing to write
-            return self._runs.write(piece)
-        return b"".join(map(self._chunk, piece.chunks))
-
-    def _chunk(self, chunk: Chunk) -> bytes:
+    def _frames(self, chunk: Chunk) -> list[bytes]:
         frames: list[bytes] = []
         for choice in chunk.body.get("choices") or []:
             self.reason = choice.get("finish_reason") or self.reason
             for delta in _deltas(choice, self.calls):
                 frames.append(_frame("progress", delta, chat_logprobs(choice) if delta["type"] == "text" else {}))
-        return b"".join(frames)
+        return frames
 
 
 class _Calls:

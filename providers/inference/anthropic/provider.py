@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from providers.errors import ProviderError
@@ -20,7 +20,7 @@ from providers.vendor_api import VendorApi
 VERSION = "2023-06-01"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Anthropic:
     """`vendor.base_url` is `https://api.anthropic.com`, with or without `/v1`. `http` may be shared and is not closed
     here. `max_tokens`, which Anthropic demands, is what goes where the caller names none: all models since Claude 4
@@ -30,21 +30,29 @@ class Anthropic:
     http: HttpClient
     clock: Callable[[], float] = time.time
     max_tokens: int = 32_000
+    _api: VendorApi = field(init=False, repr=False, compare=False)
+    _base: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        headers = {"anthropic-version": VERSION}
+        if self.vendor.api_key:
+            headers["x-api-key"] = self.vendor.api_key
+        self._api = VendorApi(self.vendor, self.http, headers, self.clock)
+        self._base = "" if self.vendor.base_url.rstrip("/").endswith("/v1") else "/v1"
 
     @property
     def name(self) -> str:
         return self.vendor.name
 
     async def chat(self, request: ChatRequest) -> Completion:
-        api = self._api()
-        answered = await api.post(self._path(), body_of(request, self.max_tokens))
-        return completion_of(answered, int(self.clock()), api)
+        answered = await self._api.post(f"{self._base}/messages", body_of(request, self.max_tokens))
+        return completion_of(answered, int(self.clock()), self._api)
 
     async def stream_chat(self, request: ChatRequest) -> AsyncGenerator[Burst, None]:
-        api = self._api()
+        api = self._api
         body: dict[str, Any] = {**body_of(request, self.max_tokens), "stream": True}
         translation = StreamTranslation(int(self.clock()), request.model)
-        async with aclosing(api.stream(self._path(), body)) as portions:
+        async with aclosing(api.stream(f"{self._base}/messages", body)) as portions:
             async for events in portions:
                 burst, fault = _burst(events, translation, api)
                 if burst:
@@ -68,19 +76,10 @@ class Anthropic:
 
     async def check_key(self) -> None:
         """Lists the models, which costs nothing and needs a key."""
-        await self._api().get(self._path("models?limit=1"))
+        await self._api.get(f"{self._base}/models?limit=1")
 
     async def close(self) -> None:
         """The connections are the owner's of `http`."""
-
-    def _api(self) -> VendorApi:
-        headers = {"anthropic-version": VERSION}
-        if self.vendor.api_key:
-            headers["x-api-key"] = self.vendor.api_key
-        return VendorApi(self.vendor, self.http, headers, self.clock)
-
-    def _path(self, what: str = "messages") -> str:
-        return f"/{what}" if self.vendor.base_url.rstrip("/").endswith("/v1") else f"/v1/{what}"
 
 
 def _burst(events: list[bytes], translation: StreamTranslation, api: VendorApi) -> tuple[Burst, ProviderError | None]:

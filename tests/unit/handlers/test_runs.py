@@ -11,7 +11,7 @@ import pytest
 
 from handlers.core.asks import Burst, Chunk, Run, Shape, Usage, each
 from handlers.core.chat import Stream
-from handlers.core.open_streams import Gauge
+from handlers.core.open_streams import Frames, Gauge
 from handlers.llama_stack_deprecated.choices import chat_chunk
 from handlers.wire.llama import events
 from handlers.wire.openai_chat import Style, frames
@@ -38,7 +38,7 @@ WAYS: dict[str, Callable[[Stream], AsyncIterator[bytes]]] = {
 }
 
 
-async def written(way: str, bursts: list[Burst]) -> list[Any]:
+async def sent(way: str, bursts: list[Burst]) -> list[bytes]:
     async def play() -> AsyncIterator[Burst]:
         for burst in bursts:
             yield burst
@@ -46,8 +46,11 @@ async def written(way: str, bursts: list[Burst]) -> list[Any]:
     deployment = SimpleNamespace(vendor="acme")
     attempt = SimpleNamespace(model=SimpleNamespace(id="ours"), simulated=False, deployment=deployment)
     stream = Stream(cast(Any, attempt), play(), cast(Any, SimpleNamespace(usage=Usage(1, 2))))
-    sent = b"".join([frame async for frame in WAYS[way](stream)])
-    texts = [text.removeprefix(b"data: ") for text in sent.split(b"\n\n") if text]
+    return [frames async for frames in WAYS[way](stream)]
+
+
+async def written(way: str, bursts: list[Burst]) -> list[Any]:
+    texts = [text.removeprefix(b"data: ") for text in b"".join(await sent(way, bursts)).split(b"\n\n") if text]
     return [text if text == b"[DONE]" else orjson.loads(text) for text in texts]
 
 
@@ -71,10 +74,23 @@ def test_events_that_go_out_together_are_counted_each() -> None:
     one, several = Gauge(clock=lambda: 5.0), Gauge(clock=lambda: 5.0)
     for frame in said:
         one.count(frame)
-    several.count(b"".join(said))
+    several.count(Frames.of([(frame, frame, 1) for frame in said]))
     assert vars_of(one) == vars_of(several)
     assert (several.event_count, several.content_delta_count, several.tool_delta_count) == (5, 3, 1)
     assert several.bytes_sent == sum(map(len, said))
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_run_is_counted_as_its_chunks_are(way: str) -> None:
+    run = RUNS["plain"]
+    together, one_by_one = Gauge(clock=lambda: 5.0), Gauge(clock=lambda: 5.0)
+    for frame in await sent(way, [[run, END]]):
+        together.count(frame)
+    for frame in await sent(way, [[chunk] for chunk in each([run, END])]):
+        one_by_one.count(frame)
+    assert {**vars_of(together), "last_frame": b""} == {**vars_of(one_by_one), "last_frame": b""}
+    framing = 2 if way == "llama" else 0
+    assert together.content_delta_count == run.number + framing
 
 
 def vars_of(gauge: Gauge) -> dict[str, Any]:
