@@ -112,7 +112,7 @@ class Gauge:
 
 
 def _has(marks: Sequence[bytes], frame: bytes) -> bool:
-    return any(mark in frame for mark in marks)
+    return any(map(frame.__contains__, marks))
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,12 +93,16 @@ class Pattern:
         shape = self._shape
         if shape is None:
             return None
-        head, tail, least = shape.head, shape.tail, len(shape.head) + len(shape.tail)
+        head, tail = shape.head, shape.tail
+        begin, end = len(head), -len(tail)
         words: list[bytes] = []
         for event in events:
-            if not (event.startswith(head) and event.endswith(tail) and len(event) >= least):
+            if not (event.startswith(head) and event.endswith(tail)):
                 break
-            words.append(event[len(head) : -len(tail)])
+            said = event[begin:end]
+            if not said and len(event) < begin - end:
+                break
+            words.append(said)
         if not words:
             return None
         lines = b"\n".join(words)
