@@ -2,8 +2,8 @@
 
 The servers run side by side and are measured in short turns, one after the other, so that what else the machine does
 hits them alike: the cost is the median of the turns' own ratios. Three models are asked: a simulated one that costs
-nothing, which leaves an answer little but the server's own work; a simulated one with a price, whose answers wait for
-the disk; and one with a price of a vendor that takes 5 ms, which is little for a vendor. Linux only (`/proc`).
+nothing, which leaves an answer little but the server's own work; a simulated one with a price; and one with a price of
+a vendor that takes 5 ms, which is little for a vendor. Linux only (`/proc`).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ TARGETS = (
 SERVERS: dict[str, tuple[str, dict[str, str]]] = {
     "recording off": ("benchmarks.unrecorded", {}),
     "recording on": ("server.cli", {}),
-    "never synced": ("server.cli", {"CONCORDAT_LEDGER_SYNC": "never"}),
+    "synced first": ("server.cli", {"CONCORDAT_LEDGER_SYNC": "billed"}),
     "with content capture": ("server.cli", {"CONCORDAT_CAPTURE": "all"}),
 }
 BARE = next(iter(SERVERS))

@@ -56,6 +56,7 @@ class Connection(asyncio.Protocol):
         self._body: list[bytes] = []
         self._body_bytes = 0
         self._bodiless_bytes = 0
+        self._wanted_bytes = 0
         self._has_head = self._complete = self._paused = False
         self._keeps_alive = False
         self._unpacker: Any = None
@@ -82,24 +83,22 @@ class Connection(asyncio.Protocol):
         while True:
             while not self._body and not self._complete:
                 await self._more()
-            body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-            self._body, self._body_bytes = [], 0
-            if self._paused:
-                self._resume()
-            if self._unpacker is not None:
-                body = self._unpack(body)
+            body = self._take()
             if body or self._complete:
                 return body
 
     async def rest(self, seconds: float, largest_bytes: int) -> bytes:
-        """What is left of the body, or as much of its start as is allowed. Each portion may take `seconds`."""
-        portions = [await self.portion(seconds)]
-        left = largest_bytes - len(portions[0])
+        """What is left of the body, or as much of its start as is allowed. From one portion to the next it may take
+        `seconds`; nobody is woken before all of them are there, or more than is read ahead."""
+        if self._complete and self._unpacker is None:  # it came with the head, as most do
+            return self._take()[:largest_bytes]
+        portions: list[bytes] = []
+        left = largest_bytes
         while left > 0 and not self.complete:
+            self._wanted_bytes = left
             portions.append(await self.portion(seconds))
             left -= len(portions[-1])
-        body = portions[0] if len(portions) == 1 else b"".join(portions)
-        return body if left >= 0 else body[:largest_bytes]
+        return b"".join(portions)[:largest_bytes]
 
     @property
     def complete(self) -> bool:
@@ -166,10 +165,14 @@ class Connection(asyncio.Protocol):
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 
-    def _resume(self) -> None:
-        self._paused = False
-        if self._transport is not None:
-            self._transport.resume_reading()
+    def _take(self) -> bytes:
+        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        self._body, self._body_bytes = [], 0
+        if self._paused:
+            self._paused = False
+            if self._transport is not None:
+                self._transport.resume_reading()
+        return body if self._unpacker is None else self._unpack(body)
 
     def _unpack(self, packed: bytes) -> bytes:
         try:
@@ -202,7 +205,8 @@ class Connection(asyncio.Protocol):
         if self._body_bytes > BUFFERED_BYTES and not self._paused and self._transport is not None:
             self._paused = True
             self._transport.pause_reading()
-        self._wake()
+        if self._body_bytes >= self._wanted_bytes or self._complete or self._paused:
+            self._wake()
 
     def _feed(self, data: bytes) -> None:
         before = self._body_bytes
@@ -213,6 +217,8 @@ class Connection(asyncio.Protocol):
             self._fail(NO_HTTP)
         if self._body_bytes > before:
             self._bodiless_bytes = 0
+            if self._wanted_bytes:
+                self._deadline = self.loop.time() + self._patience_seconds
 
     def connection_lost(self, _: Exception | None) -> None:
         self._transport = None

@@ -13,6 +13,7 @@ from handlers.core.errors import Invalid
 from storage.repositories.containers import Container, Submodel
 
 PREFIX = "maniac"
+_PREFIXES = (f"{PREFIX}:", f"{PREFIX}/")
 CHAT, TEXT = "chat.completions", "completions"
 _SYSTEM = ("system", "developer")
 _TWINS = (("max_tokens", "max_completion_tokens"), ("reasoning", "reasoning_effort"))
@@ -84,14 +85,14 @@ def fill_in(options: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str
 
 
 def names_container(model_id: str) -> bool:
-    return fold(model_id).startswith(f"{PREFIX}/")
+    return model_id.startswith(_PREFIXES)
 
 
 async def find_route(model_id: str, call: Call) -> Route | None:
     """None when the project has no such container, or nothing attached to it by that slug."""
-    _, label, slug = [*fold(model_id).split("/", 2), "", ""][:3]
-    if not names_container(model_id) or call.who is None:
+    if call.who is None or not names_container(model_id):
         return None
+    _, label, slug = [*fold(model_id).split("/", 2), "", ""][:3]
     containers, project_id = call.services.containers, call.who.project_id
     container = await containers.find(project_id, label)
     if container is None or not slug:

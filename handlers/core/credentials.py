@@ -76,6 +76,9 @@ class KeyedVendors(Protocol):
         """The same for embeddings; None also for a vendor that makes none."""
 
 
+NOBODY: frozenset[str] = frozenset()
+
+
 @dataclass(frozen=True, slots=True)
 class Book:
     """Every project's credentials, remembered for a moment, since every chat looks them up. What another process
@@ -109,8 +112,8 @@ class Book:
 
     async def vendors_of(self, project_id: str) -> frozenset[str]:
         """Whose keys the project has, and wants to be used."""
-        listed = await self.list(project_id)
-        return frozenset([one.provider for one in listed if one.enabled])
+        stored = await self.list(project_id)
+        return frozenset(one.provider for one in stored if one.enabled) if stored else NOBODY
 
     async def note_use(self, credential: Credential) -> None:
         """Writes down that it is used, once a minute."""

@@ -34,6 +34,9 @@ _TIERS: Mapping[object, str] = {
 """What vendors call the tiers of price cards."""
 
 
+NOTHING, FREE = Usage(0, 0), Cost()
+
+
 class Served(Protocol):
     """A model and the place that answers for it, in whatever it is asked for."""
 
@@ -63,8 +66,8 @@ class Meter:
     """One admitted request. Its record is filled in as it goes; `settle` is awaited exactly once, at its end."""
 
     def __init__(self, call: Call, admission: Any, service_tier: str) -> None:
-        self.usage = Usage(0, 0)
-        self._cost = Cost()
+        self.usage = NOTHING
+        self._cost = FREE
         self.cached = False
         self.call = call
         self.admission = admission
@@ -127,7 +130,10 @@ class Meter:
         if attempt.own is not None:
             return sum_usage(self.usage, usage), self._cost
         price = pick_price(attempt.model, attempt.deployment.vendor, usage.prompt_tokens, self._service_tier)
-        return sum_usage(self.usage, usage), self._cost + split_cost(price, usage)
+        cost = split_cost(price, usage)
+        if self.usage is NOTHING and self._cost is FREE:  # as nearly always
+            return usage, cost
+        return sum_usage(self.usage, usage), self._cost + cost
 
     def _enter(self, usage: Usage, cost: Cost) -> None:
         record = self.call.record

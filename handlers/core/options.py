@@ -57,6 +57,7 @@ _RULES: Mapping[str, Rule] = {
 
 def check_options(options: Mapping[str, Any]) -> None:
     """Raises `Invalid` for the first that is not."""
-    for name, rule in _RULES.items():
-        if name in options and not rule.holds(options[name]):
+    for name, value in options.items():
+        rule = _RULES.get(name)
+        if rule is not None and not rule.holds(value):
             raise Invalid(f"{name} must be {rule.said}", param=name)

@@ -47,16 +47,15 @@ class OwnKeys(Generic[Client]):
     def hosted(self, offer: Offer) -> Sequence[Deployment]:
         """Where the server's own keys may answer. A simulated stand-in is none for a vendor that failed, and a key that
         cannot be opened has failed."""
-        has_own = bool(self.keys or self.unreadable) and self._are_for(offer.served)
+        has_own = False
+        if self.keys or self.unreadable:
+            vendors = self.unreadable | {key.vendor for key in self.keys}
+            has_own = any(place.vendor in vendors for place in offer.served.deployments)
         if self.policy == "byok_only" or (self.policy == "fail_closed_on_byok_error" and has_own):
             return ()
         if not has_own:
             return offer.deployments
         return [place for place in offer.deployments if place.vendor != SIMULATOR or place in offer.model.deployments]
-
-    def _are_for(self, model: Model) -> bool:
-        vendors = self.unreadable | {key.vendor for key in self.keys}
-        return any(place.vendor in vendors for place in model.deployments)
 
     def complain(self, model_id: str) -> Forbidden | Unavailable | None:
         """The error for a request that its policy leaves nobody to answer."""
@@ -105,7 +104,7 @@ def _given(wish: KeyWish, make: Make[Client]) -> Iterator[OwnKey[Client]]:
 
 def note_key(record: Record, key: OwnKey[Any] | None) -> None:
     """Which key the record's request is answered with: never the key itself."""
-    if key is None and "provider_key" not in (record.metadata or ()):
+    if key is None and (record.metadata is None or "provider_key" not in record.metadata):
         return
     kept = {name: value for name, value in (record.metadata or {}).items() if name != "provider_key"}
     if key is not None:

@@ -37,8 +37,11 @@ def find_places(keys: OwnKeys[Client], offer: Offer, steering: Steering, call: C
 
 def arrange(places: Iterable[Deployment], model: Model, steering: Steering, call: Call) -> list[Deployment]:
     """As the weights have it, those first that the profile wants first."""
+    ordered = list(places)
+    if len(ordered) < 2:
+        return ordered
     services = call.services
-    ordered = order(places, _chance(steering.affinity, call))
+    ordered = order(ordered, _chance(steering.affinity, call))
 
     def seconds(place: Deployment) -> float:
         """What was not measured lately is asked first, so that it is."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_UP, Decimal
 
@@ -37,16 +38,20 @@ class Cost:
 def pick_price(model: Model, vendor: str, prompt_tokens: int, service_tier: object = None) -> Price | None:
     """The card for this vendor, tier and prompt; where there is none for the vendor or the tier, the nearest one, of
     which a batch costs half."""
-    cards = [card for card in model.prices if card.vendor == vendor] or list(model.prices)
-    for tier in (service_tier if service_tier in _CARDS else "standard", "standard"):
-        of_tier = [card for card in cards if card.service_tier == tier]
-        if of_tier:
-            cards = of_tier
-            break
-    long = [card for card in cards if card.threshold_tokens is not None and prompt_tokens >= card.threshold_tokens]
-    short = [card for card in cards if card.context_band == "short"]
-    card = next(iter(sorted(long, key=_threshold, reverse=True) or short or cards), None)
+    cards = [card for card in model.prices if card.vendor == vendor] or model.prices
+    if len(cards) > 1:
+        cards = _of_tier(cards, service_tier if service_tier in _CARDS else "standard") or cards
+        long = [card for card in cards if card.threshold_tokens is not None and prompt_tokens >= card.threshold_tokens]
+        short = [card for card in cards if card.context_band == "short"]
+        cards = sorted(long, key=_threshold, reverse=True) or short or cards
+    card = cards[0] if cards else None
     return _halved(card) if card is not None and service_tier == "batch" and card.service_tier != "batch" else card
+
+
+def _of_tier(cards: Sequence[Price], tier: object) -> list[Price]:
+    return [card for card in cards if card.service_tier == tier] or [
+        card for card in cards if card.service_tier == "standard"
+    ]
 
 
 def _halved(card: Price) -> Price:
@@ -57,42 +62,44 @@ def _halved(card: Price) -> Price:
 
 def cost_micros(price: Price | None, usage: Usage) -> int:
     """Micro-dollars, rounded half up."""
-    return int((cost_usd(price, usage) * 1_000_000).quantize(Decimal(1), rounding=ROUND_HALF_UP))
+    return 0 if price is None else _rounded(sum(_exact(price, usage)))
 
 
 def split_cost(price: Price | None, usage: Usage) -> Cost:
     """`cost_micros`, told apart. Each part is rounded down; what that leaves over goes to the last of the completion,
     the prompt and the cached tokens that there are any of."""
-    total = cost_micros(price, usage)
     if price is None:
         return Cost()
+    parts = _exact(price, usage)
+    total = _rounded(sum(parts))
     if not usage.completion_tokens and usage.prompt_tokens <= usage.cached_tokens:
         return Cost(cached_micros=total)
-    cached = int(usage.cached_tokens * _or(price.cached_input_usd, price.input_usd))
+    prompt, cached = int(parts[0]), int(parts[1])
     if not usage.completion_tokens:
         return Cost(total - cached, cached)
-    prompt = int(_prompt_micros(price, usage))
     return Cost(prompt, cached, total - prompt - cached)
 
 
 def cost_usd(price: Price | None, usage: Usage) -> Decimal:
     """Exact, and 0 where nobody names a price."""
-    if price is None:
-        return Decimal(0)
-    exact = (
-        _prompt_micros(price, usage)
-        + usage.cached_tokens * _or(price.cached_input_usd, price.input_usd)
-        + (usage.completion_tokens - usage.reasoning_tokens) * price.output_usd
-        + usage.reasoning_tokens * _or(price.reasoning_usd, price.output_usd)
-    )
-    return exact / 1_000_000
+    return Decimal(0) if price is None else sum(_exact(price, usage), Decimal(0)) / 1_000_000
 
 
-def _prompt_micros(price: Price, usage: Usage) -> Decimal:
-    """For the tokens of a prompt that the vendor had not kept."""
-    return (
-        usage.prompt_tokens - usage.cached_tokens - usage.cache_write_tokens
-    ) * price.input_usd + usage.cache_write_tokens * _or(price.cache_write_usd, price.input_usd)
+def _exact(price: Price, usage: Usage) -> tuple[Decimal, Decimal, Decimal]:
+    """Micro-dollars for the tokens of the prompt that the vendor had not kept, for those that it had, and for those of
+    the answer."""
+    cached, written, thought = usage.cached_tokens, usage.cache_write_tokens, usage.reasoning_tokens
+    prompt = (usage.prompt_tokens - cached - written) * price.input_usd
+    if written:
+        prompt += written * _or(price.cache_write_usd, price.input_usd)
+    answer = (usage.completion_tokens - thought) * price.output_usd
+    if thought:
+        answer += thought * _or(price.reasoning_usd, price.output_usd)
+    return prompt, cached * _or(price.cached_input_usd, price.input_usd), answer
+
+
+def _rounded(micros: Decimal | int) -> int:
+    return int(Decimal(micros).to_integral_value(ROUND_HALF_UP))
 
 
 def dearest_output_usd(price: Price) -> Decimal:

@@ -87,17 +87,20 @@ async def plan(ask: AnyAsk, call: Call) -> list[Attempt]:
             model=offer.served,
             deployment=place,
             inference=key.client if key else inference[place.vendor],
-            number=0,
+            number=number,
             route=offer.route,
             own=key,
             region=locate(place, key, call),
         )
-        for offer, variant, place, key in plans
+        for number, (offer, variant, place, key) in enumerate(plans)
     ]
     attempts = keep_region(attempts, ask.region, ask.models[0])
     if not ask.steering.fallback:
         del attempts[1:]
-    return attempts[:1] + [replace(attempt, number=number) for number, attempt in enumerate(attempts[1:], 1)]
+    return [
+        attempt if attempt.number == number else replace(attempt, number=number)
+        for number, attempt in enumerate(attempts)
+    ]
 
 
 async def _offer(model_id: str, ask: AnyAsk, call: Call) -> tuple[Offer, AnyAsk]:

@@ -18,6 +18,8 @@ from handlers.core.asks import AnyAsk, ChatAsk, Message
 from handlers.core.errors import Invalid, UpstreamFailed
 
 FAULT_CHARACTERS = 500
+_STRICT = frozenset({"response_format", "tools"})
+"""Options that may be strict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class Terms:
 
 def terms_of(ask: AnyAsk) -> Terms | None:
     """None when nothing is strict. Raises `Invalid` for a strict schema that is none."""
-    if not isinstance(ask, ChatAsk):
+    if not isinstance(ask, ChatAsk) or ask.options.keys().isdisjoint(_STRICT):
         return None
     text = _validator(_strict_schema(ask), "response_format", "response_format.json_schema.schema")
     arguments = {

@@ -117,12 +117,14 @@ class _Trial(Generic[Asked, Result]):
             if not self._admit(attempt):
                 continue
             if hedge is None or attempt is attempts[-1]:
-                outcomes.append(await self._try(attempt))
+                ended = [await self._try(attempt)]
             else:
-                outcomes += await self._race(attempt, ahead, hedge)
+                ended = await self._race(attempt, ahead, hedge)
                 hedge = None
-            if any(outcome.error is None or _is_refusal(outcome.error) for outcome in outcomes):
-                break
+            outcomes += ended
+            for outcome in ended:
+                if outcome.error is None or _is_refusal(outcome.error):
+                    return outcomes
         return outcomes
 
     async def wait(self, failed: Sequence[Outcome[Asked, Result]], rounds_done: int) -> list[Asked]:

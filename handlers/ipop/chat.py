@@ -15,6 +15,7 @@ from handlers.wire.openai_chat import Style
 from handlers.wire.reply import EventStream, Reply
 
 _OURS = ("metadata", "store")
+_NOT_OPTIONS = frozenset({"tool_resources", *_OURS})
 
 
 async def chat_completions_create(body: ChatCompletionsCreateBody, call: Call) -> Reply | EventStream:
@@ -56,12 +57,13 @@ def _parse(data: Mapping[str, Any], call: Call) -> ChatAsk:
 
 def _options(data: Mapping[str, Any]) -> dict[str, Any]:
     """Without the tool that this server runs by itself."""
-    options = openai_chat.options_of(data, ("tool_resources", *_OURS))
-    functions = [tool for tool in options.get("tools") or [] if tool.get("type") != wire.TYPE]
-    if "tools" in options and len(functions) < len(options["tools"]):
-        options["tools"] = functions
-        if not functions:
-            del options["tools"]
+    options = openai_chat.options_of(data, _NOT_OPTIONS)
+    if "tools" in options:
+        functions = [tool for tool in options["tools"] if tool.get("type") != wire.TYPE]
+        if len(functions) < len(options["tools"]):
+            options["tools"] = functions
+            if not functions:
+                del options["tools"]
     if wire.is_named(options.get("tool_choice")):
         del options["tool_choice"]
     return options

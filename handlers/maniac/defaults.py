@@ -10,6 +10,7 @@ from handlers.wire import openai_chat
 
 OURS = ("metadata", "tags", "store", "trace")
 """Members of a request that tell us something, and no vendor."""
+_NOT_OPTIONS = frozenset({"models", *OURS})
 
 _FUNCTION = {"type": "function"}
 _PARTS = ("image_url", "input_audio", "file", "text")
@@ -22,7 +23,7 @@ def typed_messages(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def vendor_options(data: Mapping[str, Any]) -> dict[str, Any]:
     """The document's numbers may be `16.0` where OpenAI's API has whole ones; `reasoning.effort` is renamed."""
-    options = openai_chat.options_of(data, ("models", *OURS))
+    options = openai_chat.options_of(data, _NOT_OPTIONS)
     for name in ("max_tokens", "max_completion_tokens", "top_logprobs"):
         if isinstance(value := options.get(name), float):
             if not value.is_integer():

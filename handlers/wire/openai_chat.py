@@ -36,19 +36,23 @@ class Style:
     done: bool = True
 
 
-def options_of(data: Mapping[str, Any], leave_out: Iterable[str] = ()) -> dict[str, Any]:
+def options_of(data: Mapping[str, Any], leave_out: frozenset[str] = frozenset()) -> dict[str, Any]:
     """A body's parameters for the vendor; an explicit null is the same as nothing."""
-    skipped = NOT_OPTIONS.union(leave_out)
-    return {name: value for name, value in data.items() if name not in skipped and value is not None}
+    return {
+        name: value
+        for name, value in data.items()
+        if name not in NOT_OPTIONS and name not in leave_out and value is not None
+    }
 
 
 def note_metadata(data: Mapping[str, Any], names: Collection[str], call: Call) -> None:
     """What the client tells about its request goes into the request's record. Raises `Invalid` for a NUL in it, which
     Postgres cannot keep: it would show only when the model has answered."""
-    for name in names:
-        if _holds_nul(data.get(name)):
+    told = {name: data[name] for name in names if data.get(name) is not None}
+    for name, value in told.items():
+        if _holds_nul(value):
             raise Invalid(f"{name}: NUL is not allowed", param=name)
-    call.record.metadata = {name: data[name] for name in names if data.get(name) is not None} or None
+    call.record.metadata = told or None
 
 
 def _holds_nul(value: Any) -> bool:

@@ -162,14 +162,11 @@ def usage_of(usage: Any) -> Usage | None:
     if not isinstance(usage, dict):
         return None
     prompt, completion = count(usage, "prompt_tokens"), count(usage, "completion_tokens")
-    prompt_details = usage.get("prompt_tokens_details")
-    reasoning = count(usage.get("completion_tokens_details"), "reasoning_tokens")
     unnamed = max(0, count(usage, "total_tokens") - prompt - completion)
-    told = Usage(
-        prompt_tokens=prompt,
-        completion_tokens=completion + unnamed,
-        cached_tokens=count(prompt_details, "cached_tokens") or count(usage, "prompt_cache_hit_tokens"),
-        cache_write_tokens=count(prompt_details, "cache_write_tokens"),
-        reasoning_tokens=reasoning or unnamed,
-    )
-    return believed(told)
+    cached = written = reasoning = 0
+    if details := usage.get("prompt_tokens_details"):
+        cached, written = count(details, "cached_tokens"), count(details, "cache_write_tokens")
+    if details := usage.get("completion_tokens_details"):
+        reasoning = count(details, "reasoning_tokens")
+    cached = cached or count(usage, "prompt_cache_hit_tokens")
+    return believed(Usage(prompt, completion + unnamed, cached, written, reasoning or unnamed))

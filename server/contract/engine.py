@@ -1,10 +1,8 @@
-"""Schemathesis, run over one API. The only module that imports it, and it is installed for tests alone."""
+"""Schemathesis, run over one API. Only this module and `hooks` import it, and it is installed for tests alone."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
 from random import Random
@@ -13,20 +11,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import orjson
 
 from server.auth.sigv4 import ALGORITHM
-from server.contract.allowances import allowed
-from server.contract.documents import STREAM, Answer
+from server.contract.documents import Answer
+from server.contract.hooks import hooks, operation_id
 
 if TYPE_CHECKING:
-    from schemathesis import Case, HookContext, Response
-    from schemathesis.core.failures import Failure
+    from schemathesis import Case
     from schemathesis.engine.events import EngineEvent
     from schemathesis.engine.recorder import ScenarioRecorder
 
 T = TypeVar("T")
 
-LARGEST = 2**63 - 1
-FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "expect", "host", "upgrade"})
-"""Headers that say where a request ends and who answers it: by chance they make none of it."""
 LONGEST_STREAM = 1_000_000
 """Events; schemathesis would leave after 20."""
 
@@ -103,7 +97,7 @@ def run(plan: Plan) -> Iterator[Told]:
     if plan.examples is not None:
         _sample_coverage(chosen, plan.examples, plan.seed)
     by_label = {f"{op.method.upper()} {op.path}": op.definition.raw["operationId"] for op in _operations(chosen)}
-    with _hooks(plan):
+    with hooks(plan):
         for event in from_schema(chosen).execute():
             if isinstance(event, events.ScenarioFinished) and event.is_test_scenario:
                 yield from _of_scenario(event.recorder, event.phase.value)
@@ -154,21 +148,17 @@ def _of_scenario(recorder: ScenarioRecorder, phase: str) -> Iterator[Told]:
                 failure = check.failure_info.failure
                 text = found.response.content[:400].decode("utf-8", "replace") if found.response else ""
                 says = f"{failure.title}: {failure.message}" if failure.message else failure.title
-                yield Failed(_operation_id(case), check.name, says, check.failure_info.code_sample, text)
-
-
-def _operation_id(case: Case[Any]) -> str:
-    return str(case.operation.definition.raw["operationId"])
+                yield Failed(operation_id(case), check.name, says, check.failure_info.code_sample, text)
 
 
 def _tried(case: Case[Any], phase: str, response: Any, body: bytes | None, headers: Mapping[str, list[str]]) -> Tried:
     from schemathesis.generation.meta import REQUEST_SHAPE_PROBES, coverage_scenario
 
     mode = case.meta.generation.mode.value if case.meta is not None else ""
-    operation_id = _operation_id(case)
+    name = operation_id(case)
     probe = coverage_scenario(case) in REQUEST_SHAPE_PROBES or case.method.upper() != case.operation.method.upper()
     if response is None:
-        return Tried(operation_id, phase, mode, None, whole=False)
+        return Tried(name, phase, mode, None, whole=False)
     sent = _json_of(body, headers)
     answer = Answer(
         method=case.method.upper(),
@@ -182,7 +172,7 @@ def _tried(case: Case[Any], phase: str, response: Any, body: bytes | None, heade
     signed = any(
         value.startswith(ALGORITHM) for value in headers.get("Authorization", headers.get("authorization", []))
     )
-    return Tried(operation_id, phase, mode, answer, not probe and not response.stream_cut_short, signed, asked)
+    return Tried(name, phase, mode, answer, not probe and not response.stream_cut_short, signed, asked)
 
 
 def _json_of(body: bytes | None, headers: Mapping[str, list[str]]) -> Any:
@@ -221,84 +211,3 @@ def _configure(plan: Plan) -> Any:
     if plan.seconds is not None:
         settings["max-time"] = max(plan.seconds, 1)
     return Config.from_dict(settings)
-
-
-@contextmanager
-def _hooks(plan: Plan) -> Iterator[None]:
-    """What schemathesis is not to send, how some of it is signed, and which of its failures are not ours."""
-    from schemathesis.core.failures import MalformedJson
-    from schemathesis.hooks import GLOBAL_HOOK_DISPATCHER as dispatcher
-    from schemathesis.openapi.checks import (
-        ContentDeserializationError,
-        EnsureResourceAvailability,
-        JsonSchemaError,
-        MissingContentType,
-        RejectedPositiveData,
-    )
-
-    calls: Counter[str] = Counter()
-    refusing, silent, missing, holding = (
-        allowed(may) for may in ("refuse", "say nothing", "miss something", "hold anything")
-    )
-
-    def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -> None:
-        calls[case.operation.label] += 1
-        number = calls[case.operation.label]
-        if number % 2 and case.meta is not None and case.meta.generation.mode.value == "positive":
-            name_known(case, plan.known)
-        if plan.sign is not None and case.operation.path.startswith(plan.signed) and number % 4 < 2:
-            kwargs["auth"] = plan.sign
-
-    def filter_failure(context: HookContext, failure: Failure, case: Case[Any], response: Response) -> bool:
-        """Streams are held against their rules: schemathesis knows what one event is. Some refusals are known."""
-        if isinstance(failure, RejectedPositiveData):
-            return _operation_id(case) not in refusing
-        if isinstance(failure, EnsureResourceAvailability):
-            return _operation_id(case) not in missing
-        if isinstance(failure, ContentDeserializationError):
-            return _operation_id(case) not in holding
-        if isinstance(failure, MissingContentType | MalformedJson) and not response.content:
-            return _operation_id(case) not in silent
-        if isinstance(failure, JsonSchemaError):
-            return not _is_stream(response) and failure.schema.get("format") != "binary"
-        return True
-
-    def filter_headers(context: HookContext, headers: Any) -> bool:
-        return not any(name.lower() in FRAMING for name in headers or ())
-
-    def filter_query(context: HookContext, query: Any) -> bool:
-        return fits(query)
-
-    def filter_body(context: HookContext, body: Any) -> bool:
-        return fits(body)
-
-    hooks = (before_call, filter_failure, filter_headers, filter_query, filter_body)
-    for hook in hooks:
-        dispatcher.register_hook_with_name(hook, hook.__name__)
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            dispatcher.unregister(hook)
-
-
-def name_known(case: Case[Any], known: Mapping[str, str]) -> None:
-    """Schemathesis judges anew whether a request is valid that has changed."""
-    for container in (case.path_parameters, case.body):
-        if isinstance(container, dict):
-            for name in known.keys() & container.keys():
-                if isinstance(container[name], str):
-                    container[name] = known[name]
-
-
-def _is_stream(response: Response) -> bool:
-    return any(value.startswith(STREAM) for value in response.headers.get("content-type", ()))
-
-
-def fits(value: Any) -> bool:
-    """Whether no number is beyond 64 bits: they fit into no database of ours and are refused."""
-    if isinstance(value, dict):
-        return all(fits(inner) for inner in value.values())
-    if isinstance(value, list):
-        return all(fits(inner) for inner in value)
-    return not isinstance(value, int) or abs(value) <= LARGEST

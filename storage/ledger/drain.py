@@ -46,6 +46,10 @@ NICENESS = 5
 """The server's event loop goes first, where there are too few cores for both."""
 
 
+SOON_SECONDS = 0.05
+"""What was appended is on the disk within so long, and a turn, whether an answer waited for the disk or not."""
+
+
 def pace(rows: int) -> float:
     """Seconds until the next commit, after one of `rows`: the more there is, the more shares a commit."""
     return min(0.003 + 0.0005 * rows, 0.03)
@@ -54,7 +58,13 @@ def pace(rows: int) -> float:
 class Drain:
     """Repeating what is in the database already changes nothing, so that it may begin anew at any time."""
 
-    def __init__(self, database: Path, folder: Path, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        database: Path,
+        folder: Path,
+        clock: Callable[[], float] = time.time,
+        syncing: journal.Syncing | None = None,
+    ) -> None:
         self._folder = folder
         self._log = database.with_name(f"{database.name}-wal")
         self._clock = clock
@@ -62,6 +72,8 @@ class Drain:
         self._reader = journal.Reader(folder)
         self._waiting: list[bytes] = []
         self._oldest = self._reader.position.segment
+        self._syncing = syncing or journal.Syncing(folder)
+        self._synced, self._synced_at = self._reader.position, 0.0
         self._mark = os.open(folder / journal.MARK, os.O_WRONLY | os.O_CREAT, 0o600)
 
     @property
@@ -72,6 +84,7 @@ class Drain:
         """Commits the next batch; answers how many rows it had, 0 when there are none. Raises `StorageUnavailable`: the
         next call tries again."""
         self._waiting = self._waiting or self._reader.read()
+        self._sync_journal()
         if self._waiting:
             self._write(latest([unpack(payload, moment) for payload in self._waiting]))
         rows, self._waiting = len(self._waiting), []
@@ -86,6 +99,7 @@ class Drain:
 
     def close(self) -> None:
         self._reader.close()
+        self._syncing.close()
         self._sink.close()
         os.close(self._mark)
 
@@ -99,6 +113,18 @@ class Drain:
         for number in journal.segments(self._folder):
             if number < self.position.segment:
                 journal.segment(self._folder, number).unlink(missing_ok=True)
+
+    def _sync_journal(self) -> None:
+        """Of what was read, now and then; all of it before there is nothing more to do."""
+        if self.position == self._synced or (self._waiting and time.monotonic() < self._synced_at + SOON_SECONDS):
+            return
+        try:
+            self._syncing.sync(self._synced.segment, self.position.segment)
+        except OSError as error:
+            _say(f"the ledger's journal cannot be synced: {error}")
+        else:
+            self._synced = self.position
+        self._synced_at = time.monotonic()
 
     def _write(self, lines: list[Line]) -> None:
         now = datetime.fromtimestamp(self._clock(), UTC)

@@ -93,6 +93,10 @@ class Syncing:
         for number in [number for number in self._files if number < last]:
             os.close(self._files.pop(number))
 
+    def close(self) -> None:
+        while self._files:
+            os.close(self._files.popitem()[1])
+
     def _open(self, number: int) -> int:
         if number not in self._files:
             self._files[number] = os.open(segment(self._folder, number), os.O_WRONLY)

@@ -22,9 +22,9 @@ from storage.ledger.sink import is_billed, pack
 from storage.ledger.sqlite import moment
 from storage.ledger_record import Record
 
-Sync = Literal["always", "billed", "never"]
+Sync = Literal["always", "billed", "soon"]
 """Which rows are on the disk before they count as written, so that they survive the power going: all, those that cost
-money, or none. Whatever is written survives the end of the process."""
+money, or none of them, but a moment later. Whatever is written survives the end of the process."""
 
 REVIVE_SECONDS = 0.5
 RETRY_SECONDS = 0.2
@@ -76,7 +76,7 @@ class Journaled:
                 self._late.append(packed)
                 self._try_late_in_a_while()
             raise
-        if self._sync == "never" or (self._sync == "billed" and not is_billed(record)):
+        if self._sync == "soon" or (self._sync == "billed" and not is_billed(record)):
             return None
         synced: asyncio.Future[None] = self._loop.create_future()
         self._unsynced.append(synced)

@@ -62,6 +62,7 @@ WITH counted AS MATERIALIZED (
     SELECT {hour} AS hour, project_id, kind, api, COALESCE(model, '') AS model, state,
         COALESCE(error_code, '') AS error_code, {terms}
     {rows}
+    GROUP BY 1, 2, 3, 4, 5, 6, 7
 )
 INSERT INTO request_hours ({keys}, {sums})
 {grains}
@@ -122,7 +123,7 @@ def tally(dialect: str, chosen: str, sign: int) -> tuple[str, ...]:
         keys=", ".join(KEYS),
         sums=", ".join(SUMS),
         hour=hour,
-        terms=", ".join(f"{minus}({term}) AS {name}" for name, term in SUMS.items()),
+        terms=", ".join(f"{minus}SUM({term}) AS {name}" for name, term in SUMS.items()),
         rows=rows,
         grains=" UNION ALL ".join(GRAIN.format(grain=grain, totals=totals) for grain in GRAINS),
         order=ORDERS[dialect].format("1, 2, 3, 4, 5, 6, 7"),

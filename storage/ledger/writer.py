@@ -38,7 +38,7 @@ class LedgerSettings:
     timeout_seconds: float = 5.0
     close_seconds: float = 10.0
     beat_seconds: float = 5.0
-    sync: Sync = "billed"
+    sync: Sync = "soon"
 
 
 class Writer(Protocol):

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
 from contextlib import asynccontextmanager, suppress
+from typing import Any, cast
 
 import pytest
 
-from providers.connection import LARGEST_HEAD_BYTES, TRUSTED_SECONDS
+from providers.connection import BUFFERED_BYTES, LARGEST_HEAD_BYTES, TRUSTED_SECONDS
 from providers.errors import TimedOut, Unavailable
-from providers.http import HttpClient, Origin, Timeouts
+from providers.http import Answer, HttpClient, Origin, Timeouts
 
 SOON = Timeouts(connect_seconds=10, first_byte_seconds=1, idle_seconds=1)
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"
@@ -230,3 +231,63 @@ async def test_a_connection_whose_end_nobody_has_read_is_not_used_again(http: Ht
         accepted.close()  # the event loop has not run since
         assert not connection.fit
         connection.close()
+
+
+class Steps:
+    """Awaits, and counts how often that was woken."""
+
+    def __init__(self, awaited: Coroutine[Any, Any, Answer]) -> None:
+        self.awaited = awaited
+        self.count = 0
+
+    def __await__(self) -> Generator[Any, None, Answer]:
+        steps = self.awaited.__await__()
+        while True:
+            try:
+                waits_for = next(steps)
+            except StopIteration as end:
+                return cast(Answer, end.value)
+            self.count += 1
+            yield waits_for
+
+
+async def test_a_whole_answer_in_pieces_may_take_longer_than_one_and_wakes_its_reader_once() -> None:
+    words = [b"%06d" % number for number in range(60)]
+
+    async def act(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 360\r\n\r\n")
+        for word in words:
+            writer.write(word)
+            await asyncio.sleep(0.05)
+
+    http = HttpClient(Timeouts(connect_seconds=10, first_byte_seconds=10, idle_seconds=2))
+    async with Raw([says(ANSWER), act]).running() as vendor:
+        await http.get(vendor.url, {})  # to be connected
+        steps = Steps(http.get(vendor.url, {}))
+        assert (await steps).body == b"".join(words)
+        assert steps.count <= 2  # one for the head
+    await http.close()
+
+
+async def test_a_whole_answer_that_stops_in_the_middle_times_out_and_one_that_is_cut_is_unavailable(
+    http: HttpClient,
+) -> None:
+    begun = b"HTTP/1.1 200 OK\r\ncontent-length: 12\r\n\r\nbegun"
+
+    async def stall(writer: asyncio.StreamWriter) -> None:
+        writer.write(begun)
+        await writer.drain()
+        await asyncio.sleep(60)
+
+    async with Raw([stall], [says(begun, b"more")]).running() as vendor:
+        with pytest.raises(TimedOut, match="did not go on for 1 s"):
+            await asyncio.wait_for(http.get(vendor.url, {}), 30)
+        with pytest.raises(Unavailable, match="broke the connection"):
+            await http.get(vendor.url, {})
+
+
+async def test_an_answer_larger_than_what_is_read_ahead_comes_whole(http: HttpClient) -> None:
+    body = bytes(range(256)) * (5 * BUFFERED_BYTES // 256)
+    whole = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+    async with Raw([says(whole[:100], whole[100:-1], whole[-1:])]).running() as vendor:
+        assert (await http.get(vendor.url, {})).body == body

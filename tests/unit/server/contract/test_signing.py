@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from server.contract.engine import fits, sample
+from server.contract.engine import sample
+from server.contract.hooks import fits
 from server.contract.signing import AccessKey, Signer, sign
 
 KEY = AccessKey("AKID", "secret")
