@@ -265,7 +265,9 @@ class StreamedAnswer:
         is empty data."""
         parser = EventParser()
         while portion := await self._connection.portion(self._idle_seconds):
-            events = [event for event in parser.feed(portion) if event]
+            events = parser.feed(portion)
+            if b"" in events:
+                events = [event for event in events if event]
             if b"[DONE]" in events:
                 yield events[: events.index(b"[DONE]")]
                 await self._drain()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from providers.errors import BrokenAnswer
 
@@ -21,37 +21,35 @@ class EventParser:
         self._after_return = False
         self._at_start = True
 
-    def feed(self, portion: bytes) -> Iterator[bytes]:
+    def feed(self, portion: bytes) -> list[bytes]:
         """The data of each event that this portion completes. Raises `BrokenAnswer` for an event beyond the limit."""
         if self._after_return and portion.startswith(b"\n"):
             portion = portion[1:]
         if not portion:
-            return
+            return []
         self._after_return = False
         end = max(portion.rfind(b"\n"), portion.rfind(b"\r")) + 1
         if not end:
             self._hold(portion)
-            return
+            return []
         self._after_return = portion.endswith(b"\r")
-        self._hold(portion[:end])
-        whole = self._release()
-        self._hold(portion[end:])
-        if self._data or b"\r" in whole or not whole.endswith(b"\n\n"):
-            yield from self._events(whole.splitlines())
-            return
-        for block in whole[:-2].split(b"\n\n"):  # as nearly all vendors write: a line of data, a blank one
-            if block.startswith(b"data: ") and b"\n" not in block:
-                yield block[6:]
-            else:
-                yield from self._events((*block.splitlines(), b""))
+        if end < len(portion) or self._unfinished or self._at_start:
+            self._hold(portion[:end])
+            whole = self._release()
+            if end < len(portion):
+                self._hold(portion[end:])
+        else:
+            whole = portion
+        if not self._data and whole.startswith(b"data: ") and whole.endswith(b"\n\n") and b"\r" not in whole:
+            events = whole[6:-2].split(b"\n\ndata: ")
+            if whole.count(b"\n") == 2 * len(events):  # as nearly all vendors write: a line of data, a blank one
+                return events
+        return self._events(whole.splitlines())
 
-    def _events(self, lines: Iterable[bytes]) -> Iterator[bytes]:
-        for line in lines:
-            event = self._line(line)
-            if event is not None:
-                yield event
+    def _events(self, lines: Iterable[bytes]) -> list[bytes]:
+        return [event for line in lines if (event := self._line(line)) is not None]
 
-    def finish(self) -> Iterator[bytes]:
+    def finish(self) -> list[bytes]:
         """The data of a last event that no blank line follows."""
         return self._events((self._release(), b""))
 

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from codegen.operation import Operation
 from handlers.core.call import Caller
+from handlers.core.open_streams import Gauge
 from handlers.wire.upload import Upload
 from providers import trace_context
 from server.random_ids import random_id
@@ -23,12 +24,13 @@ class Request:
     (`params`, `body`). `path` is the decoded path below the mount, `raw_path` the whole one as it was sent; `headers`
     are lower-cased, the last of a name wins. `streaming` says that the headers of an answer are out whose end is not
     made yet, `sends_events` that it is an event stream, `record_is_ours` that its answer completes its record, `begun`
-    the row of that which is being written; `trace` is where its client says it belongs."""
+    the row of that which is being written; `gauge` counts what is streamed, should somebody look; `trace` is where its
+    client says it belongs."""
 
     __slots__ = (
-        "begun", "body", "headers", "method", "operation", "params", "path", "path_values", "query", "raw_path",
-        "record", "record_is_ours", "request_id", "scheme", "sends_events", "started", "started_at", "streaming",
-        "trace", "uploads", "who",
+        "begun", "body", "gauge", "headers", "method", "operation", "params", "path", "path_values", "query",
+        "raw_path", "record", "record_is_ours", "request_id", "scheme", "sends_events", "started", "started_at",
+        "streaming", "trace", "uploads", "who",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, path: str) -> None:
@@ -50,6 +52,7 @@ class Request:
         self.record: Record | None = None
         self.record_is_ours = True
         self.begun: Any = None
+        self.gauge: Gauge | None = None
         self.streaming = False
         self.sends_events = False
         self.uploads: list[Upload] = []

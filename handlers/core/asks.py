@@ -10,9 +10,23 @@ from typing import Any, Literal
 import orjson
 
 from handlers.core.regions import RegionWish
-from providers.inference.interface import ChatRequest, Chunk, Message, TextRequest, Usage
+from providers.inference.interface import Burst, ChatRequest, Chunk, Message, Run, Shape, TextRequest, Usage, each
 
-__all__ = ["AnyAsk", "Ask", "ChatAsk", "Chunk", "Message", "Request", "TextAsk", "Usage", "Wishes"]
+__all__ = [
+    "AnyAsk",
+    "Ask",
+    "Burst",
+    "ChatAsk",
+    "Chunk",
+    "Message",
+    "Request",
+    "Run",
+    "Shape",
+    "TextAsk",
+    "Usage",
+    "Wishes",
+    "each",
+]
 
 Request = ChatRequest | TextRequest
 CacheMode = Literal["default", "use", "bypass"]

@@ -15,15 +15,15 @@ from typing import Any, TypeVar, cast
 from handlers.core import completions, metering, replay, routing, structured, transcript, trials
 from handlers.core.asks import AnyAsk, ChatAsk, Request
 from handlers.core.call import Call
-from handlers.core.errors import Invalid
+from handlers.core.errors import CoreError, Invalid
 from handlers.core.metering import Meter, Tally
 from handlers.core.pictures import bring_pictures
 from handlers.core.routing import Attempt
 from handlers.core.streams import begin
-from handlers.core.structured import Terms
+from handlers.core.transcript import Said
 from handlers.core.trials import Hedge
 from providers.errors import BrokenAnswer, ProviderError
-from providers.inference.interface import ChatRequest, Chunk, Completion, Usage
+from providers.inference.interface import Burst, ChatRequest, Chunk, Completion, Usage, each
 
 Result = TypeVar("Result")
 
@@ -47,10 +47,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """An opened stream. `chunks` carry no usage: it is in `meter.usage`, final as soon as `chunks` has ended."""
+    """An opened stream. `bursts` carry no usage: it is in `meter.usage`, final as soon as they have ended."""
 
     attempt: Attempt
-    chunks: AsyncIterator[Chunk]
+    bursts: AsyncIterator[Burst]
     meter: Meter
 
 
@@ -64,7 +64,7 @@ async def complete(ask: AnyAsk, call: Call) -> Answer:
 
 
 async def stream(ask: AnyAsk, call: Call) -> Stream:
-    """Raises as `complete` does, up to the first chunk; `chunks` raises `CoreError` when the vendor fails later, or
+    """Raises as `complete` does, up to the first chunk; `bursts` raises `CoreError` when the vendor fails later, or
     instead of the chunk that would end an answer which does not fit its strict schema: what was sent cannot be taken
     back, and holding it back would leave nothing of the stream."""
     call.record.streamed = True
@@ -73,8 +73,8 @@ async def stream(ask: AnyAsk, call: Call) -> Stream:
     opened = await (opening if taken is None else taken.stream(opening))
     call.gauge.fallback_count = opened.attempt.number
     if isinstance(ask, ChatAsk) and ask.store:
-        opened = replace(opened, chunks=_store(opened, ask, call))
-    return replace(opened, chunks=await begin(cast(AsyncGenerator[Chunk, None], opened.chunks)))
+        opened = replace(opened, bursts=_store(opened, ask, call))
+    return replace(opened, bursts=await begin(cast(AsyncGenerator[Burst, None], opened.bursts)))
 
 
 async def admit(ask: AnyAsk, call: Call) -> tuple[Attempt, Meter]:
@@ -119,13 +119,13 @@ async def _recall_or_stream(attempts: list[Attempt], call: Call) -> Stream:
         return await _stream(attempts, call)
     if kept := await cache.find(key):
         attempt, meter = await replay.admit(kept, attempts, call)
-        return Stream(attempt, replay.chunks(kept, call), meter)
+        return Stream(attempt, replay.bursts(kept, call), meter)
     try:
         opened = await _stream(attempts, call)
     except BaseException:
         cache.settle(key, None)
         raise
-    return replace(opened, chunks=replay.tape(opened, partial(cache.settle, key)))
+    return replace(opened, bursts=replay.tape(opened, partial(cache.settle, key)))
 
 
 async def _complete(attempts: list[Attempt], call: Call) -> Answer:
@@ -203,8 +203,8 @@ async def _ask_whole(number: int, meter: Meter, attempt: Attempt) -> Completion:
 class _Opened:
     attempt: Attempt
     request: Request
-    first: Chunk
-    rest: AsyncGenerator[Chunk, None]
+    first: Burst
+    rest: AsyncGenerator[Burst, None]
 
 
 async def _open(number: int, attempts: list[Attempt], meter: Meter) -> _Opened:
@@ -214,14 +214,14 @@ async def _open(number: int, attempts: list[Attempt], meter: Meter) -> _Opened:
         asked = attempt.ask.request(number, attempt.deployment.model)
         request = await bring_pictures(asked, attempt, meter.call)
         if isinstance(request, ChatRequest):
-            chunks = attempt.inference.stream_chat(request)
+            bursts = attempt.inference.stream_chat(request)
         else:
-            chunks = attempt.inference.stream_complete(request)
-        first = await anext(chunks, None)
+            bursts = attempt.inference.stream_complete(request)
+        first = await anext(bursts, None)
         if first is None:
             raise BrokenAnswer(f"{attempt.deployment.vendor} sent an empty stream")
         meter.note_first_byte()
-        return _Opened(attempt, asked, first, cast(AsyncGenerator[Chunk, None], chunks))
+        return _Opened(attempt, asked, first, cast(AsyncGenerator[Burst, None], bursts))
 
     attempt, opened = await trials.try_each(attempts, act, meter.call, _hedge(attempts, _close))
     meter.begin(attempt)
@@ -241,100 +241,110 @@ def _hedge(attempts: list[Attempt], drop: Callable[[Result], Awaitable[object]])
     return None if after_seconds is None else Hedge(after_seconds, drop)
 
 
-async def _relay(attempts: list[Attempt], opened: _Opened, meter: Meter) -> AsyncIterator[Chunk]:
+async def _relay(attempts: list[Attempt], opened: _Opened, meter: Meter) -> AsyncIterator[Burst]:
+    """One prompt's stream after the other, without their usage: each is charged at its end, however that comes
+    about."""
     offset = 0
     try:
         for number in range(opened.attempt.ask.size):
             if number:
                 opened = await _open(number, attempts, meter)
-            async with aclosing(_drain(opened, meter)) as chunks:
-                async for chunk in chunks:
-                    yield _shift(chunk, offset) if offset else chunk
+            sent = _Sent(opened, meter)
+            try:
+                if kept := sent.take(opened.first):
+                    yield _shift(kept, offset) if offset else kept
+                async for burst in opened.rest:
+                    kept = sent.take(burst)
+                    if sent.tally.is_due:
+                        await sent.tally.look(sent.said.pieces)
+                    if kept:
+                        yield _shift(kept, offset) if offset else kept
+                if sent.fault is not None:
+                    raise structured.mismatch(sent.fault)
+            except ProviderError as error:
+                raise _told(error, opened, meter) from error
+            finally:
+                await opened.rest.aclose()
+                await sent.charge()
             offset += opened.attempt.ask.choices
     finally:
         await meter.settle()
 
 
-async def _store(stream: Stream, ask: ChatAsk, call: Call) -> AsyncIterator[Chunk]:
+def _told(error: ProviderError, opened: _Opened, meter: Meter) -> CoreError:
+    if trials.is_failure(error):
+        meter.call.services.breakers.fail(opened.attempt.deployment)
+    return routing.translate(error)
+
+
+async def _store(stream: Stream, ask: ChatAsk, call: Call) -> AsyncIterator[Burst]:
     """Has the chat stored when the stream has ended, and not when it was cut."""
-    sent = []
-    async with aclosing(cast(AsyncGenerator[Chunk, None], stream.chunks)) as chunks:
-        async for chunk in chunks:
-            sent.append(chunk)
-            yield chunk
-    completions.enter(ask, Answer(stream.attempt, await transcript.join_all(sent), stream.meter), call)
-
-
-async def _drain(opened: _Opened, meter: Meter) -> AsyncGenerator[Chunk, None]:
-    """One vendor's stream without its usage, which is charged at the end, however that comes about."""
-    sent, tally = _Sent(structured.terms_of(opened.attempt.ask)), Tally(meter, opened.attempt, opened.request)
-    try:
-        async with aclosing(opened.rest) as rest:
-            if first := sent.take(opened.first):
-                yield first
-            async for chunk in rest:
-                kept = sent.take(chunk)
-                if tally.is_due:
-                    await tally.look(sent.chunks)
-                if kept:
-                    yield kept
-        if sent.fault is not None:
-            raise structured.mismatch(sent.fault)
-    except ProviderError as error:
-        if trials.is_failure(error):
-            meter.call.services.breakers.fail(opened.attempt.deployment)
-        raise routing.translate(error) from error
-    finally:
-        usage = sent.usage or await metering.count_sent(opened.request, sent.chunks)
-        meter.note_tier(sent.service_tier)
-        meter.charge(opened.attempt, usage, sent.finish_reason)
+    said = Said()
+    async with aclosing(cast(AsyncGenerator[Burst, None], stream.bursts)) as bursts:
+        async for burst in bursts:
+            for piece in burst:
+                said.add(piece)
+            yield burst
+    completions.enter(ask, Answer(stream.attempt, await transcript.join_all(said.pieces), stream.meter), call)
 
 
 class _Sent:
-    """The chunks of a stream, and the usage that came with them. From the first `fault` on none goes out; they are
-    read to their end for the usage."""
+    """What one vendor's stream has said, and the usage that came with it. From the first `fault` on nothing goes out;
+    it is read to its end for the usage."""
 
-    def __init__(self, terms: Terms | None) -> None:
-        self.chunks: list[Chunk] = []
-        self.usage: Usage | None = None
+    def __init__(self, opened: _Opened, meter: Meter) -> None:
+        self.said = Said()
         self.fault: str | None = None
-        self._terms = terms
+        self.tally = Tally(meter, opened.attempt, opened.request)
+        self._opened = opened
+        self._meter = meter
+        self._usage: Usage | None = None
+        self._terms = structured.terms_of(opened.attempt.ask)
 
-    def take(self, chunk: Chunk) -> Chunk | None:
-        """The chunk without its usage; None when there is nothing to send."""
-        if chunk.usage:
-            self.usage = chunk.usage
-            if not chunk.body.get("choices"):
-                return None
-            chunk = Chunk(body={key: value for key, value in chunk.body.items() if key != "usage"})
-        self.chunks.append(chunk)
-        if (
-            self._terms is not None
-            and self.fault is None
-            and b'"finish_reason"' in chunk.raw
-            and _finish_reason(chunk.body)
-        ):
-            self.fault = self._terms.find_fault(transcript.join(self.chunks))
-        return chunk if self.fault is None else None
+    def take(self, burst: Burst) -> Burst:
+        """What of it is to be sent: all but the usage."""
+        kept: Burst = []
+        for given in burst:
+            piece = given
+            if given.usage:
+                self._usage, body = given.usage, given.whole.body
+                if not body.get("choices"):
+                    continue
+                piece = Chunk(body={name: value for name, value in body.items() if name != "usage"})
+            self.said.add(piece)
+            if self._terms is not None and self.fault is None and type(piece) is Chunk and _ends(piece):
+                self.fault = self._terms.find_fault(transcript.join(self.said.pieces))
+            if self.fault is None:
+                kept.append(piece)
+        return kept
+
+    async def charge(self) -> None:
+        pieces = self.said.pieces
+        usage = self._usage or await metering.count_sent(self._opened.request, pieces)
+        if pieces:
+            self._meter.note_tier(pieces[-1].whole.body.get("service_tier"))  # as the last chunk has it
+        self._meter.charge(self._opened.attempt, usage, self._finish_reason)
 
     @property
-    def service_tier(self) -> object:
-        """As the last chunk has it."""
-        return self.chunks[-1].body.get("service_tier") if self.chunks else None
-
-    @property
-    def finish_reason(self) -> str | None:
+    def _finish_reason(self) -> str | None:
         """It is near the end, so that hardly any chunk is parsed for it; None for a stream that was cut."""
-        for chunk in reversed(self.chunks):
-            if b'"finish_reason"' in chunk.raw and (reason := _finish_reason(chunk.body)):
-                return reason
-        return None
+        chunks = (piece for piece in reversed(self.said.pieces) if type(piece) is Chunk)
+        return next((reason for chunk in chunks if (reason := _ends(chunk))), None)
 
 
-def _shift(chunk: Chunk, offset: int) -> Chunk:
-    """The chunk with its choices numbered on from those of earlier prompts."""
-    choices = [{**choice, "index": choice.get("index", 0) + offset} for choice in chunk.body["choices"]]
-    return Chunk(body={**chunk.body, "choices": choices})
+def _ends(chunk: Chunk) -> str | None:
+    """Why, if it does end a choice."""
+    return _finish_reason(chunk.body) if b'"finish_reason"' in chunk.raw else None
+
+
+def _shift(burst: Burst, offset: int) -> Burst:
+    """With its choices numbered on from those of earlier prompts."""
+    bodies = [chunk.body for chunk in each(burst)]
+    return [Chunk(body={**body, "choices": _renumber(body["choices"], offset)}) for body in bodies]
+
+
+def _renumber(choices: list[dict[str, Any]], offset: int) -> list[dict[str, Any]]:
+    return [{**choice, "index": choice.get("index", 0) + offset} for choice in choices]
 
 
 def _merge(bodies: list[tuple[dict[str, Any], int]]) -> dict[str, Any]:
@@ -342,7 +352,7 @@ def _merge(bodies: list[tuple[dict[str, Any], int]]) -> dict[str, Any]:
     choices: list[dict[str, Any]] = []
     offset = 0
     for body, size in bodies:
-        choices += [{**choice, "index": choice.get("index", 0) + offset} for choice in body["choices"]]
+        choices += _renumber(body["choices"], offset)
         offset += size
     first, _ = bodies[0]
     return first if len(bodies) == 1 else {**first, "choices": choices}

@@ -17,7 +17,7 @@ from handlers.core.own_keys import OwnKey, note_key
 from handlers.core.pricing import Cost, dearest_input_usd, dearest_output_usd, pick_price, split_cost
 from handlers.core.routing import Attempt
 from providers import tokens
-from providers.inference.interface import ChatRequest, Chunk, Usage
+from providers.inference.interface import Burst, ChatRequest, Usage
 
 BYTES_PER_TOKEN = 3
 MESSAGE_TOKENS = 4
@@ -160,16 +160,16 @@ class Tally:
         self._clock = meter.call.services.clock
         self._counted_at = self._clock()
         self._usage: Usage | None = None
-        self._chunks = 0
+        self._pieces = 0
 
     @property
     def is_due(self) -> bool:
         passed = self._clock() - self._counted_at
         return passed >= TALLY_SECONDS and passed >= self._meter.call.services.streams.pace_seconds
 
-    async def look(self, chunks: Sequence[Chunk]) -> None:
-        """`chunks` are all that were sent."""
-        new, self._chunks, self._counted_at = chunks[self._chunks :], len(chunks), self._clock()
+    async def look(self, sent: Burst) -> None:
+        """`sent` is all that was."""
+        new, self._pieces, self._counted_at = sent[self._pieces :], len(sent), self._clock()
         if self._usage is None:
             self._usage = await count_sent(self._request, new)
         else:
@@ -274,9 +274,9 @@ async def count_whole(request: Request, body: Mapping[str, Any]) -> Usage:
     return await _count(request, "".join(_texts([body], "message")))
 
 
-async def count_sent(request: Request, chunks: Iterable[Chunk]) -> Usage:
+async def count_sent(request: Request, sent: Burst) -> Usage:
     """What a stream has used up to here."""
-    return await _count(request, _said(chunks))
+    return await _count(request, _said(sent))
 
 
 async def _count(request: Request, said: str) -> Usage:
@@ -287,8 +287,8 @@ async def _count(request: Request, said: str) -> Usage:
     return Usage(prompt_tokens, await tokens.count_text(said), counted_by="concordat")
 
 
-def _said(chunks: Iterable[Chunk]) -> str:
-    return "".join(_texts([chunk.body for chunk in chunks], "delta"))
+def _said(sent: Burst) -> str:
+    return "".join(_texts([piece.whole.body for piece in sent], "delta"))
 
 
 def _texts(bodies: Sequence[Mapping[str, Any]], key: str) -> Iterable[str]:

@@ -6,11 +6,10 @@ Each process counts its own as they go, and tells the others through the databas
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from time import time
+from typing import Any
 
 from handlers.core.errors import Unavailable
 from storage.errors import StorageError
@@ -25,16 +24,33 @@ KEPT_UP_A_SECOND = 250
 """So many streams are looked at in a second: with more, each is looked at less often."""
 SHOWN_AT_ONCE = 100
 
-TOOL_MARKS = re.compile(rb'"tool_calls":\[|function_call_arguments\.delta|"type":"tool_call"')
-CONTENT_MARKS = re.compile(rb'"content":"|output_text\.delta|"delta":\{"text"|"type":"text"|"text":"')
+TOOL_MARKS = (b'"tool_calls":[', b"function_call_arguments.delta", b'"type":"tool_call"')
+CONTENT_MARKS = (b'"content":"', b"output_text.delta", b'"delta":{"text"', b'"type":"text"', b'"text":"')
 OPENAI_CONTENT = b'"delta":{"content":"'
 """The event that is nearly all there is, and needs no search for other marks."""
 
 
+class Frames(bytes):
+    """Frames that go out together. `kinds` are, in their order, one that stands for how many that differ from it in
+    words alone."""
+
+    kinds: Sequence[tuple[bytes, int]]
+
+    @classmethod
+    def of(cls, written: Sequence[tuple[bytes, bytes, int]]) -> bytes:
+        """Of texts, each with its kind."""
+        if len(written) == 1 and written[0][2] == 1:
+            return written[0][0]
+        frames = cls(b"".join([text for text, _, _ in written]))
+        frames.kinds = [(one, number) for _, one, number in written]
+        return frames
+
+
 @dataclass(slots=True, eq=False)
 class Gauge:
-    """Counts one stream. `last_event_at` is unix seconds."""
+    """Counts one stream, once `record` says whose it is. `last_event_at` is unix seconds."""
 
+    clock: Callable[[], float] = time
     fallback_count: int = 0
     record: Record | None = None
     cancels_on_disconnect: bool = True
@@ -45,17 +61,19 @@ class Gauge:
     last_event_at: float = 0.0
     last_frame: bytes = b""
 
-    def count(self, frame: bytes, at: float) -> None:
-        self.event_count += 1
+    def count(self, frame: bytes) -> None:
+        """Also `Frames`."""
         self.bytes_sent += len(frame)
-        self.last_event_at = at
-        self.last_frame = frame
-        if OPENAI_CONTENT in frame and b"tool_calls" not in frame:
-            self.content_delta_count += 1
-        elif TOOL_MARKS.search(frame):
-            self.tool_delta_count += 1
-        elif CONTENT_MARKS.search(frame):
-            self.content_delta_count += 1
+        self.last_event_at = self.clock()
+        for one, number in frame.kinds if type(frame) is Frames else ((frame, 1),):
+            self.event_count += number
+            self.last_frame = one
+            if OPENAI_CONTENT in one and b"tool_calls" not in one:
+                self.content_delta_count += number
+            elif _has(TOOL_MARKS, one):
+                self.tool_delta_count += number
+            elif _has(CONTENT_MARKS, one):
+                self.content_delta_count += number
 
     def show(self, process_id: str) -> dict[str, Any]:
         """Times are unix seconds. No word of what was said."""
@@ -88,9 +106,13 @@ class Gauge:
         """The event's own name where it has one."""
         if self.last_frame.startswith(b"event: "):
             return self.last_frame[len(b"event: ") : self.last_frame.index(b"\n")].decode()
-        if TOOL_MARKS.search(self.last_frame):
+        if _has(TOOL_MARKS, self.last_frame):
             return "tool_delta"
-        return "content_delta" if CONTENT_MARKS.search(self.last_frame) else "data"
+        return "content_delta" if _has(CONTENT_MARKS, self.last_frame) else "data"
+
+
+def _has(marks: Sequence[bytes], frame: bytes) -> bool:
+    return any(map(frame.__contains__, marks))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,20 +139,15 @@ class Streams:
         """How often what is known of each stream is brought up to date."""
         return max(TELL_SECONDS, len(self._open) / KEPT_UP_A_SECOND)
 
-    async def count(self, frames: AsyncIterator[bytes], gauge: Gauge, record: Record) -> AsyncIterator[bytes]:
-        """Relays a stream, which is among those that are open until it ends. Raises `Unavailable` before its first
-        frame when there are too many."""
-        async with aclosing(cast(AsyncGenerator[bytes, None], frames)) as relayed:
-            if len(self._open) >= self.limit:
-                raise Unavailable("too many streams are open", code="streams_exhausted", headers={"Retry-After": "1"})
-            gauge.record = record
-            self._open.add(gauge)
-            try:
-                async for frame in relayed:
-                    gauge.count(frame, self.clock())
-                    yield frame
-            finally:
-                self._open.discard(gauge)
+    def open(self, gauge: Gauge, record: Record) -> None:
+        """The stream is among those that are open until it is closed. Raises `Unavailable` when there are too many."""
+        if len(self._open) >= self.limit:
+            raise Unavailable("too many streams are open", code="streams_exhausted", headers={"Retry-After": "1"})
+        gauge.record, gauge.clock = record, self.clock
+        self._open.add(gauge)
+
+    def close(self, gauge: Gauge) -> None:
+        self._open.discard(gauge)
 
     async def survey(self) -> Survey:
         """Those of this process as they are now, those of others as they were a moment ago; the oldest first."""

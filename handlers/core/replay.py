@@ -10,7 +10,7 @@ import orjson
 
 from handlers.core import metering
 from handlers.core.answer_cache import Kept
-from handlers.core.asks import Chunk
+from handlers.core.asks import Burst, Chunk, each
 from handlers.core.call import Call
 from handlers.core.catalog import Deployment
 from handlers.core.metering import Meter
@@ -18,6 +18,7 @@ from handlers.core.routing import Attempt
 
 MOST_TAPED_BYTES = 4 * 2**20
 """A stream that is longer is not kept."""
+PIECES_AT_ONCE = 64
 
 
 class Stream(Protocol):
@@ -25,7 +26,7 @@ class Stream(Protocol):
     def attempt(self) -> Attempt: ...
 
     @property
-    def chunks(self) -> AsyncIterator[Chunk]: ...
+    def bursts(self) -> AsyncIterator[Burst]: ...
 
     @property
     def meter(self) -> Meter: ...
@@ -56,24 +57,25 @@ def body(kept: Kept, attempt: Attempt, call: Call) -> dict[str, Any]:
     return {**parsed, "id": _new_id(parsed, call), "model": attempt.model.id}
 
 
-async def chunks(kept: Kept, call: Call) -> AsyncIterator[Chunk]:
+async def bursts(kept: Kept, call: Call) -> AsyncIterator[Burst]:
     head = orjson.loads(kept.pieces[0])
     old, new = (b'"id":' + orjson.dumps(name) for name in (head.get("id"), _new_id(head, call)))
-    for piece in kept.pieces:
-        yield Chunk(raw=piece.replace(old, new, 1))
+    for start in range(0, len(kept.pieces), PIECES_AT_ONCE):
+        yield [Chunk(raw=piece.replace(old, new, 1)) for piece in kept.pieces[start : start + PIECES_AT_ONCE]]
 
 
-async def tape(stream: Stream, settle: Callable[[Kept | None], None]) -> AsyncIterator[Chunk]:
-    """The stream's chunks, kept when it has come to its end; `settle` is called in any case."""
+async def tape(stream: Stream, settle: Callable[[Kept | None], None]) -> AsyncIterator[Burst]:
+    """The stream's bursts, kept when it has come to its end; `settle` is called in any case."""
     pieces: list[bytes] = []
     left, kept = MOST_TAPED_BYTES, None
     try:
-        async with aclosing(cast(AsyncGenerator[Chunk, None], stream.chunks)) as relayed:
-            async for chunk in relayed:
-                left -= len(chunk.raw)
-                if left >= 0:
-                    pieces.append(chunk.raw)
-                yield chunk
+        async with aclosing(cast(AsyncGenerator[Burst, None], stream.bursts)) as relayed:
+            async for burst in relayed:
+                for chunk in each(burst):
+                    left -= len(chunk.raw)
+                    if left >= 0:
+                        pieces.append(chunk.raw)
+                yield burst
         if left >= 0:
             kept = _keep(stream.attempt, tuple(pieces), stream.meter)
     finally:

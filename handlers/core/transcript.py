@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
-from providers.inference.interface import Chunk, Usage
+from providers.inference.interface import Burst, Chunk, Run, Shape, Usage
 
 MANY_CHUNKS = 500
 """About a millisecond's work."""
@@ -26,19 +26,53 @@ def usage_body(usage: Usage) -> dict[str, Any]:
     }
 
 
-async def join_all(chunks: Sequence[Chunk]) -> dict[str, Any]:
+class Said:
+    """What was said by and by. Runs of one shape become one, so that a stream that stays open for long is no crowd of
+    objects, which the garbage collector would look at again and again."""
+
+    __slots__ = ("_lines", "_pieces", "_shape")
+
+    def __init__(self) -> None:
+        self._pieces: Burst = []
+        self._shape: Shape | None = None
+        self._lines: list[bytes] = []
+
+    def add(self, piece: Chunk | Run) -> None:
+        if type(piece) is not Run:
+            self._close()
+            self._pieces.append(piece)
+        elif piece.shape is self._shape:
+            self._lines.append(piece.lines)
+        else:
+            self._close()
+            self._shape, self._lines = piece.shape, [piece.lines]
+
+    @property
+    def pieces(self) -> Burst:
+        """All there are by now: later ones only come behind them."""
+        self._close()
+        return self._pieces
+
+    def _close(self) -> None:
+        if self._shape is not None:
+            self._pieces.append(Run(self._shape, b"\n".join(self._lines)))
+            self._shape = None
+
+
+async def join_all(sent: Burst) -> dict[str, Any]:
     """As `join`; what takes long does not keep others waiting."""
-    return join(chunks) if len(chunks) < MANY_CHUNKS else await asyncio.to_thread(join, chunks)
+    return join(sent) if len(sent) < MANY_CHUNKS else await asyncio.to_thread(join, sent)
 
 
-def join(chunks: Iterable[Chunk]) -> dict[str, Any]:
+def join(sent: Iterable[Chunk | Run]) -> dict[str, Any]:
     """OpenAI's `chat.completion` from its `chat.completion.chunk`s, under the id of the first; the chunks of a text
     completion are taken for those of a chat."""
     head: dict[str, Any] = {}
     choices: dict[int, dict[str, Any]] = {}
-    for chunk in chunks:
-        head = head or chunk.body
-        for piece in chunk.body.get("choices") or []:
+    for said in sent:
+        body = said.whole.body
+        head = head or body
+        for piece in body.get("choices") or []:
             index = piece.get("index", 0)
             choice = choices.setdefault(index, _empty(index))
             _add_choice(choice, piece)

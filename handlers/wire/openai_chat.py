@@ -10,13 +10,15 @@ from typing import Any, cast
 import orjson
 
 from handlers.core import transcript
-from handlers.core.asks import Chunk, Usage
+from handlers.core.asks import Burst, Chunk, Usage
 from handlers.core.call import Call
 from handlers.core.chat import Answer, Stream
 from handlers.core.errors import Invalid
+from handlers.core.open_streams import Frames
 from handlers.core.routing import Attempt
 from handlers.wire import sse
 from handlers.wire.reply import EventStream, Last
+from handlers.wire.runs import Writer, Written
 
 usage_body = transcript.usage_body
 
@@ -86,30 +88,28 @@ def event_stream(stream: Stream, style: Style) -> EventStream:
 
 
 async def frames(stream: Stream, style: Style) -> AsyncIterator[bytes]:
-    """One event a chunk. The last goes out when the request's record is complete."""
+    """One event a chunk, those of a burst together. The last goes out when the request's record is complete."""
     relay: _Relay | None = None
-    held: bytes | None = None
-    async with aclosing(cast(AsyncGenerator[Chunk, None], stream.chunks)) as chunks:
-        async for chunk in chunks:
-            relay = relay or _Relay(chunk, stream.attempt.model.id, style)
-            if held is not None:
-                yield held
-                held = None
-            frame = sse.data(relay.write(chunk))
-            if style.done or b'"finish_reason":"' not in frame:
-                yield frame
-            else:
-                held = frame
+    held: list[Written] = []
+    async with aclosing(cast(AsyncGenerator[Burst, None], stream.bursts)) as bursts:
+        async for burst in bursts:
+            if relay is None:
+                relay = _Relay(burst[0].chunks[0], stream.attempt.model.id, style)
+            written = held + relay.writer.write(burst)
+            held = [] if style.done or b'"finish_reason":"' not in written[-1][0] else [written.pop()]
+            if written:
+                yield Frames.of(written)
+    last = b"".join([frame for frame, _, _ in held])
     if style.include_usage and relay is not None:
-        if held is not None:
-            yield held
-        held = sse.event(relay.closing(stream.meter.usage))
+        if last:
+            yield last
+        last = sse.event(relay.closing(stream.meter.usage))
     if style.done:
-        if held is not None:
-            yield held
+        if last:
+            yield last
         yield sse.DONE
-    elif held is not None:
-        yield Last(held)
+    elif last:
+        yield Last(last)
 
 
 class _Relay:
@@ -124,8 +124,12 @@ class _Relay:
         spellings = (b'"model":' + theirs, b'"model": ' + theirs)
         self._old = next((spelling for spelling in spellings if spelling in first.raw), None)
         self._new = b'"model":' + orjson.dumps(model_id)
+        self.writer = Writer(self._frames)
 
-    def write(self, chunk: Chunk) -> bytes:
+    def _frames(self, chunk: Chunk) -> list[bytes]:
+        return [sse.data(self._json(chunk))]
+
+    def _json(self, chunk: Chunk) -> bytes:
         if self._style.edit is not None:  # several prompts are several calls, and one answer
             head = {name: self._head.get(name) for name in ("id", "created")}
             return orjson.dumps(self._style.edit({**chunk.body, **head, "model": self._model_id}))

@@ -37,7 +37,8 @@ class ByteStream:
 
 @dataclass(frozen=True, slots=True)
 class EventStream:
-    """A `text/event-stream` answer: `events` yields whole SSE frames (`b"data: ...\\n\\n"`).
+    """A `text/event-stream` answer: `events` yields SSE frames (`b"data: ...\\n\\n"`), each a whole one,
+    or `Frames`.
 
     A frame that a client takes for the end of the stream (`data: [DONE]`, a `complete` event) is a `Last`: it goes out
     only once the request's record, filled in by then, is committed. The binding pulls the first frame before it sends

@@ -96,13 +96,71 @@ class Chunk:
             self._body = body
         return self._body
 
+    @property
+    def chunks(self) -> list[Chunk]:
+        """As of a `Run`."""
+        return [self]
+
+    @property
+    def whole(self) -> Chunk:
+        return self
+
+
+class Shape:
+    """What events have in common that differ in their words alone: their JSON text before the words and behind."""
+
+    __slots__ = ("head", "tail")
+
+    def __init__(self, head: bytes, tail: bytes) -> None:
+        self.head = head
+        self.tail = tail
+
+
+class Run:
+    """Several chunks of one `shape`, one after the other. `lines` are their words, those of each on a line of their
+    own, as they stand between the quotes of a JSON string. They are all that such a chunk says: a delta's `content`."""
+
+    __slots__ = ("lines", "shape")
+    usage: Usage | None = None
+
+    def __init__(self, shape: Shape, lines: bytes) -> None:
+        self.shape = shape
+        self.lines = lines
+
+    @property
+    def chunks(self) -> list[Chunk]:
+        return [Chunk(raw=self.shape.head + words + self.shape.tail) for words in self.lines.split(b"\n")]
+
+    @property
+    def number(self) -> int:
+        return self.lines.count(b"\n") + 1
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether there is a chunk without words."""
+        return b"" in self.lines.split(b"\n")
+
+    @property
+    def whole(self) -> Chunk:
+        """One chunk that says all of the words."""
+        return Chunk(raw=self.shape.head + self.lines.replace(b"\n", b"") + self.shape.tail)
+
+
+Burst = list[Chunk | Run]
+"""What came of a stream at once, in its order; never empty. Whatever a stream passes on its way is asked to do its work
+once for a burst and not once for an event."""
+
+
+def each(burst: Burst) -> list[Chunk]:
+    return [chunk for piece in burst for chunk in piece.chunks]
+
 
 class Inference(Protocol):
     """One vendor with one address and one key. All methods raise only `providers.errors.ProviderError`.
 
     A stream always asks the vendor for usage. Errors before the first chunk are raised by the first `anext`, so a
-    caller can still answer with a status; closing the iterator cancels the vendor's call. A stream that the vendor
-    ends without a `finish_reason` raises `Unavailable`.
+    caller can still answer with a status, and later ones when all that came before them was given out; closing the
+    iterator cancels the vendor's call. A stream that the vendor ends without a `finish_reason` raises `Unavailable`.
     """
 
     @property
@@ -110,10 +168,10 @@ class Inference(Protocol):
 
     async def chat(self, request: ChatRequest) -> Completion: ...
 
-    def stream_chat(self, request: ChatRequest) -> AsyncIterator[Chunk]: ...
+    def stream_chat(self, request: ChatRequest) -> AsyncIterator[Burst]: ...
 
     async def complete(self, request: TextRequest) -> Completion: ...
 
-    def stream_complete(self, request: TextRequest) -> AsyncIterator[Chunk]: ...
+    def stream_complete(self, request: TextRequest) -> AsyncIterator[Burst]: ...
 
     async def close(self) -> None: ...

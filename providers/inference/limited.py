@@ -7,7 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from providers.inference.interface import ChatRequest, Chunk, Completion, Inference, TextRequest
+from providers.inference.interface import Burst, ChatRequest, Completion, Inference, TextRequest
 from providers.slots import Slots
 
 
@@ -30,7 +30,7 @@ class Limited:
         finally:
             self.slots.pass_on()
 
-    def stream_chat(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+    def stream_chat(self, request: ChatRequest) -> AsyncGenerator[Burst, None]:
         return self._hold(self.inner.stream_chat(request))
 
     async def complete(self, request: TextRequest) -> Completion:
@@ -41,19 +41,19 @@ class Limited:
         finally:
             self.slots.pass_on()
 
-    def stream_complete(self, request: TextRequest) -> AsyncGenerator[Chunk, None]:
+    def stream_complete(self, request: TextRequest) -> AsyncGenerator[Burst, None]:
         return self._hold(self.inner.stream_complete(request))
 
     async def close(self) -> None:
         await self.inner.close()
 
-    async def _hold(self, stream: AsyncIterator[Chunk]) -> AsyncGenerator[Chunk, None]:
+    async def _hold(self, stream: AsyncIterator[Burst]) -> AsyncGenerator[Burst, None]:
         if not self.slots.take_free():
             await self.slots.take()
         try:
-            async with aclosing(cast("AsyncGenerator[Chunk, None]", stream)) as chunks:
-                async for chunk in chunks:
-                    yield chunk
+            async with aclosing(cast("AsyncGenerator[Burst, None]", stream)) as bursts:
+                async for burst in bursts:
+                    yield burst
         finally:
             self.slots.pass_on()
 
@@ -74,13 +74,13 @@ class LimitedByModel:
     def chat(self, request: ChatRequest) -> Coroutine[Any, Any, Completion]:
         return self._of(request.model).chat(request)
 
-    def stream_chat(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+    def stream_chat(self, request: ChatRequest) -> AsyncGenerator[Burst, None]:
         return self._of(request.model).stream_chat(request)
 
     def complete(self, request: TextRequest) -> Coroutine[Any, Any, Completion]:
         return self._of(request.model).complete(request)
 
-    def stream_complete(self, request: TextRequest) -> AsyncGenerator[Chunk, None]:
+    def stream_complete(self, request: TextRequest) -> AsyncGenerator[Burst, None]:
         return self._of(request.model).stream_complete(request)
 
     async def close(self) -> None:

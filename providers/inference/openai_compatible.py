@@ -11,7 +11,7 @@ from typing import Any
 
 from providers.errors import Refused
 from providers.http import HttpClient
-from providers.inference.interface import ChatRequest, Chunk, Completion, TextRequest
+from providers.inference.interface import Burst, ChatRequest, Completion, TextRequest
 from providers.inference.openai_answer import Part, head, mend, usage_of
 from providers.inference.openai_stream import Reading
 from providers.vendor import Vendor, bearer
@@ -41,13 +41,13 @@ class OpenAICompatible:
     async def chat(self, request: ChatRequest) -> Completion:
         return self._completion(await self._api.post("/chat/completions", self._chat_body(request)), "message")
 
-    def stream_chat(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+    def stream_chat(self, request: ChatRequest) -> AsyncGenerator[Burst, None]:
         return self._relay("/chat/completions", self._chat_body(request), "delta")
 
     async def complete(self, request: TextRequest) -> Completion:
         return self._completion(await self._api.post("/completions", self._text_body(request)), "text")
 
-    def stream_complete(self, request: TextRequest) -> AsyncGenerator[Chunk, None]:
+    def stream_complete(self, request: TextRequest) -> AsyncGenerator[Burst, None]:
         return self._relay("/completions", self._text_body(request), "text")
 
     async def check_key(self) -> None:
@@ -89,13 +89,15 @@ class OpenAICompatible:
         head(body, self.new_id, self.clock)
         return Completion(body, usage_of(body.get("usage")))
 
-    async def _relay(self, path: str, body: Json, part: Part) -> AsyncGenerator[Chunk, None]:
+    async def _relay(self, path: str, body: Json, part: Part) -> AsyncGenerator[Burst, None]:
         api = self._api
         reading = Reading(api, part, self.new_id, self.clock)
         asked = {**body, "stream": True, "stream_options": {"include_usage": True}}
         async with aclosing(api.stream(path, asked)) as portions:
             async for events in portions:
-                for event in events:
-                    yield reading.chunk(event)
+                if burst := reading.burst(events):
+                    yield burst
+                if reading.fault is not None:
+                    raise reading.fault
         if not reading.finished:
             raise api.cut()

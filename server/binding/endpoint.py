@@ -6,6 +6,7 @@ A whole answer is sent once its record is committed; a stream (`streams.py`) sta
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -87,7 +88,7 @@ class Endpoint:
             async with watch:
                 answer = await self._handler.function(**self._arguments(request), call=call)
                 if isinstance(answer, EventStream):
-                    await self._sender.send(self._counted(answer, call, watch), request, watch, send)
+                    await self._stream(answer, call, request, (watch, send))
                 elif isinstance(answer, ByteStream):
                     await self._sender.send_bytes(answer, request, send)
                 else:
@@ -104,12 +105,18 @@ class Endpoint:
             arguments["body"] = request.body
         return arguments
 
-    def _counted(self, stream: EventStream, call: Call, watch: Watch) -> EventStream:
+    async def _stream(self, stream: EventStream, call: Call, request: Request, to: tuple[Watch, Any]) -> None:
         """A stream of a model's answer is among those that are open."""
-        if call.record.model is None:
-            return stream
-        call.gauge.cancels_on_disconnect = not watch.outlives
-        return replace(stream, events=call.services.streams.count(stream.events, call.gauge, call.record))
+        watch, send = to
+        async with aclosing(stream.events):  # type: ignore[type-var]
+            if call.record.model is not None:
+                call.services.streams.open(call.gauge, call.record)
+                call.gauge.cancels_on_disconnect = not watch.outlives
+                request.gauge = call.gauge
+            try:
+                await self._sender.send(stream, request, watch, send)
+            finally:
+                call.services.streams.close(call.gauge)
 
     async def _send(self, reply: Reply, request: Request, send: Any) -> None:
         status = reply.status or self._status

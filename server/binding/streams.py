@@ -64,14 +64,19 @@ class StreamSender:
 
     async def _relay(self, first: bytes, events: Any, request: Request, watch: Watch, send: Any) -> None:
         record: Record = request.record  # type: ignore[assignment]
+        gauge = request.gauge
+        if gauge is not None and first:
+            gauge.count(first)
         closed = await self._forward(first, request, send)
         noted_at, noted_tokens = request.elapsed_us(), record.completion_tokens
-        async for frame in events:
+        async for frames in events:
             watch.touch()
-            if type(frame) is Last:
-                closed = await self._forward(frame, request, send)
+            if gauge is not None:
+                gauge.count(frames)
+            if type(frames) is Last:
+                closed = await self._forward(frames, request, send)
                 continue
-            await send({"type": "http.response.body", "body": frame, "more_body": True})
+            await send({"type": "http.response.body", "body": frames, "more_body": True})
             news = record.completion_tokens != noted_tokens and request.record_is_ours and not closed
             if news and request.elapsed_us() - noted_at >= NOTED_US:
                 noted_at, noted_tokens = request.elapsed_us(), record.completion_tokens

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from handlers.core import transcript
-from handlers.core.asks import AnyAsk, Chunk
+from handlers.core.asks import AnyAsk, Burst
 from handlers.core.call import Call
 from handlers.core.capture import messages
 from handlers.core.capture.messages import Place
 from handlers.core.capture.policy import Policies, Policy
+from handlers.core.transcript import Said
 from storage.captured import CapturedMessage
 from storage.repositories.captured import CapturedMessages
 from storage.repositories.requests import Requests
@@ -87,18 +88,19 @@ class Take:
         except BaseException:
             await self._keep(list)
             raise
-        return replace(opened, chunks=self._relay(opened))
+        return replace(opened, bursts=self._relay(opened))
 
-    async def _relay(self, opened: Stream) -> AsyncIterator[Chunk]:
+    async def _relay(self, opened: Stream) -> AsyncIterator[Burst]:
         """What was sent is kept also when the stream is cut."""
-        sent: list[Chunk] = []
+        said = Said()
         try:
-            async with aclosing(cast(AsyncGenerator[Chunk, None], opened.chunks)) as chunks:
-                async for chunk in chunks:
-                    sent.append(chunk)
-                    yield chunk
+            async with aclosing(cast(AsyncGenerator[Burst, None], opened.bursts)) as bursts:
+                async for burst in bursts:
+                    for piece in burst:
+                        said.add(piece)
+                    yield burst
         finally:
-            await self._keep(lambda: [transcript.join(sent)])
+            await self._keep(lambda: [transcript.join(said.pieces)])
 
     async def _keep(self, bodies: Callable[[], Sequence[dict[str, Any]]]) -> None:
         record = self.call.record

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, cast
 
 from handlers.core import chat, transcript
-from handlers.core.asks import ChatAsk, Chunk, Message
+from handlers.core.asks import Burst, ChatAsk, Chunk, Message, each
 from handlers.core.call import Call
 from handlers.core.chat import Answer, Stream
 from handlers.core.file_search.ask import NAME, FileSearch, check, run, with_tool
@@ -51,23 +51,24 @@ async def stream(ask: ChatAsk, search: FileSearch | None, call: Call) -> Stream:
         part = stack.enter_context(in_parts(call))
         rounds = _Rounds(ask, search, part)
         opened = await chat.stream(rounds.next(), part())
-        chunks = await begin(_relay(rounds, opened, (call, stack.pop_all())))
-    return Stream(opened.attempt, chunks, opened.meter)
+        bursts = await begin(_relay(rounds, opened, (call, stack.pop_all())))
+    return Stream(opened.attempt, bursts, opened.meter)
 
 
-async def _relay(rounds: _Rounds, opened: Stream, ending: tuple[Call, ExitStack]) -> AsyncGenerator[Chunk, None]:
+async def _relay(rounds: _Rounds, opened: Stream, ending: tuple[Call, ExitStack]) -> AsyncGenerator[Burst, None]:
     """One stream of several: what the first chunk says of itself, all say."""
     call, stack = ending
     first, head, reason = opened, dict[str, Any](), None
     with stack:
         while True:
-            sent: list[Chunk] = []
-            async with aclosing(cast(AsyncGenerator[Chunk, None], opened.chunks)) as chunks:
-                async for chunk in chunks:
-                    sent.append(chunk)
-                    head = head or {name: value for name, value in chunk.body.items() if name != "choices"}
-                    for delta in rounds.visible(chunk):
-                        yield _chunk(head, delta)
+            sent: Burst = []
+            async with aclosing(cast(AsyncGenerator[Burst, None], opened.bursts)) as bursts:
+                async for burst in bursts:
+                    sent += burst
+                    chunks = each(burst)
+                    head = head or {name: value for name, value in chunks[0].body.items() if name != "choices"}
+                    if visible := [_chunk(head, delta) for chunk in chunks for delta in rounds.visible(chunk)]:
+                        yield [*visible]
             if opened is not first:
                 first.meter.include(opened.meter)
             whole = await transcript.join_all(sent)
@@ -76,12 +77,12 @@ async def _relay(rounds: _Rounds, opened: Stream, ending: tuple[Call, ExitStack]
             before = len(rounds.searches)
             is_searching = await rounds.search(message, first.meter)
             for delta in rounds.last_deltas(message, before):
-                yield _chunk(head, delta)
+                yield [_chunk(head, delta)]
             if not is_searching:
                 break
             opened = await chat.stream(rounds.next(first.meter), rounds.part())
     call.record.finish_reason = reason
-    yield _chunk(head, {}, reason)
+    yield [_chunk(head, {}, reason)]
 
 
 @dataclass(slots=True)

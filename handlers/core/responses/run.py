@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from handlers.core import chat, file_search, metering
-from handlers.core.asks import AnyAsk, Chunk
+from handlers.core.asks import AnyAsk, Burst, Chunk, each
 from handlers.core.call import Call
 from handlers.core.errors import CoreError, Forbidden, NotFound
 from handlers.core.models import Offer, find_model, may_use
@@ -146,14 +146,14 @@ class _Relay:
     async def events(self) -> AsyncGenerator[Event, None]:
         is_cancelled = False
         try:
-            async with aclosing(cast(AsyncGenerator[Chunk, None], self._opened.chunks)) as chunks:
+            async with aclosing(cast(AsyncGenerator[Burst, None], self._opened.bursts)) as bursts:
                 await self._begin()
                 yield Begun(self._draft)
-                async with aclosing(ticking(chunks, CANCELLATION_SECONDS)) as ticks:
-                    async for chunk in ticks:
-                        if is_cancelled := await self._is_cancelled(silent=chunk is None):
+                async with aclosing(ticking(bursts, CANCELLATION_SECONDS)) as ticks:
+                    async for burst in ticks:
+                        if is_cancelled := await self._is_cancelled(silent=burst is None):
                             break
-                        for step in self._take(chunk) if chunk is not None else ():
+                        for step in [step for chunk in each(burst or []) for step in self._take(chunk)]:
                             yield step
             reason = INCOMPLETE.get(self._finish_reason or "")
             for step in self._assembler.finish(cut=is_cancelled or reason is not None):

@@ -14,7 +14,7 @@ from itertools import groupby
 from typing import Any, cast
 
 from handlers.core import file_search
-from handlers.core.asks import Chunk, Usage
+from handlers.core.asks import Burst, Usage, each
 from handlers.core.call import Call, Caller
 from handlers.core.errors import CoreError, NotFound
 from handlers.core.jobs import Definition, JobEvent, Run, StepFailed
@@ -181,14 +181,14 @@ class _Making:
         telling, finish_reason = _Telling(self._run, self._assembler, told), None
         try:
             async with (
-                aclosing(cast(AsyncGenerator[Chunk, None], opened.chunks)) as chunks,
-                aclosing(ticking(chunks, TOLD_SECONDS)) as ticks,
+                aclosing(cast(AsyncGenerator[Burst, None], opened.bursts)) as bursts,
+                aclosing(ticking(bursts, TOLD_SECONDS)) as ticks,
             ):
-                async for chunk in ticks:
-                    for choice in (chunk.body.get("choices") or []) if chunk is not None else ():
+                async for burst in ticks:
+                    for choice in [choice for chunk in each(burst or []) for choice in chunk.body.get("choices") or []]:
                         telling.take(self._visible(choice.get("delta") or {}))
                         finish_reason = choice.get("finish_reason") or finish_reason
-                    await telling.tell(at_once=chunk is None)
+                    await telling.tell(at_once=burst is None)
             telling.finish()
         finally:  # also what was said before it failed
             await telling.tell(at_once=True)

@@ -4,11 +4,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import aclosing
 from typing import Any, cast
 
-from handlers.core.asks import Chunk
+from handlers.core.asks import Burst, Chunk, each
 from handlers.core.chat import Stream
+from handlers.core.open_streams import Frames
 from handlers.wire import openai_chat, sse
 from handlers.wire.llama.answers import broken_call, chat_logprobs, parse_tool_call, stop_reason, text_logprobs
 from handlers.wire.reply import EventStream, Last
+from handlers.wire.runs import Writer, Written
 
 
 def chat_stream(stream: Stream) -> EventStream:
@@ -22,33 +24,49 @@ def text_stream(stream: Stream) -> EventStream:
 
 async def _chat_frames(stream: Stream) -> AsyncIterator[bytes]:
     """`start`, `progress` for every piece, and `complete` once the request's record is."""
-    calls = _Calls()
-    reason: Any = None
-    started = False
-    async with aclosing(cast(AsyncGenerator[Chunk, None], stream.chunks)) as chunks:
-        async for chunk in chunks:
-            if not started:
-                yield _frame("start", _text_delta(""))
-                started = True
-            for choice in chunk.body.get("choices") or []:
-                reason = choice.get("finish_reason") or reason
-                for delta in _deltas(choice, calls):
-                    yield _frame("progress", delta, chat_logprobs(choice) if delta["type"] == "text" else {})
-    for delta in calls.finish():
+    relay = _Relay()
+    opening = _frame("start", _text_delta(""))
+    written: list[Written] = [(opening, opening, 1)]
+    async with aclosing(cast(AsyncGenerator[Burst, None], stream.bursts)) as bursts:
+        async for burst in bursts:
+            written += relay.writer.write(burst)
+            if written:
+                yield Frames.of(written)
+            written = []
+    for delta in relay.calls.finish():
         yield _frame("progress", delta)
-    yield Last(_frame("complete", _text_delta(""), {"stop_reason": stop_reason(reason)}))
+    yield Last(_frame("complete", _text_delta(""), {"stop_reason": stop_reason(relay.reason)}))
 
 
 async def _text_frames(stream: Stream) -> AsyncIterator[bytes]:
     """`delta` after `delta`; the last is empty and says why it stopped."""
     reason: Any = None
-    async with aclosing(cast(AsyncGenerator[Chunk, None], stream.chunks)) as chunks:
-        async for chunk in chunks:
-            for choice in chunk.body.get("choices") or []:
-                reason = choice.get("finish_reason") or reason
-                if choice.get("text"):
-                    yield sse.event({"delta": choice["text"]} | text_logprobs(choice))
+    async with aclosing(cast(AsyncGenerator[Burst, None], stream.bursts)) as bursts:
+        async for burst in bursts:
+            choices = [choice for chunk in each(burst) for choice in chunk.body.get("choices") or []]
+            reason = next((c["finish_reason"] for c in reversed(choices) if c.get("finish_reason")), reason)
+            said = [choice for choice in choices if choice.get("text")]
+            frames = [sse.event({"delta": choice["text"]} | text_logprobs(choice)) for choice in said]
+            if frames:
+                yield Frames.of([(frame, frame, 1) for frame in frames])
     yield Last(sse.event({"delta": "", "stop_reason": stop_reason(reason)}))
+
+
+class _Relay:
+    """Writes what a stream says as `progress`. `reason` is why it stopped, as OpenAI puts it."""
+
+    def __init__(self) -> None:
+        self.calls = _Calls()
+        self.reason: Any = None
+        self.writer = Writer(self._frames)
+
+    def _frames(self, chunk: Chunk) -> list[bytes]:
+        frames: list[bytes] = []
+        for choice in chunk.body.get("choices") or []:
+            self.reason = choice.get("finish_reason") or self.reason
+            for delta in _deltas(choice, self.calls):
+                frames.append(_frame("progress", delta, chat_logprobs(choice) if delta["type"] == "text" else {}))
+        return frames
 
 
 class _Calls:

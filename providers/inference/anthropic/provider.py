@@ -8,11 +8,12 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
+from providers.errors import ProviderError
 from providers.http import HttpClient
 from providers.inference.anthropic.answer import completion_of, text_body, text_chunk
 from providers.inference.anthropic.request import body_of, chat_of_text
 from providers.inference.anthropic.stream import StreamTranslation
-from providers.inference.interface import ChatRequest, Chunk, Completion, TextRequest
+from providers.inference.interface import Burst, ChatRequest, Completion, TextRequest, each
 from providers.vendor import Vendor
 from providers.vendor_api import VendorApi
 
@@ -47,30 +48,31 @@ class Anthropic:
         answered = await self._api.post(f"{self._base}/messages", body_of(request, self.max_tokens))
         return completion_of(answered, int(self.clock()), self._api)
 
-    async def stream_chat(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+    async def stream_chat(self, request: ChatRequest) -> AsyncGenerator[Burst, None]:
         api = self._api
         body: dict[str, Any] = {**body_of(request, self.max_tokens), "stream": True}
         translation = StreamTranslation(int(self.clock()), request.model)
         async with aclosing(api.stream(f"{self._base}/messages", body)) as portions:
             async for events in portions:
-                for event in events:
-                    for chunk in translation.feed(api.checked(event), api):
-                        yield chunk
+                burst, fault = _burst(events, translation, api)
+                if burst:
+                    yield burst
+                if fault is not None:
+                    raise fault
         if not translation.finished:
             raise api.cut()
         if last := translation.last():
-            yield last
+            yield [last]
 
     async def complete(self, request: TextRequest) -> Completion:
         completion = await self.chat(chat_of_text(request))
         return Completion(text_body(completion.body), completion.usage)
 
-    async def stream_complete(self, request: TextRequest) -> AsyncGenerator[Chunk, None]:
-        async with aclosing(self.stream_chat(chat_of_text(request))) as chunks:
-            async for chunk in chunks:
-                translated = text_chunk(chunk)
-                if translated is not None:
-                    yield translated
+    async def stream_complete(self, request: TextRequest) -> AsyncGenerator[Burst, None]:
+        async with aclosing(self.stream_chat(chat_of_text(request))) as bursts:
+            async for burst in bursts:
+                if translated := [text for chunk in each(burst) if (text := text_chunk(chunk)) is not None]:
+                    yield [*translated]
 
     async def check_key(self) -> None:
         """Lists the models, which costs nothing and needs a key."""
@@ -78,3 +80,15 @@ class Anthropic:
 
     async def close(self) -> None:
         """The connections are the owner's of `http`."""
+
+
+def _burst(events: list[bytes], translation: StreamTranslation, api: VendorApi) -> tuple[Burst, ProviderError | None]:
+    """The chunks up to the first event that is a fault, and that."""
+    burst: Burst = []
+    try:
+        for event in events:
+            for chunk in translation.feed(api.checked(event), api):
+                burst.append(chunk)
+    except ProviderError as error:
+        return burst, error
+    return burst, None

@@ -9,17 +9,19 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from providers import tokens
 from providers.errors import Refused, Unavailable
-from providers.inference.interface import ChatRequest, Chunk, Completion, TextRequest, Usage
+from providers.inference.interface import Burst, ChatRequest, Chunk, Completion, TextRequest, Usage
 from providers.inference.simulator import rendering
 from providers.inference.simulator.answer import Answer, answer_chat, answer_text
 from providers.inference.simulator.faults import Fault, fault_of
 from providers.inference.simulator.rendering import Head
 
 CHUNKS_BEFORE_CUT = 3
+CHUNKS_AT_ONCE = 64
 MOST_CHOICES = 128
 
 
@@ -39,14 +41,14 @@ class Simulator:
         usage = _usage(await tokens.count_chat(request.messages, request.options.get("tools")), answers)
         return Completion(rendering.chat_body(self._head(request.model, "chatcmpl-"), answers, usage), usage)
 
-    async def stream_chat(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+    async def stream_chat(self, request: ChatRequest) -> AsyncGenerator[Burst, None]:
         fault = await self._begin(request.model)
         answers = await self._answer_chat(request, fault)
         usage = _usage(await tokens.count_chat(request.messages, request.options.get("tools")), answers)
         bodies = rendering.chat_chunks(self._head(request.model, "chatcmpl-"), answers, usage)
-        async with aclosing(_played(bodies, fault, usage)) as chunks:
-            async for chunk in chunks:
-                yield chunk
+        async with aclosing(_played(bodies, fault, usage)) as bursts:
+            async for burst in bursts:
+                yield burst
 
     async def complete(self, request: TextRequest) -> Completion:
         fault = await self._begin(request.model)
@@ -55,14 +57,14 @@ class Simulator:
         usage = _usage(await tokens.count_text(request.prompt), answers)
         return Completion(rendering.text_body(self._head(request.model, "cmpl-"), answers, usage), usage)
 
-    async def stream_complete(self, request: TextRequest) -> AsyncGenerator[Chunk, None]:
+    async def stream_complete(self, request: TextRequest) -> AsyncGenerator[Burst, None]:
         fault = await self._begin(request.model)
         answers = await self._answer_text(request, fault)
         usage = _usage(await tokens.count_text(request.prompt), answers)
         bodies = rendering.text_chunks(self._head(request.model, "cmpl-"), answers, usage)
-        async with aclosing(_played(bodies, fault, usage)) as chunks:
-            async for chunk in chunks:
-                yield chunk
+        async with aclosing(_played(bodies, fault, usage)) as bursts:
+            async for burst in bursts:
+                yield burst
 
     async def close(self) -> None:
         """Nothing is held."""
@@ -99,10 +101,13 @@ def _usage(prompt_tokens: int, answers: list[Answer]) -> Usage:
     )
 
 
-async def _played(bodies: Iterator[dict[str, Any]], fault: Fault, usage: Usage) -> AsyncGenerator[Chunk, None]:
-    for index, body in enumerate(bodies):
-        if fault.cut and index == CHUNKS_BEFORE_CUT:
+async def _played(bodies: Iterator[dict[str, Any]], fault: Fault, usage: Usage) -> AsyncGenerator[Burst, None]:
+    at_once = CHUNKS_BEFORE_CUT if fault.cut else 1 if fault.delay_seconds else CHUNKS_AT_ONCE
+    has_begun = False
+    while bodies_now := list(islice(bodies, at_once)):
+        if has_begun and fault.cut:
             raise Unavailable("the simulator cut this stream, as its model name asks")
-        if index:
+        if has_begun:
             await asyncio.sleep(fault.delay_seconds)
-        yield Chunk(body=body, usage=None if body["choices"] else usage)
+        yield [Chunk(body=body, usage=None if body["choices"] else usage) for body in bodies_now]
+        has_begun = True

@@ -23,7 +23,7 @@ from handlers.core.keys.tenancy import KeyDraft
 from handlers.core.quota import Quota
 from handlers.core.responses import Ended, Event, Response, ResponseAsk, Step
 from handlers.core.services import Services
-from providers.inference.interface import ChatRequest, Chunk, Completion, TextRequest
+from providers.inference.interface import Burst, ChatRequest, Completion, TextRequest
 from server.worker import Worker
 from storage.database import Database
 from storage.ledger.writer import Ledger
@@ -63,18 +63,18 @@ class Vendor:
     async def complete(self, request: TextRequest) -> Completion:
         raise NotImplementedError
 
-    async def stream_chat(self, request: ChatRequest) -> AsyncIterator[Chunk]:
+    async def stream_chat(self, request: ChatRequest) -> AsyncIterator[Burst]:
         try:
             for word in self._next():
                 if word is None:
                     await self._stall()
                 else:
-                    yield chunk(piece(word))
-            yield chunk(STOP, USAGE)
+                    yield [chunk(piece(word))]
+            yield [chunk(STOP, USAGE)]
         finally:
             self.closed += 1
 
-    def stream_complete(self, request: TextRequest) -> AsyncIterator[Chunk]:
+    def stream_complete(self, request: TextRequest) -> AsyncIterator[Burst]:
         raise NotImplementedError
 
     async def close(self) -> None:

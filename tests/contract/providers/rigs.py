@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 
 from providers.http import HttpClient, Timeouts
 from providers.inference.anthropic import Anthropic
-from providers.inference.interface import ChatRequest, Chunk, Inference, TextRequest
+from providers.inference.interface import ChatRequest, Chunk, Inference, TextRequest, each
 from providers.inference.openai_compatible import OpenAICompatible
 from providers.inference.simulator import Simulator
 from providers.vendor import Vendor
@@ -64,8 +64,8 @@ class Rig:
             if isinstance(request, ChatRequest)
             else self.inference.stream_complete(request)
         )
-        async with aclosing(cast(Any, stream)) as chunks:
-            return [chunk async for chunk in chunks]
+        async with aclosing(cast(Any, stream)) as bursts:
+            return [chunk async for burst in bursts for chunk in each(burst)]
 
     async def call(self, mode: Mode, request: ChatRequest) -> Any:
         return await (self.inference.chat(request) if mode == "whole" else self.chunks(request))

@@ -19,7 +19,7 @@ from providers.errors import (
     Unavailable,
 )
 from providers.http import Timeouts
-from providers.inference.interface import Chunk
+from providers.inference.interface import Burst, Chunk, each
 from tests.contract.providers.fake_vendor import Reply, sse_reply
 from tests.contract.providers.rigs import KEY, OTHER_SECRET, PATIENT, Mode, Rig, rig_of
 from tests.contract.providers.wires import ANTHROPIC, OPENAI
@@ -163,10 +163,10 @@ async def test_what_came_before_a_cut_was_given_out(rig: Rig) -> None:
         wire = (OPENAI if rig.kind == "openai" else ANTHROPIC)["text"][1]
         rig.answering(sse_reply(wire[:5], after="cut"))
     stream = rig.inference.stream_chat(rig.request("text"))
-    assert (await anext(stream)).body["choices"][0]["delta"]["role"] == "assistant"
     seen: list[Chunk] = []
     with pytest.raises(Unavailable):
         await collect(stream, seen)
+    assert seen[0].body["choices"][0]["delta"]["role"] == "assistant"
     assert "".join(chunk.body["choices"][0]["delta"].get("content") or "" for chunk in seen)
 
 
@@ -226,6 +226,6 @@ async def test_closing_leaves_no_tasks(rig: Rig) -> None:
     assert len(asyncio.all_tasks() - before) <= serving
 
 
-async def collect(stream: AsyncIterator[Chunk], seen: list[Chunk]) -> None:
-    async for chunk in stream:
-        seen.append(chunk)
+async def collect(stream: AsyncIterator[Burst], seen: list[Chunk]) -> None:
+    async for burst in stream:
+        seen += each(burst)

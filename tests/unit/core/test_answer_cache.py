@@ -15,7 +15,7 @@ from handlers.core.catalog import Catalog, Deployment
 from handlers.core.errors import PaymentRequired, UpstreamFailed
 from handlers.core.services import Services
 from providers import errors as vendor_errors
-from providers.inference.interface import ChatRequest, Chunk, Completion, Usage
+from providers.inference.interface import Burst, ChatRequest, Completion, Usage, each
 from tests.unit.core.conftest import Clock
 from tests.unit.core.vendors import STOP, Vendor, chunk, piece
 from tests.unit.handlers.bench import make_call, make_services, said
@@ -83,7 +83,7 @@ async def test_the_operator_says_what_default_means() -> None:
 
 
 async def drained(stream: chat.Stream) -> list[Any]:
-    return [chunk.body for chunk in [chunk async for chunk in stream.chunks]]
+    return [chunk.body for chunk in [chunk async for burst in stream.bursts for chunk in each(burst)]]
 
 
 async def test_a_stream_is_replayed_with_the_same_deltas() -> None:
@@ -113,8 +113,8 @@ async def test_a_stream_that_nobody_read_to_its_end_is_not_kept() -> None:
     vendor = Vendor("openai", chunks=CHUNKS)
     services = make_services(vendor)
     stream = await chat.stream(ASK, again(services))
-    await anext(stream.chunks)
-    await stream.chunks.aclose()  # type: ignore[attr-defined]
+    await anext(stream.bursts)
+    await stream.bursts.aclose()  # type: ignore[attr-defined]
     assert not (await chat.stream(ASK, again(services))).meter.cached
 
 
@@ -122,12 +122,12 @@ async def test_a_stream_that_was_closed_before_its_first_read_leaves_nobody_wait
     vendor, purse = Vendor("openai", chunks=CHUNKS), Purse()
     services = make_services(vendor, quota=purse)
     unread = await chat.stream(ASK, again(services))
-    await unread.chunks.aclose()  # type: ignore[attr-defined]
+    await unread.bursts.aclose()  # type: ignore[attr-defined]
     assert vendor.closed == 1
     assert len(purse.settled) == 1
     async with asyncio.timeout(60):
         read = await chat.stream(ASK, again(services))
-        assert len([chunk async for chunk in read.chunks]) == 3
+        assert len([chunk async for burst in read.bursts for chunk in each(burst)]) == 3
     assert len(vendor.asked) == 2
 
 
@@ -156,12 +156,12 @@ class Slow(Vendor):
             raise self.failures.pop()
         return completion
 
-    async def stream_chat(self, request: ChatRequest) -> AsyncIterator[Chunk]:
+    async def stream_chat(self, request: ChatRequest) -> AsyncIterator[Burst]:
         self.asked.append(request)
         self.begun.set()
         await self.gate.wait()
-        for each in CHUNKS:
-            yield each
+        for one in CHUNKS:
+            yield [one]
 
 
 async def started(vendor: Slow, *tasks: asyncio.Task[Any]) -> None:

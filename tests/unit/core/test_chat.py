@@ -21,7 +21,7 @@ from handlers.core.errors import (
 )
 from handlers.wire.openai_chat import Style, frames
 from providers import errors as vendor_errors
-from providers.inference.interface import Usage
+from providers.inference.interface import Usage, each
 from tests.unit.core.vendors import STOP, Vendor, chunk, piece, spoken
 from tests.unit.handlers.bench import make_call, make_services, said
 from tests.unit.handlers.doubles import Purse
@@ -36,7 +36,7 @@ def call_with(*vendors: Vendor, purse: Purse | None = None) -> Call:
 
 
 async def drained(stream: chat.Stream) -> list[Any]:
-    return [chunk.body async for chunk in stream.chunks]
+    return [chunk.body async for burst in stream.bursts for chunk in each(burst)]
 
 
 async def test_an_answer_is_recorded_charged_and_settled() -> None:

@@ -16,7 +16,7 @@ from handlers.core.call import Call
 from handlers.core.errors import Invalid
 from handlers.core.services import Services
 from providers.errors import Refused
-from providers.inference.interface import ChatRequest, Completion, TextRequest
+from providers.inference.interface import ChatRequest, Completion, TextRequest, each
 from providers.outbound import Outbound
 from storage.repositories.containers import Container
 from tests.unit.core.vendors import STOP, USAGE, Vendor, chunk, piece, spoken
@@ -82,7 +82,7 @@ async def test_a_stream_is_stored_when_it_is_read_and_again_when_it_is_replayed(
     for _ in range(2):
         call = make_call("maniac", services)
         stream = await chat.stream(ASK, call)
-        sent = [chunk.body["id"] async for chunk in stream.chunks]
+        sent = [chunk.body["id"] async for burst in stream.bursts for chunk in each(burst)]
         assert (stored(call)["id"], stored(call)["said"]) == (sent[0], "hello")
         kept.append(stored(call)["id"])
     assert len(vendor.asked) == 1

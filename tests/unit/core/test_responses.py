@@ -16,7 +16,7 @@ from handlers.core.catalog import Catalog, CatalogHolder, Deployment
 from handlers.core.errors import Invalid
 from handlers.core.responses import Begun, Ended, Event, Item, Response, ResponseAsk, Step
 from providers.errors import Refused, Unavailable
-from providers.inference.interface import ChatRequest, Chunk
+from providers.inference.interface import Burst, ChatRequest, Chunk
 from storage.database import Database
 from storage.errors import StorageUnavailable
 from storage.repositories.responses import Page, Responses
@@ -250,7 +250,7 @@ async def test_what_is_paid_for_is_kept_also_when_its_client_hangs_up(calling: C
 
 async def test_a_cancelled_response_does_not_wait_for_a_vendor_that_says_nothing(calling: Calling) -> None:
     class Silent(Vendor):
-        async def _stream(self, request: Any) -> AsyncIterator[Chunk]:
+        async def _stream(self, request: Any) -> AsyncIterator[Burst]:
             async for one in super()._stream(request):
                 yield one
                 await asyncio.Event().wait()

@@ -9,7 +9,7 @@ import pytest
 from handlers.core import chat
 from handlers.core.asks import ChatAsk
 from handlers.core.errors import Invalid, UpstreamFailed
-from providers.inference.interface import ChatRequest, Chunk, Completion, TextRequest
+from providers.inference.interface import ChatRequest, Chunk, Completion, TextRequest, each
 from tests.unit.core.vendors import STOP, USAGE, Vendor, chunk, piece, spoken
 from tests.unit.handlers.bench import make_call, make_services, said
 from tests.unit.handlers.doubles import Purse
@@ -139,14 +139,14 @@ async def test_a_stream_that_does_not_fit_ends_with_an_error_and_not_as_if_it_we
 
 
 async def drain(stream: chat.Stream, seen: list[Any]) -> None:
-    async for one in stream.chunks:
-        seen.append(one.body["choices"][0])
+    async for burst in stream.bursts:
+        seen += [one.body["choices"][0] for one in each(burst)]
 
 
 async def test_a_stream_that_fits_goes_out_as_it_came() -> None:
     chunks = [chunk(piece('{\\"age\\":')), chunk(piece("36}")), chunk(STOP)]
     stream = await chat.stream(ASK, make_call("maniac", make_services(Vendor("openai", chunks=chunks))))
-    assert [one async for one in stream.chunks] == chunks
+    assert [one async for burst in stream.bursts for one in each(burst)] == chunks
 
 
 def calling(arguments: str) -> dict[str, Any]:
@@ -186,7 +186,7 @@ async def test_a_streamed_call_of_a_strict_tool_is_held_to_its_schema() -> None:
     chunks = [chunk(begin + '"finish_reason":null}'), chunk('{"index":0,"delta":{},"finish_reason":"tool_calls"}')]
     stream = await chat.stream(with_tool(), make_call("maniac", make_services(Vendor("openai", chunks=chunks))))
     with pytest.raises(UpstreamFailed, match="arguments of save"):
-        [one async for one in stream.chunks]
+        [burst async for burst in stream.bursts]
 
 
 async def test_the_simulator_keeps_to_a_strict_schema() -> None:

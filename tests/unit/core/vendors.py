@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from providers.errors import ProviderError
-from providers.inference.interface import ChatRequest, Chunk, Completion, TextRequest, Usage
+from providers.inference.interface import Burst, ChatRequest, Chunk, Completion, TextRequest, Usage
 
 USAGE = Usage(10, 20, cached_tokens=4)
 
@@ -50,10 +50,10 @@ class Vendor:
     async def complete(self, request: TextRequest) -> Completion:
         return self._answer(request)
 
-    def stream_chat(self, request: ChatRequest) -> AsyncIterator[Chunk]:
+    def stream_chat(self, request: ChatRequest) -> AsyncIterator[Burst]:
         return self._stream(request)
 
-    def stream_complete(self, request: TextRequest) -> AsyncIterator[Chunk]:
+    def stream_complete(self, request: TextRequest) -> AsyncIterator[Burst]:
         return self._stream(request)
 
     async def close(self) -> None:
@@ -65,13 +65,13 @@ class Vendor:
             raise self.failure
         return Completion(self.body, self.usage)
 
-    async def _stream(self, request: ChatRequest | TextRequest) -> AsyncIterator[Chunk]:
+    async def _stream(self, request: ChatRequest | TextRequest) -> AsyncIterator[Burst]:
         self.asked.append(request)
         try:
             if self.failure:
                 raise self.failure
             for chunk in self.chunks:
-                yield chunk
+                yield [chunk]
             if self.failure_later:
                 raise self.failure_later
         finally:

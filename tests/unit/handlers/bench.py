@@ -219,9 +219,9 @@ def said(text: str) -> list[dict[str, Any]]:
 async def frames_of(answer: Any) -> list[bytes]:
     """The frames of a stream, of which the last and only the last is a `Last`."""
     assert isinstance(answer, EventStream)
-    frames = [frame async for frame in answer.events]
+    frames = [frames async for frames in answer.events]
     assert [isinstance(frame, Last) for frame in frames] == [False] * (len(frames) - 1) + [True]
-    return frames
+    return [frame + b"\n\n" for frame in b"".join(frames).removesuffix(b"\n\n").split(b"\n\n")]
 
 
 def events_of(frames: list[bytes]) -> list[Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from providers.errors import ProviderError, Saturated, Unavailable
-from providers.inference.interface import ChatRequest, Chunk, Completion, TextRequest
+from providers.inference.interface import Burst, ChatRequest, Chunk, Completion, TextRequest
 from providers.inference.limited import Limited, LimitedByModel
 from providers.slots import Slots
 
@@ -46,18 +46,18 @@ class Gated:
             self.running -= 1
         return Completion({"model": request.model}, None)
 
-    async def stream_chat(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+    async def stream_chat(self, request: ChatRequest) -> AsyncGenerator[Burst, None]:
         self.begun.append(request.model)
         try:
-            yield Chunk(body={"choices": []})
-            yield Chunk(body={"choices": []})
+            yield [Chunk(body={"choices": []})]
+            yield [Chunk(body={"choices": []})]
         finally:
             self.begun.append(f"{request.model} ended")
 
     async def complete(self, request: TextRequest) -> Completion:
         return await self.chat(ask(request.model))
 
-    def stream_complete(self, request: TextRequest) -> AsyncGenerator[Chunk, None]:
+    def stream_complete(self, request: TextRequest) -> AsyncGenerator[Burst, None]:
         return self.stream_chat(ask(request.model))
 
     async def close(self) -> None:
@@ -189,7 +189,7 @@ async def test_a_stream_holds_its_slot_until_it_is_closed() -> None:
 async def test_a_stream_read_to_its_end_frees_its_slot() -> None:
     limited = Limited(Gated(), Slots(1, 0))
     for _ in range(3):
-        assert len([chunk async for chunk in limited.stream_chat(ask("a"))]) == 2
+        assert len([burst async for burst in limited.stream_chat(ask("a"))]) == 2
 
 
 async def test_name_and_close_are_the_inner_ones() -> None:

@@ -25,8 +25,8 @@ def learned(raw: bytes) -> Pattern:
 
 @pytest.mark.parametrize("words", [b'"Hello"', b'""', '"wörld 漢"'.encode(), rb'"a\nb \"c\" \\ d"'])
 def test_an_event_with_other_words_is_known(words: bytes) -> None:
-    assert learned(event(b'" first"')).fits(event(words))
-    assert learned(event(words)).fits(event(b'"next"'))
+    assert learned(event(b'" first"')).run([event(words)])
+    assert learned(event(words)).run([event(b'"next"')])
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_an_event_with_other_words_is_known(words: bytes) -> None:
     ],
 )
 def test_whatever_is_not_just_other_words_is_read(words: bytes) -> None:
-    assert not learned(event(b'" first"')).fits(event(words))
+    assert not learned(event(b'" first"')).run([event(words)])
 
 
 @pytest.mark.parametrize(
@@ -57,18 +57,18 @@ def test_whatever_is_not_just_other_words_is_read(words: bytes) -> None:
 )
 def test_only_plain_words_are_learned(delta: dict[str, Any]) -> None:
     raw = orjson.dumps({"id": "c", "choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
-    assert not learned(raw).fits(raw)
+    assert not learned(raw).run([raw])
 
 
 def test_a_place_that_is_not_certain_is_not_learned() -> None:
     raw = orjson.dumps({"content": "a", "choices": [{"index": 0, "delta": {"content": "a"}}]})
-    assert not learned(raw).fits(raw)
+    assert not learned(raw).run([raw])
 
 
 def test_a_stream_that_keeps_changing_is_not_learned_for_ever() -> None:
     pattern = Pattern()
     for number in range(10):
         raw = orjson.dumps({"id": f"c{number}", "choices": [{"index": 0, "delta": {"content": "a"}}]})
-        assert not pattern.fits(raw)
+        assert not pattern.run([raw])
         pattern.learn(raw, orjson.loads(raw))
-    assert not pattern.fits(raw)
+    assert not pattern.run([raw])

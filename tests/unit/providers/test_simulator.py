@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 
 from providers import tokens
 from providers.errors import BrokenAnswer, ProviderError, Refused, Unauthorized, Unavailable
-from providers.inference.interface import ChatRequest, Chunk, Completion, TextRequest
+from providers.inference.interface import ChatRequest, Chunk, Completion, TextRequest, each
 from providers.inference.simulator import Simulator
 
 ADDRESS = {
@@ -47,7 +47,8 @@ async def chat(text: str = "Hello there", model: str = "chat", **options: Any) -
 
 
 async def stream(text: str = "Hello there", model: str = "chat", **options: Any) -> list[Chunk]:
-    return [chunk async for chunk in simulator().stream_chat(ChatRequest(model, said(text), options))]
+    bursts = simulator().stream_chat(ChatRequest(model, said(text), options))
+    return [chunk async for burst in bursts for chunk in each(burst)]
 
 
 def content(completion: Completion, index: int = 0) -> Any:
