@@ -442,14 +442,17 @@ async def test_garbage_is_refused(garbage: bytes) -> None:
         assert told.endswith(b"connection: close\r\n\r\nInvalid HTTP request received.")
 
 
-async def test_garbage_behind_a_request_does_not_take_its_answer() -> None:
+@pytest.mark.parametrize(
+    "behind", [b"what?\r\n", b"2\r\nab\r\nwhat?" + b"x" * 20_000, b"0\r\nX: " + b"x" * 20_000 + b"\r\n y\r\n\r\n"]
+)
+async def test_garbage_behind_a_request_does_not_take_its_answer(behind: bytes) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await asyncio.sleep(0.02)
         await echo(scope, receive, send)
 
     async with connected(app) as client:
         client.send("GET /a HTTP/1.1")
-        client.send("POST /b HTTP/1.1", "Transfer-Encoding: chunked", body=b"what?\r\n")
+        client.send("POST /b HTTP/1.1", "Transfer-Encoding: chunked", body=behind)
         told = await client.rest()
         assert told.index(b"<GET /a >") < told.index(b"HTTP/1.1 400 ")
         assert told.count(b"HTTP/1.1") == 2
