@@ -139,7 +139,7 @@ class Protocol(asyncio.Protocol):
         """When more came than one request, or less."""
         if self._transport.is_closing():
             return
-        if self._unused_bytes > self.head_bytes:
+        if self._unused_bytes > self.head_bytes and self._refusal is None:
             self._refuse(TOO_LARGE)
         elif self._current is None:
             self._rest()
@@ -235,17 +235,16 @@ class Protocol(asyncio.Protocol):
         self._refuse(MALFORMED)
 
     def _refuse(self, message: str) -> None:
-        """Nothing more is read. The requests before this one are answered first."""
+        """Nothing more is read. The requests before this one, of which the body may have begun, are answered first."""
         self._refusal = message
-        newest = self._newest
-        is_begun = self._is_in_message and not self._is_in_head and newest is not None and not newest.is_answered
-        if is_begun and newest is not self._current:
-            self._queue.pop()
-        elif is_begun and newest is not None and newest.has_started:
+        begun = self._newest if self._is_in_message and not self._is_in_head else None
+        if begun is not None and begun is self._current and begun.has_started:
             self.cut()
-            return
-        if self._current is None or (is_begun and newest is self._current):
+        elif self._current is None or begun is self._current:
             self._tell_refusal()
+        elif begun is not None:
+            self._queue.remove(begun)
+            self._newest = None
 
     def _tell_refusal(self) -> None:
         content = (self._refusal or "").encode("ascii")

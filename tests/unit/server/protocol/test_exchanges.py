@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -59,13 +59,13 @@ async def eventually(condition: Callable[[], Any]) -> None:
 
 
 @asynccontextmanager
-async def connected(app: Any, **settings: Any) -> AsyncIterator[Client]:
-    config = uvicorn.Config(app, http=Bounded, ws="none", lifespan="off", log_config=None, **settings)
+async def connected(app: Any, protocol: type[Bounded] = Bounded, **settings: Any) -> AsyncIterator[Client]:
+    config = uvicorn.Config(app, http=protocol, ws="none", lifespan="off", log_config=None, **settings)
     config.load()
     state = ServerState()
     state.default_headers = [(b"date", b"today")]
     server = await asyncio.get_running_loop().create_server(
-        lambda: Bounded(config=config, server_state=state, app_state={}), "127.0.0.1", 0
+        lambda: protocol(config=config, server_state=state, app_state={}), "127.0.0.1", 0
     )
     reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
     try:
@@ -131,6 +131,22 @@ async def test_a_whole_answer_has_just_its_headers() -> None:
         client.send("GET / HTTP/1.1", "Connection: close")
         expected = b"date: today\r\nx-kind: caf\xe9\tau lait\r\ncontent-length: 2\r\nconnection: close\r\n\r\nhi"
         assert await client.rest() == b"HTTP/1.1 200 OK\r\n" + expected
+
+
+async def test_a_whole_answer_is_one_write() -> None:
+    written: list[bytes] = []
+
+    class Noted(Bounded):
+        def write(self, parts: Sequence[bytes], size_bytes: int) -> None:
+            written.append(b"".join(parts))
+            super().write(parts, size_bytes)
+
+    async with connected(echo, Noted) as client:
+        for path in (b"/a", b"/b"):
+            client.send(f"GET {path.decode()} HTTP/1.1")
+            told = await client.until(b"<GET %b >" % path)
+            assert written.pop(0) == told
+    assert written == []
 
 
 async def test_what_is_sent_without_a_wait_is_one_chunk() -> None:
@@ -442,14 +458,17 @@ async def test_garbage_is_refused(garbage: bytes) -> None:
         assert told.endswith(b"connection: close\r\n\r\nInvalid HTTP request received.")
 
 
-async def test_garbage_behind_a_request_does_not_take_its_answer() -> None:
+@pytest.mark.parametrize(
+    "behind", [b"what?\r\n", b"2\r\nab\r\nwhat?" + b"x" * 20_000, b"0\r\nX: " + b"x" * 20_000 + b"\r\n y\r\n\r\n"]
+)
+async def test_garbage_behind_a_request_does_not_take_its_answer(behind: bytes) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await asyncio.sleep(0.02)
         await echo(scope, receive, send)
 
     async with connected(app) as client:
         client.send("GET /a HTTP/1.1")
-        client.send("POST /b HTTP/1.1", "Transfer-Encoding: chunked", body=b"what?\r\n")
+        client.send("POST /b HTTP/1.1", "Transfer-Encoding: chunked", body=behind)
         told = await client.rest()
         assert told.index(b"<GET /a >") < told.index(b"HTTP/1.1 400 ")
         assert told.count(b"HTTP/1.1") == 2
