@@ -6,7 +6,8 @@ import pytest
 
 from handlers.core import trials
 from handlers.core.asks import ChatAsk
-from handlers.core.latencies import FAILURE_SECONDS, FRESH_SECONDS, Latencies
+from handlers.core.catalog import Deployment
+from handlers.core.latencies import FAILURE_SECONDS, FRESH_SECONDS, MOST_KNOWN, Latencies
 from handlers.core.routing import Attempt
 from providers.errors import Refused, Unavailable
 from tests.unit.core.conftest import Clock
@@ -37,6 +38,25 @@ def test_what_was_given_up_takes_that_long_at_least(clock: Clock) -> None:
     latencies.note_unfinished(PLACE, False, 3.0)
     latencies.note_unfinished(PLACE, False, 1.0)
     assert latencies.seconds(PLACE, False) == 3.0
+
+
+def test_all_is_forgotten_when_there_is_no_room_for_another(clock: Clock) -> None:
+    latencies = Latencies(clock)
+    places = [Deployment("acme", str(number)) for number in range(MOST_KNOWN + 1)]
+    for place in places[:-1]:
+        latencies.note(place, False, 1.0)
+    latencies.note(places[0], False, 1.0)
+    assert latencies.seconds(places[1], False) == 1.0
+    latencies.note(places[-1], False, 2.0)
+    assert [latencies.seconds(place, False) for place in (places[0], places[-1])] == [None, 2.0]
+
+
+def test_a_measure_that_is_too_old_does_not_count_for_the_next(clock: Clock) -> None:
+    latencies = Latencies(clock)
+    latencies.note(PLACE, False, 100.0)
+    clock.now += FRESH_SECONDS
+    latencies.note(PLACE, False, 1.0)
+    assert latencies.seconds(PLACE, False) == 1.0
 
 
 async def test_every_call_is_measured(clock: Clock) -> None:
