@@ -62,7 +62,7 @@ class Steering:
     batch: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Wishes:
     """How a request is to be answered, whatever it asks. `max_cost_usd` is a promise to the client, kept before and by
     the vendor's call."""
@@ -78,7 +78,7 @@ class Wishes:
         return {name: getattr(self, name) for name in Wishes.__slots__}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Ask(Wishes):
     """`models` are public ids: the one wanted, then those to fall back to. `options` are parameters of OpenAI's API
     under their own names."""
@@ -98,7 +98,7 @@ class Ask(Wishes):
         return n if isinstance(n, int) else 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class ChatAsk(Ask):
     """`store` asks for the chat to be kept once it is answered."""
 
@@ -119,7 +119,7 @@ class ChatAsk(Ask):
         return ChatRequest(model, self.messages, self.options)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class TextAsk(Ask):
     """Every prompt is completed by itself; choices are numbered through."""
 

@@ -28,7 +28,7 @@ from providers.inference.interface import Burst, ChatRequest, Chunk, Completion,
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
     """A whole answer. `body` is OpenAI's JSON (`chat.completion` or `text_completion`) with the public model id."""
 

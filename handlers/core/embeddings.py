@@ -29,7 +29,7 @@ MOST_TEXTS = 2048
 FRAME_TOKENS = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class EmbedAsk(Wishes):
     """`truncate` as in `EmbeddingsRequest`. `options` are parameters of OpenAI's API under their own names. `param` is
     what the dialect calls the texts."""

@@ -272,10 +272,10 @@ def _offer(model: Model, services: Services, own: frozenset[str]) -> Offer:
     """Real vendors first; in the `local` profile the simulator stands in for a chat model that has none. It is asked
     for the model's own id, on which its text depends."""
     configured = _configured(model.kind, services)
-    ready = tuple(place for place in model.deployments if place.vendor in configured)
+    ready = tuple([place for place in model.deployments if place.vendor in configured])
     if not ready and model.kind == "chat" and services.profile == "local" and SIMULATOR in services.inference:
         ready = (Deployment(SIMULATOR, model.id),)
-    return Offer(model, ready, tuple(place for place in model.deployments if place.vendor in own))
+    return Offer(model, ready, tuple([place for place in model.deployments if place.vendor in own]) if own else ())
 
 
 def _configured(kind: Kind, services: Services) -> Holding[str]:

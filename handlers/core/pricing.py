@@ -14,7 +14,7 @@ _BATCH_SHARE = Decimal("0.5")
 """Of the standard rates, where a vendor names none for batches (ipop.json: POST /batches)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Cost:
     """Micro-dollars, by what they are for: prompt tokens that the vendor read anew, those that it had kept, and
     completion tokens."""

@@ -32,7 +32,7 @@ from providers import errors as provider_errors
 from providers.inference.interface import Inference
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Attempt:
     """`number` counts from 0: how many deployments would rather have been asked. `ask` is what the client asked, with
     the defaults of the container that `route` leads through. `own` is the key it is made with when that is not the

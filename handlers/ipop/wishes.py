@@ -42,8 +42,13 @@ _INTEGERS = {"hedge_after_ms": 0, "max_output_tokens": 1}
 """With the least that each may be."""
 
 
+NO_WISHES = Wishes()
+
+
 def read(metadata: Mapping[str, Any], call: Call) -> Wishes:
     """Raises `Invalid` for what is not of its type."""
+    if not metadata and not call.batch:
+        return NO_WISHES
     _check(metadata)
     return Wishes(
         max_cost_usd=read_budget(metadata),
