@@ -12,7 +12,7 @@ from handlers.core.call import Caller
 from handlers.core.open_streams import Gauge
 from handlers.wire.upload import Upload
 from providers import trace_context
-from server.random_ids import random_id
+from server.random_ids import timed_id
 from storage.ledger_record import Record
 
 Scope = Any
@@ -41,9 +41,9 @@ class Request:
         self.query: bytes = scope["query_string"]
         self.headers = headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         self.trace = trace_context.read(headers) if "traceparent" in headers else None
-        self.request_id = "req_" + random_id()
         self.started = perf_counter()
         self.started_at = time()
+        self.request_id = "req_" + timed_id(self.started_at)
         self.operation: Operation | None = None
         self.path_values: Mapping[str, str] = {}
         self.who: Caller | None = None
