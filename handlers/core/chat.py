@@ -359,5 +359,7 @@ def _merge(bodies: list[tuple[dict[str, Any], int]]) -> dict[str, Any]:
 
 
 def _finish_reason(body: dict[str, Any]) -> str | None:
-    reasons = [choice.get("finish_reason") for choice in body.get("choices") or []]
-    return next((reason for reason in reasons if reason), None)
+    for choice in body.get("choices") or []:
+        if reason := choice.get("finish_reason"):
+            return str(reason)
+    return None

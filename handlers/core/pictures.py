@@ -48,8 +48,10 @@ async def bring_pictures(request: Request, attempt: Attempt, call: Call) -> Requ
     fault of the vendor's."""
     if not isinstance(request, ChatRequest) or attempt.simulated or is_elsewhere(attempt.own):
         return request
+    if not call.services.traits(attempt.deployment.vendor).internal:
+        return request
     urls = dict.fromkeys(url for part in content_parts(request.messages) if (url := _address(part)))
-    if not urls or not call.services.traits(attempt.deployment.vendor).internal:
+    if not urls:
         return request
     if len(urls) > MOST_PICTURES:
         raise _refuse(f"there are more than {MOST_PICTURES} pictures to fetch")

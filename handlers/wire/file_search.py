@@ -47,4 +47,4 @@ def read(tools: Sequence[Mapping[str, Any]] | None, tool_choice: Any, resources:
 
 
 def is_named(tool_choice: Any) -> bool:
-    return isinstance(tool_choice, Mapping) and tool_choice.get("type") == TYPE
+    return isinstance(tool_choice, dict) and tool_choice.get("type") == TYPE

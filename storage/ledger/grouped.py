@@ -8,16 +8,26 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Protocol
 
 from storage.errors import RowRefused, StorageError, StorageUnavailable
-from storage.ledger.postgres import PostgresSink, moment
+from storage.ledger.postgres import moment
 from storage.ledger.sink import Line, latest, line
 from storage.ledger_record import Record
 
 RETRY_SECONDS = 0.05
+Clock = Callable[[], float]
+
+
+class Sink(Protocol):
+    """`storage.ledger.postgres.PostgresSink`."""
+
+    def write(self, lines: Sequence[Line], now: datetime) -> None: ...
+
+    def close(self) -> None: ...
 
 
 @dataclass(slots=True)
@@ -29,8 +39,8 @@ class Waiting:
 
 
 class Grouped:
-    def __init__(self, dsn: str, batch_rows: int, backlog_rows: int, clock: Callable[[], float]) -> None:
-        self._dsn = dsn
+    def __init__(self, open_sink: Callable[[], Sink], batch_rows: int, backlog_rows: int, clock: Clock) -> None:
+        self._open_sink = open_sink
         self._batch_rows = batch_rows
         self._most = backlog_rows
         self._clock = clock
@@ -40,8 +50,7 @@ class Grouped:
 
     async def open(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._thread = threading.Thread(target=self._work, name="ledger", daemon=True)
-        self._thread.start()
+        self._begin()
 
     @property
     def backlog_rows(self) -> int:
@@ -55,6 +64,8 @@ class Grouped:
                 raise StorageUnavailable("the ledger's backlog is full")
             self._backlog.append(waiting)
             self._changed.notify()
+            if not self._is_working:
+                self._begin()
         return waiting.committed
 
     async def close(self, patience_seconds: float) -> None:
@@ -64,13 +75,27 @@ class Grouped:
             self._changed.notify_all()
         await asyncio.to_thread(self._thread.join)
 
+    def _begin(self) -> None:
+        self._is_working = True
+        self._thread = threading.Thread(target=self._work, name="ledger", daemon=True)
+        self._thread.start()
+
     # the writer's thread, from here on
 
     def _work(self) -> None:
-        sink = PostgresSink(self._dsn)
-        while batch := self._take():
-            self._commit(sink, batch)
-        sink.close()
+        sink, batch = self._open_sink(), list[Waiting]()
+        try:
+            while batch := self._take():
+                self._commit(sink, batch)
+                batch = []
+        finally:
+            sink.close()
+            if batch:
+                self._wake(batch, StorageUnavailable("the ledger's writer has failed"))
+            with self._changed:  # what nobody had foreseen is in the log, and another thread goes on
+                self._is_working = False
+                if self._backlog:
+                    self._begin()
 
     def _take(self) -> list[Waiting]:
         """Waits for something to write; nothing when the ledger is closed and its backlog empty."""
@@ -79,7 +104,7 @@ class Grouped:
                 self._changed.wait()
             return [self._backlog.popleft() for _ in range(min(len(self._backlog), self._batch_rows))]
 
-    def _commit(self, sink: PostgresSink, batch: list[Waiting]) -> None:
+    def _commit(self, sink: Sink, batch: list[Waiting]) -> None:
         while True:
             try:
                 sink.write(latest([one.line for one in batch]), datetime.fromtimestamp(self._clock(), UTC))

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 from storage.database import Database
@@ -150,8 +151,9 @@ class Ledger:
         if self._database.dialect == "sqlite":
             return Journaled(self._database.path, self._presence.process_id, settings.sync, settings.backlog_rows)
         from storage.ledger.grouped import Grouped
+        from storage.ledger.postgres import PostgresSink
 
-        return Grouped(self._database.dsn, settings.batch_rows, settings.backlog_rows, clock)
+        return Grouped(partial(PostgresSink, self._database.dsn), settings.batch_rows, settings.backlog_rows, clock)
 
     def _write(self, record: Record, process_id: str | None = None) -> Written:
         if not self._is_open:
