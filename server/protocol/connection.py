@@ -51,7 +51,7 @@ class Protocol(asyncio.Protocol):
         "_app", "_app_state", "_client", "_current", "_deadline", "_default_headers", "_default_lines", "_headers",
         "_idle_seconds", "_is_fresh", "_is_in_head", "_is_in_message", "_is_last", "_is_timed",
         "_newest", "_parser", "_queue", "_refusal", "_scheme", "_server", "_state", "_timer", "_transport",
-        "_unused_bytes", "_url", "blocked", "is_paused", "logs_access", "loop",
+        "_unused_bytes", "_url", "_waits", "blocked", "is_paused", "logs_access", "loop",
     )  # fmt: skip
 
     def __init__(
@@ -79,7 +79,7 @@ class Protocol(asyncio.Protocol):
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._unused_bytes = 0
-        self._is_in_message = self._is_in_head = False
+        self._is_in_message = self._is_in_head = self._waits = False
         self._refusal: str | None = None
         # what is answered: the newest is the last that was parsed, and may be answered already
         self._current: Exchange | None = None
@@ -151,13 +151,16 @@ class Protocol(asyncio.Protocol):
         self._url = b""
         self._headers = []
         self._is_in_message = self._is_in_head = True
-        self._is_timed = False
+        self._is_timed = self._waits = False
 
     def on_url(self, url: bytes) -> None:
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.append((name.lower(), value))
+        name = name.lower()
+        if name == b"expect":
+            self._waits = value.lower() == b"100-continue"
+        self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         parser = self._parser
@@ -184,7 +187,7 @@ class Protocol(asyncio.Protocol):
         self._is_in_head = self._is_fresh = False
         self._unused_bytes = 0
         keeps_alive = version != "1.0" and parser.should_keep_alive() and not self._is_last
-        exchange = self._newest = Exchange(self, scope, keeps_alive)
+        exchange = self._newest = Exchange(self, scope, keeps_alive, self._waits and version == "1.1")
         if self._current is None:
             self._begin(exchange)
         else:

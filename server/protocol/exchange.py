@@ -28,9 +28,10 @@ access_log = logging.getLogger("uvicorn.access")
 
 
 class Exchange:
-    """`keep_alive` is whether another may follow on its connection. `is_whole` says that the request's body has come to
-    its end, of which `held_bytes` were not received yet; `has_started` that the application has begun its answer,
-    `is_answered` that it has sent the whole, `is_gone` that the client has hung up.
+    """`keep_alive` is whether another may follow on its connection, `waits` whether the client wants a word before it
+    sends its body. `is_whole` says that the request's body has come to its end, of which `held_bytes` were not received
+    yet; `has_started` that the application has begun its answer, `is_answered` that it has sent the whole, `is_gone`
+    that the client has hung up.
 
     What is sent in one turn of the event loop is one write, and one chunk where the transfer is chunked.
     """
@@ -41,7 +42,7 @@ class Exchange:
         "is_answered", "is_gone", "is_whole", "keep_alive", "scope",
     )  # fmt: skip
 
-    def __init__(self, connection: Protocol, scope: dict[str, Any], keep_alive: bool) -> None:
+    def __init__(self, connection: Protocol, scope: dict[str, Any], keep_alive: bool, waits: bool) -> None:
         self._connection = connection
         self.scope = scope
         self.keep_alive = keep_alive
@@ -49,7 +50,8 @@ class Exchange:
         # the request's body
         self._pieces: list[bytes] = []
         self.held_bytes = 0
-        self.is_whole = self._is_read = self._has_asked = False
+        self.is_whole = self._is_read = False
+        self._has_asked = not waits
         self._waiters: list[asyncio.Future[None]] = []
         # the answer: its head and frames are those that are not written yet
         self.has_started = self.is_answered = False
@@ -108,9 +110,9 @@ class Exchange:
             self._fail()
 
     async def receive(self) -> dict[str, Any]:
+        if not self._has_asked:
+            self._ask()
         while not (self._pieces or self.is_whole > self._is_read or self.is_gone or self.is_answered):
-            if not self._has_asked:
-                self._ask()
             await self._wait()
         if self.is_gone or self.is_answered:
             return {"type": "http.disconnect"}
@@ -123,11 +125,10 @@ class Exchange:
         return {"type": "http.request", "body": body, "more_body": not self.is_whole}
 
     def _ask(self) -> None:
-        """A client may wait for a word before it sends its body (RFC 9110, section 10.1.1)."""
+        """A client may wait for a word before it sends its body (RFC 9110, section 10.1.1). It gets it though the body
+        is there, or empty: after an answer without it botocore reads the next one on the connection wrongly."""
         self._has_asked = True
-        if self.is_whole or self.has_started or self.scope["http_version"] != "1.1":
-            return
-        if any(name == b"expect" and value.lower() == b"100-continue" for name, value in self.scope["headers"]):
+        if not (self.has_started or self.is_gone):
             self._connection.write((CONTINUE,), len(CONTINUE))
 
     async def send(self, message: Any) -> None:

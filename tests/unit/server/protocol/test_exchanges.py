@@ -245,6 +245,14 @@ async def test_who_waits_for_a_word_gets_it_once_the_body_is_wanted(version: str
         assert (await client.until(b">")).startswith(b"HTTP/1.1 200 OK\r\n")
 
 
+@pytest.mark.parametrize("body", [b"", b"ab"])
+async def test_who_need_not_wait_for_a_word_gets_it_all_the_same(body: bytes) -> None:
+    async with connected(echo) as client:
+        client.send("POST / HTTP/1.1", "Expect: 100-continue", f"Content-Length: {len(body)}", body=body)
+        told = await client.until(b">")
+        assert told.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n")
+
+
 async def test_who_waits_for_a_word_in_vain_gets_the_answer_alone() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await answer(send, b"no", (b"connection", b"close"), status=413)
