@@ -52,7 +52,7 @@ SOON_SECONDS = 0.05
 
 def pace(rows: int) -> float:
     """Seconds until the next commit, after one of `rows`: the more there is, the more shares a commit."""
-    return min(0.003 + 0.0005 * rows, 0.03)
+    return min(0.003 + 0.0005 * rows, 0.06)
 
 
 class Drain:

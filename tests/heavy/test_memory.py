@@ -13,8 +13,8 @@ from tests.live import running
 
 pytestmark = pytest.mark.heavy
 
-WARM = 4_000
-REQUESTS = 20_000
+WARM = 20_000
+REQUESTS = 180_000
 GROWTH_MEGABYTES = 10.0
 
 
