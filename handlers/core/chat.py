@@ -251,20 +251,20 @@ async def _relay(attempts: list[Attempt], opened: _Opened, meter: Meter) -> Asyn
                 opened = await _open(number, attempts, meter)
             sent = _Sent(opened, meter)
             try:
-                if kept := sent.take(opened.first):
-                    yield _shift(kept, offset) if offset else kept
-                async for burst in opened.rest:
-                    kept = sent.take(burst)
-                    if sent.tally.is_due:
-                        await sent.tally.look(sent.said.pieces)
-                    if kept:
+                async with aclosing(opened.rest) as rest:
+                    if kept := sent.take(opened.first):
                         yield _shift(kept, offset) if offset else kept
+                    async for burst in rest:
+                        kept = sent.take(burst)
+                        if sent.tally.is_due:
+                            await sent.tally.look(sent.said.pieces)
+                        if kept:
+                            yield _shift(kept, offset) if offset else kept
                 if sent.fault is not None:
                     raise structured.mismatch(sent.fault)
             except ProviderError as error:
                 raise _told(error, opened, meter) from error
             finally:
-                await opened.rest.aclose()
                 await sent.charge()
             offset += opened.attempt.ask.choices
     finally:

@@ -233,3 +233,16 @@ async def test_options_reach_the_vendor_as_they_are() -> None:
     await chat.complete(ask, call_with(vendor))
     assert vendor.asked[0].options == {"top_k": 3, "anything": {"a": 1}}
     assert vendor.asked[0].model == "gpt-5.5"
+
+
+async def test_a_stream_that_is_left_is_charged_though_its_vendor_fails_to_let_go() -> None:
+    purse = Purse()
+    vendor = Vendor("openai", chunks=CHUNKS, failure_closing=vendor_errors.Unavailable("broken"))
+    call = call_with(vendor, purse=purse)
+    stream = await chat.stream(ASK, call)
+    await anext(stream.bursts)
+    with pytest.raises(Unavailable):
+        await stream.bursts.aclose()  # type: ignore[attr-defined]
+    assert vendor.closed == 1
+    assert call.record.completion_tokens > 0
+    assert len(purse.settled) == 1

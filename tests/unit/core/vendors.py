@@ -33,7 +33,8 @@ STOP = '{"index":0,"delta":{},"finish_reason":"stop"}'
 
 @dataclass
 class Vendor:
-    """Raises `failure`, or says `body`, or streams `chunks` and then raises `failure_later`."""
+    """Raises `failure`, or says `body`, or streams `chunks` and then raises `failure_later`. Told to stop before the
+    end it raises `failure_closing`."""
 
     name: str
     failure: ProviderError | None = None
@@ -41,6 +42,7 @@ class Vendor:
     usage: Usage | None = USAGE
     chunks: Sequence[Chunk] = ()
     failure_later: ProviderError | None = None
+    failure_closing: ProviderError | None = None
     asked: list[ChatRequest | TextRequest] = field(default_factory=list)
     closed: int = 0
 
@@ -74,5 +76,9 @@ class Vendor:
                 yield [chunk]
             if self.failure_later:
                 raise self.failure_later
+        except GeneratorExit:
+            if self.failure_closing:
+                raise self.failure_closing from None
+            raise
         finally:
             self.closed += 1
