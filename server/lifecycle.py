@@ -31,18 +31,13 @@ FAREWELL_SECONDS = 2
 """What requests that were told to end get to say so."""
 
 
-YOUNG_OBJECTS = 10_000
-"""By how many objects there are more than before when the garbage collector looks at the new ones. Each request has
-hundreds until it is answered, and leaves nothing that only the collector could find: with Python's own 700 it would
-look at all that is under way after every few requests."""
-
 SWITCH_SECONDS = 0.001
 """How long a thread that wants the interpreter waits for one that has it. A statement on a database wants it several
 times, and with Python's own 5 ms a busy event loop would make every answer wait for that."""
 YOUNG_OBJECTS = 10_000
-"""At so many more than there were the garbage collector looks at the youngest, at a hundred times as many at all. An
-open stream holds about 200: at Python's own 700, a few hundred streams that begin or end have it look at those of all
-others, in pauses that everybody feels."""
+"""By how many objects there are more than before when the garbage collector looks at the new ones. Each request has
+hundreds until it is answered, an open stream about 200, and neither leaves anything that only the collector could find:
+with Python's own 700 it would look at all that is under way again and again, in pauses that everybody feels."""
 
 
 class Server(uvicorn.Server):
